@@ -1,0 +1,251 @@
+//! `ModelSpec`: what an ONNX file says about itself.
+//!
+//! One JSON string under the key [`METADATA_KEY`] in the file's `metadata_props`. There is no second
+//! file that could drift from the first. Training writes it, the runtime reads it; this module is all
+//! they share about it, so it knows serde and nothing of ONNX.
+
+use serde::{Deserialize, Serialize};
+
+/// Key of the spec in an ONNX file's `metadata_props`.
+pub const METADATA_KEY: &str = "puvae.model_spec";
+
+/// Version of the spec this crate reads and writes.
+pub const SPEC_VERSION: u32 = 1;
+
+/// What a model file is for, what it takes and what it returns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// Always [`SPEC_VERSION`].
+    pub version: u32,
+    /// Purifier or classifier.
+    pub role: Role,
+    /// Shape of one input picture.
+    pub input: InputShape,
+    /// Class names, in the order of the logits.
+    pub classes: Vec<String>,
+    /// Present exactly when `role` is [`Role::Purifier`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purifier: Option<PurifierSpec>,
+    /// Where the weights come from.
+    pub provenance: Provenance,
+}
+
+/// The two kinds of model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// `frames, noise → purified, label, distances`.
+    Purifier,
+    /// `frames → logits`.
+    Classifier,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Role::Purifier => "purifier",
+            Role::Classifier => "classifier",
+        })
+    }
+}
+
+/// Shape of one picture, without the batch: `[channels, height, width]`, values in `[0, 1]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputShape {
+    /// 1 (grey) or 3 (RGB).
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl InputShape {
+    /// Values in one picture.
+    #[must_use]
+    pub fn pixels(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+}
+
+impl std::fmt::Display for InputShape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}×{}×{}", self.channels, self.height, self.width)
+    }
+}
+
+/// What only purifiers have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PurifierSpec {
+    /// Latent dimensions Z of the `noise` input `[N, K, Z]`.
+    pub latent: usize,
+    /// Standard deviation σ_ε of the latent noise (the caller scales the noise by it).
+    pub sigma_eps: f32,
+    /// What `distances` measures.
+    pub distance: Distance,
+    /// Distances above this are suspicious; absent when it was not calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspect_above: Option<SuspectThreshold>,
+}
+
+/// From what each class's candidate is measured, as root-mean-square error over all pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distance {
+    /// RMSE to the input frame (Eq. 21 of the paper).
+    RmseToInput,
+    /// RMSE to the output of the denoiser that the graph begins with.
+    RmseToDenoised,
+}
+
+/// A threshold on the selected candidate's distance, with how it was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuspectThreshold {
+    /// The threshold itself, in units of `distances`.
+    pub threshold: f32,
+    /// The quantile of clean pictures' distances it was set at.
+    pub quantile: f64,
+    /// Which pictures those were, for example `fashion-mnist held-out 10000`.
+    pub calibrated_on: String,
+}
+
+/// Where the weights come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Name of the architecture, for example `classifier-a` or `puvae-lite`.
+    pub architecture: String,
+    /// Data set it was trained on.
+    pub dataset: String,
+    /// The training configuration, as JSON.
+    pub config: serde_json::Value,
+    /// Seed of the training run.
+    pub seed: u64,
+    /// Version of the crate that wrote the file.
+    pub crate_version: String,
+}
+
+/// Why a spec was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// Not JSON, or not this shape of JSON.
+    #[error("the model spec is not valid: {0}; export the file again with `puvae-train export`")]
+    Json(#[from] serde_json::Error),
+    /// A spec of another version.
+    #[error("the model spec has version {got}, expected {SPEC_VERSION}; export the file again with `puvae-train export` of this release")]
+    Version {
+        /// What the file says.
+        got: u32,
+    },
+    /// Well-formed, but contradicting itself.
+    #[error("the model spec contradicts itself: {0}; export the file again with `puvae-train export`")]
+    Contradiction(String),
+}
+
+impl ModelSpec {
+    /// Reads and checks a spec.
+    ///
+    /// # Errors
+    /// When the text is not a spec, has another version or contradicts itself (no classes, an empty
+    /// picture, a purifier without purifier fields or the other way round).
+    pub fn from_json(text: &str) -> Result<Self, SpecError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Versioned { version } = serde_json::from_str(text)?;
+        if version != SPEC_VERSION {
+            return Err(SpecError::Version { got: version });
+        }
+        let spec: Self = serde_json::from_str(text)?;
+        spec.check()?;
+        Ok(spec)
+    }
+
+    /// The spec as one line of JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a spec has string keys and finite numbers only")
+    }
+
+    fn check(&self) -> Result<(), SpecError> {
+        let contradiction = |text: String| Err(SpecError::Contradiction(text));
+        if self.classes.len() < 2 {
+            return contradiction(format!("{} class names, expected at least 2", self.classes.len()));
+        }
+        if self.input.pixels() == 0 || !matches!(self.input.channels, 1 | 3) {
+            return contradiction(format!("input {}, expected 1 or 3 channels and no empty side", self.input));
+        }
+        if (self.role == Role::Purifier) != self.purifier.is_some() {
+            return contradiction(format!(
+                "role {} {} the field `purifier`",
+                self.role,
+                if self.purifier.is_some() { "with" } else { "without" }
+            ));
+        }
+        if let Some(purifier) = &self.purifier
+            && (purifier.latent == 0 || !purifier.sigma_eps.is_finite() || purifier.sigma_eps < 0.0)
+        {
+            return contradiction(format!(
+                "latent {} and sigma_eps {}, expected at least 1 and a finite value of at least 0",
+                purifier.latent, purifier.sigma_eps
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> ModelSpec {
+        ModelSpec {
+            version: SPEC_VERSION,
+            role: Role::Purifier,
+            input: InputShape { channels: 1, height: 28, width: 28 },
+            classes: vec!["a".into(), "b".into()],
+            purifier: Some(PurifierSpec {
+                latent: 32,
+                sigma_eps: 0.1,
+                distance: Distance::RmseToDenoised,
+                suspect_above: None,
+            }),
+            provenance: Provenance {
+                architecture: "puvae-lite".into(),
+                dataset: "mnist".into(),
+                config: serde_json::json!({}),
+                seed: 1,
+                crate_version: "0.1.0".into(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_spec_survives_the_round_trip() {
+        assert_eq!(ModelSpec::from_json(&spec().to_json()).unwrap(), spec());
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_by_name() {
+        let text = spec().to_json().replacen("\"role\"", "\"rule\":1,\"role\"", 1);
+        assert!(ModelSpec::from_json(&text).unwrap_err().to_string().contains("unknown field `rule`"));
+    }
+
+    #[test]
+    fn another_version_is_refused_before_its_fields_are_read() {
+        let error = ModelSpec::from_json(r#"{"version":7,"whatever":1}"#).unwrap_err();
+        assert!(error.to_string().contains("version 7, expected 1"), "{error}");
+    }
+
+    #[test]
+    fn a_purifier_without_purifier_fields_is_a_contradiction() {
+        let error = ModelSpec::from_json(&ModelSpec { purifier: None, ..spec() }.to_json()).unwrap_err();
+        assert!(error.to_string().contains("role purifier without the field `purifier`"), "{error}");
+    }
+}
