@@ -137,7 +137,9 @@ pub enum SpecError {
     #[error("the model spec is not valid: {0}; export the file again with `puvae-train export`")]
     Json(#[from] serde_json::Error),
     /// A spec of another version.
-    #[error("the model spec has version {got}, expected {SPEC_VERSION}; export the file again with `puvae-train export` of this release")]
+    #[error(
+        "the model spec has version {got}, expected {SPEC_VERSION}; export the file again with `puvae-train export` of this release"
+    )]
     Version {
         /// What the file says.
         got: u32,

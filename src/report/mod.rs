@@ -1,1 +1,60 @@
-//! (being written)
+//! What a run leaves behind: a JSON report, an HTML page made from it, a table for the terminal, and a
+//! JSON line for each frame.
+//!
+//! The JSON report is the whole of it: everything else is a view, and can be made from it later.
+
+mod build;
+pub mod html;
+pub mod output;
+mod plot;
+pub mod schema;
+pub mod table;
+pub mod verdicts;
+
+pub use build::Surroundings;
+pub use schema::Report;
+
+/// Why a report could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// The file could not be read.
+    #[error("{}: cannot read the report: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not a report of this version.
+    #[error("{}: not a report of schema {}: {reason}; give a file written by `puvae run --json`", path.display(), schema::SCHEMA)]
+    NotAReport {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Report {
+    /// Reads a report that was written with `--json`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not a report of this schema.
+    pub fn read(path: &std::path::Path) -> Result<Self, ReportError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ReportError::Read { path: path.into(), source })?;
+        let not_a_report = |reason: String| ReportError::NotAReport { path: path.into(), reason };
+        let report: Self = serde_json::from_str(&text).map_err(|error| not_a_report(error.to_string()))?;
+        if report.schema != schema::SCHEMA {
+            return Err(not_a_report(format!("it has schema {}", report.schema)));
+        }
+        Ok(report)
+    }
+
+    /// The report as JSON, on several lines.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string_pretty(self).expect("a report has string keys and finite numbers");
+        json + "\n"
+    }
+}

@@ -1,0 +1,136 @@
+//! Files that are written at the end of a run, but must be known to be writable before it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Why a file cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: cannot write here: {source}; give another path for {purpose}", path.display())]
+#[non_exhaustive]
+pub struct OutputError {
+    /// Which file.
+    pub path: PathBuf,
+    /// What it was for, such as `--json`.
+    pub purpose: &'static str,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// A path that was found writable.
+///
+/// An ordinary file is replaced in one step: until then what it held is still there, and nobody sees
+/// half a report. Anything else (a device, a pipe) is written to directly.
+#[derive(Debug, Clone)]
+pub struct OutputFile {
+    path: PathBuf,
+    purpose: &'static str,
+}
+
+impl OutputFile {
+    /// Finds out whether `path` can be written, and leaves no trace.
+    ///
+    /// # Errors
+    /// When its folder does not exist or takes no new file, or `path` is a folder or is read-only.
+    pub fn reserve(path: &Path, purpose: &'static str) -> Result<Self, OutputError> {
+        let output = Self { path: path.into(), purpose };
+        output.try_out().map_err(|source| output.error(source))?;
+        Ok(output)
+    }
+
+    fn try_out(&self) -> io::Result<()> {
+        if self.path.exists() {
+            // Refuses folders and read-only files; changes nothing.
+            OpenOptions::new().append(true).open(&self.path)?;
+        }
+        if self.is_ordinary() {
+            let beside = self.beside();
+            File::create(&beside)?;
+            std::fs::remove_file(&beside)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// When that fails: the disk may be full by now.
+    pub fn write(&self, contents: &str) -> Result<(), OutputError> {
+        let written = if self.is_ordinary() { self.replace(contents) } else { self.write_directly(contents) };
+        written.map_err(|source| self.error(source))
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn replace(&self, contents: &str) -> io::Result<()> {
+        let beside = self.beside();
+        // A link stays a link: what it points to is replaced.
+        let target = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        let replaced = std::fs::write(&beside, contents).and_then(|()| std::fs::rename(&beside, target));
+        if replaced.is_err() {
+            // Best effort: the error that matters is the one above.
+            let _ = std::fs::remove_file(&beside);
+        }
+        replaced
+    }
+
+    fn write_directly(&self, contents: &str) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(&self.path)?;
+        file.write_all(contents.as_bytes())?;
+        file.flush()
+    }
+
+    /// A name for the new file, in the folder of the file that it will replace.
+    fn beside(&self) -> PathBuf {
+        let target = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        target.with_file_name(format!(".{name}.{}.partial", std::process::id()))
+    }
+
+    fn is_ordinary(&self) -> bool {
+        std::fs::metadata(&self.path).map_or(true, |metadata| metadata.is_file())
+    }
+
+    fn error(&self, source: io::Error) -> OutputError {
+        OutputError { path: self.path.clone(), purpose: self.purpose, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserving_leaves_no_trace_and_writing_leaves_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let names =
+            || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+        let output = OutputFile::reserve(&folder.path().join("report.json"), "--json").unwrap();
+        assert!(names().is_empty());
+        output.write("{}").unwrap();
+        assert_eq!(names(), ["report.json"]);
+    }
+
+    #[test]
+    fn a_folder_that_does_not_exist_is_noticed_before_the_run() {
+        let text = OutputFile::reserve(Path::new("/nowhere/report.json"), "--json").unwrap_err().to_string();
+        assert!(text.contains("/nowhere/report.json: cannot write here: No such file"), "{text}");
+        assert!(text.contains("give another path for --json"), "{text}");
+    }
+
+    #[test]
+    fn a_folder_is_not_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(OutputFile::reserve(folder.path(), "--html").unwrap_err().to_string().contains("Is a directory"));
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_when_it_is_written() {
+        let output = OutputFile::reserve(Path::new("/dev/full"), "--json").unwrap();
+        assert!(output.write("{}").unwrap_err().to_string().contains("/dev/full: cannot write here: No space left"));
+    }
+}

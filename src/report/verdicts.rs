@@ -1,0 +1,129 @@
+//! A JSON line for each captured frame, as soon as its fate is decided.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::build::micros;
+use crate::pipeline::{Outcome, Sink, SinkError};
+
+/// Writes the lines.
+pub struct VerdictLines<W> {
+    into: W,
+    classes: Vec<String>,
+    model: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    frame: u64,
+    fate: &'a str,
+    captured_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<usize>,
+    #[serde(flatten)]
+    verdict: Option<VerdictPart<'a>>,
+}
+
+#[derive(Serialize)]
+struct VerdictPart<'a> {
+    purified: bool,
+    class: usize,
+    class_name: &'a str,
+    confidence: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label_star: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distance: Option<f32>,
+    suspect: bool,
+    response_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+}
+
+impl<W: Write> VerdictLines<W> {
+    /// Lines into `into`; `classes` in the order of the logits, `model` names the purifier (the first
+    /// hex digits of its hash), where there is one.
+    #[must_use]
+    pub fn new(into: W, classes: Vec<String>, model: Option<String>) -> Self {
+        Self { into, classes, model }
+    }
+
+    /// Writes what is still buffered.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn finish(mut self) -> std::io::Result<()> {
+        self.into.flush()
+    }
+}
+
+impl<W: Write> Sink for VerdictLines<W> {
+    fn outcome(&mut self, outcome: &Outcome) -> Result<(), SinkError> {
+        let verdict = outcome.verdict.map(|verdict| VerdictPart {
+            purified: verdict.purified,
+            class: verdict.class,
+            class_name: self.classes.get(verdict.class).map_or("", String::as_str),
+            confidence: verdict.confidence,
+            label_star: verdict.label_star,
+            distance: verdict.distance,
+            suspect: verdict.suspect,
+            response_us: micros(verdict.response),
+            model: self.model.as_deref(),
+        });
+        let line = Line {
+            frame: outcome.frame.0,
+            fate: outcome.fate.as_str(),
+            captured_us: micros(outcome.captured_at),
+            label: outcome.label,
+            verdict,
+        };
+        serde_json::to_writer(&mut self.into, &line)?;
+        self.into.write_all(b"\n")?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::FrameId;
+    use crate::ledger::{DropReason, Fate};
+    use crate::pipeline::Verdict;
+    use std::time::Duration;
+
+    fn line(fate: Fate, verdict: Option<Verdict>) -> String {
+        let captured_at = Duration::from_millis(566);
+        let outcome = Outcome { frame: FrameId(17), fate, captured_at, label: Some(1), verdict };
+        let mut bytes = Vec::new();
+        let mut lines = VerdictLines::new(&mut bytes, vec!["Coat".into(), "Dress".into()], Some("0123456789ab".into()));
+        lines.outcome(&outcome).unwrap();
+        lines.finish().unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_delivered_frame_has_its_verdict_on_one_line() {
+        let verdict = Verdict {
+            class: 1,
+            confidence: 0.5,
+            purified: true,
+            label_star: Some(1),
+            distance: Some(0.25),
+            suspect: false,
+            response: Duration::from_micros(2900),
+        };
+        assert_eq!(
+            line(Fate::OnTime, Some(verdict)),
+            "{\"frame\":17,\"fate\":\"on_time\",\"captured_us\":566000,\"label\":1,\"purified\":true,\"class\":1,\
+             \"class_name\":\"Dress\",\"confidence\":0.5,\"label_star\":1,\"distance\":0.25,\"suspect\":false,\
+             \"response_us\":2900,\"model\":\"0123456789ab\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_dropped_frame_has_its_fate_and_no_verdict() {
+        let expected = "{\"frame\":17,\"fate\":\"dropped_queue\",\"captured_us\":566000,\"label\":1}\n";
+        assert_eq!(line(Fate::Dropped(DropReason::Queue), None), expected);
+    }
+}
