@@ -72,10 +72,10 @@ fn check_hash(file: &Path, wheel: &Wheel, bundle: &Bundle) -> Result<()> {
     let got = sha256(file).with_context(|| format!("{}: cannot read", file.display()))?;
     ensure!(
         got == wheel.sha256,
-        "{}: not the pinned file\n  expected sha256 {}\n  got      sha256 {got}\n\
+        "{}, as pip fetched it, is not the pinned file\n  expected sha256 {}\n  got      sha256 {got}\n\
          It was removed again. If it was damaged on the way, running this once more helps; if the package index holds \
          another build of {} {}, get the library yourself and set {} to it",
-        file.display(),
+        file.file_name().unwrap_or_default().display(),
         wheel.sha256,
         wheel.package,
         wheel.version,
@@ -214,7 +214,7 @@ mod tests {
         let bundle = bundle(&bytes);
         let text = install(&bundle, cache.path(), &deliver(&bytes[1..])).unwrap_err().to_string();
         let got = format!("{:x}", Sha256::digest(&bytes[1..]));
-        assert!(text.contains("pkg.whl: not the pinned file"), "{text}");
+        assert!(text.starts_with("pkg.whl, as pip fetched it, is not the pinned file"), "{text}");
         assert!(text.contains(&format!("expected sha256 {}\n", bundle.wheels[0].sha256)), "{text}");
         assert!(text.contains(&format!("got      sha256 {got}\n")), "{text}");
         assert!(text.contains("set PKG_HOME to it"), "{text}");

@@ -73,8 +73,8 @@ fn explain(complaints: &str, wheel: &Wheel, staging: &Path) -> String {
     }
     if complaints.contains("No space left on device") {
         return format!(
-            "the disk is full, in {}: free some space, or set PUVAE_CACHE to a folder on another disk",
-            staging.display()
+            "{}: the disk is full; free some space, or set PUVAE_CACHE to a folder on another disk",
+            staging.parent().unwrap_or(staging).display()
         );
     }
     if complaints.contains("No matching distribution") {

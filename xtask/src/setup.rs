@@ -35,8 +35,7 @@ pub(crate) fn ensure_library(library: Library) -> Result<PathBuf> {
     }
     bundle.check_platform(env::consts::OS, env::consts::ARCH)?;
     let cache = cache_folder(|name| env::var_os(name))?;
-    let root = install(bundle, &cache, &pip::download)
-        .with_context(|| format!("{} could not be set up; `cargo xtask setup` tries again", bundle.title))?;
+    let root = install(bundle, &cache, &pip::download).with_context(|| format!("{} is not set up", bundle.title))?;
     eprintln!("{}: {}", bundle.title, root.display());
     Ok(bundle.entry_in(&root))
 }
