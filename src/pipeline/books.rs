@@ -1,0 +1,150 @@
+//! The books of a run: every fate is entered here, by one thread, in the order in which it was decided.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+use super::error::PipelineError;
+use super::outcome::{Outcome, Sink, Verdict};
+use super::samples::Samples;
+use super::stages::{Decided, Event, guard};
+use super::summary::{Accuracy, MAX_DELIVERIES, Summary, WarmUp};
+use super::{PipelineConfig, StopFlag};
+use crate::deadline::Deadline;
+use crate::latency::{AgeMeter, Latencies, Stage};
+use crate::ledger::{Ledger, MissRuns};
+
+pub(super) struct Books {
+    deadline: Deadline,
+    warm_up: WarmUp,
+    start: Instant,
+    ledger: Ledger,
+    misses: MissRuns,
+    latency: Latencies,
+    age: AgeMeter,
+    deliveries: VecDeque<(std::time::Duration, std::time::Duration)>,
+    accuracy: Accuracy,
+    suspects: u64,
+    samples: Samples,
+    /// The first thing that went wrong: what follows is its consequence.
+    failure: Option<PipelineError>,
+    sinks_broken: bool,
+}
+
+impl Books {
+    pub(super) fn new(config: &PipelineConfig, warm_up: WarmUp, start: Instant, is_defence: bool) -> Self {
+        Self {
+            deadline: config.deadline,
+            warm_up,
+            start,
+            ledger: Ledger::default(),
+            misses: MissRuns::default(),
+            latency: Latencies::default(),
+            age: AgeMeter::new(start, config.deadline),
+            deliveries: VecDeque::new(),
+            accuracy: Accuracy { label_star_correct: is_defence.then_some(0), ..Accuracy::default() },
+            suspects: 0,
+            samples: Samples::new(config.samples),
+            failure: None,
+            sinks_broken: false,
+        }
+    }
+
+    /// Enters events until the last stage has gone; a failure in a sink sets `stop`.
+    pub(super) fn keep(&mut self, events: &Receiver<Event>, sinks: &mut [&mut dyn Sink], stop: &StopFlag) {
+        for event in events {
+            match event {
+                Event::Failed(error) => self.fail(error),
+                Event::Decided(decided) => {
+                    let outcome = self.enter(&decided);
+                    if !self.sinks_broken
+                        && let Err(error) = tell(sinks, &outcome)
+                    {
+                        self.sinks_broken = true;
+                        self.fail(error);
+                        stop.set();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes that the run has failed; only the first time counts.
+    pub(super) fn fail(&mut self, error: PipelineError) {
+        self.failure.get_or_insert(error);
+    }
+
+    fn enter(&mut self, Decided { ticket, fate, delivered }: &Decided) -> Outcome {
+        self.ledger.record(*fate);
+        if !self.misses.record(ticket.id, *fate) {
+            self.fail(PipelineError::CountedTwice { frame: ticket.id });
+        }
+        for (stage, time) in Stage::ALL.into_iter().zip(ticket.spent) {
+            if let Some(time) = time {
+                self.latency[stage].record(time);
+            }
+        }
+        let outcome = Outcome {
+            frame: ticket.id,
+            fate: *fate,
+            captured_at: ticket.captured_at.saturating_duration_since(self.start),
+            label: ticket.label,
+            verdict: delivered.as_ref().map(|(verdict, _)| *verdict),
+        };
+        if let Some((verdict, pictures)) = delivered {
+            self.deliver(ticket.since, ticket.label, verdict);
+            self.samples.offer(&outcome, pictures);
+        }
+        outcome
+    }
+
+    fn deliver(&mut self, at: Instant, label: Option<usize>, verdict: &Verdict) {
+        self.latency[Stage::Response].record(verdict.response);
+        self.age.delivered(at, verdict.response, &mut self.latency[Stage::Age]);
+        if self.deliveries.len() == MAX_DELIVERIES {
+            self.deliveries.pop_front();
+        }
+        self.deliveries.push_back((at.saturating_duration_since(self.start), verdict.response));
+        self.suspects += u64::from(verdict.suspect);
+        if label.is_some() {
+            self.accuracy.labelled += 1;
+            self.accuracy.correct += u64::from(label == Some(verdict.class));
+            if let Some(correct) = &mut self.accuracy.label_star_correct {
+                *correct += u64::from(label == verdict.label_star);
+            }
+        }
+    }
+
+    /// The summary, and what went wrong; books that do not balance are an error too.
+    pub(super) fn close(mut self, captured: u64, end: Instant, interrupted: bool) -> (Summary, Option<PipelineError>) {
+        self.age.until(end, &mut self.latency[Stage::Age]);
+        self.ledger.captured = captured;
+        if !self.ledger.balances() {
+            self.failure.get_or_insert(PipelineError::LedgerUnbalanced { ledger: self.ledger });
+        }
+        let summary = Summary {
+            deadline: self.deadline,
+            duration: end.saturating_duration_since(self.start),
+            ledger: self.ledger,
+            longest_miss_run: self.misses.longest(),
+            age_over_deadline_ratio: self.age.over_deadline_ratio(),
+            latency: self.latency,
+            warm_up: self.warm_up,
+            deliveries: self.deliveries.into(),
+            accuracy: (self.accuracy.labelled > 0).then_some(self.accuracy),
+            suspects: self.suspects,
+            samples: self.samples.into_vec(),
+            interrupted,
+        };
+        (summary, self.failure)
+    }
+}
+
+fn tell(sinks: &mut [&mut dyn Sink], outcome: &Outcome) -> Result<(), PipelineError> {
+    let frame = outcome.frame;
+    for sink in sinks {
+        guard("sink", Some(frame), || sink.outcome(outcome))?
+            .map_err(|source| PipelineError::Sink { frame, source })?;
+    }
+    Ok(())
+}

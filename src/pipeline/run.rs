@@ -1,0 +1,146 @@
+//! Starts the threads, keeps the books, and says how it went.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, Scope};
+
+use ndarray::Array2;
+
+use super::books::Books;
+use super::error::{PipelineError, PipelineFailure};
+use super::outcome::Sink;
+use super::stages::{Capture, Classify, Desk, Purify};
+use super::summary::{Summary, WarmUp};
+use super::warm_up::{check_possible, warm_up};
+use super::{PipelineConfig, StopFlag};
+use crate::classifier::Classifier;
+use crate::clock::Clock;
+use crate::frame::Pool;
+use crate::preprocess::Preprocessor;
+use crate::purifier::Purifier;
+use crate::queue::{self, WhenFull};
+use crate::source::{Pacing, Source};
+
+/// Fates that may wait to be entered into the books before the stages must wait.
+const EVENTS: usize = 32;
+
+/// Plays `source` through `purifier` and `classifier` until it ends, `stop` is set, or something fails.
+///
+/// Both models are warmed up before the first frame is asked for. `sinks` are told of every frame, on this thread.
+///
+/// # Errors
+/// When the models do not fit together, the deadline is impossible (unless forced), or the source, a model, a
+/// sink or a thread fails or panics. The failure says which stage and frame, and holds the summary so far.
+pub fn run(
+    source: Box<dyn Source>,
+    mut purifier: Box<dyn Purifier>,
+    mut classifier: Box<dyn Classifier>,
+    config: &PipelineConfig,
+    clock: Arc<dyn Clock>,
+    stop: &StopFlag,
+    sinks: &mut [&mut dyn Sink],
+) -> Result<Summary, Box<PipelineFailure>> {
+    let is_defence = purifier.is_defence();
+    let (warmed, refusal) = prepare(&mut *purifier, &mut *classifier, config, &*clock);
+    let mut books = Books::new(config, warmed, clock.now(), is_defence);
+    let captured = Arc::new(AtomicU64::new(0));
+    if let Some(refusal) = refusal {
+        books.fail(refusal);
+    } else {
+        let (events, reports) = sync_channel(EVENTS);
+        let abort = stop.child();
+        let desk = Desk { clock: Arc::clone(&clock), deadline: config.deadline, events, stop: abort.clone() };
+        let stages = Stages::new(desk, source, purifier, classifier, config, Arc::clone(&captured));
+        thread::scope(|scope| match stages.start(scope) {
+            Ok(()) => books.keep(&reports, sinks, &abort),
+            Err(error) => books.fail(error),
+        });
+    }
+    let (summary, failure) = books.close(captured.load(Ordering::Relaxed), clock.now(), stop.is_set());
+    match failure {
+        None => Ok(summary),
+        Some(cause) => Err(Box::new(PipelineFailure { cause, summary })),
+    }
+}
+
+/// Everything that can be found out before the first frame.
+fn prepare(
+    purifier: &mut dyn Purifier,
+    classifier: &mut dyn Classifier,
+    config: &PipelineConfig,
+    clock: &dyn Clock,
+) -> (WarmUp, Option<PipelineError>) {
+    let shapes = (purifier.input(), classifier.input());
+    if shapes.0 != shapes.1 {
+        let error = PipelineError::Shapes { purifier: shapes.0, classifier: shapes.1 };
+        return (WarmUp::default(), Some(error));
+    }
+    match warm_up(purifier, classifier, config.warm_up_runs, clock) {
+        Err(error) => (WarmUp::default(), Some(error)),
+        Ok(warmed) if config.force => (warmed, None),
+        Ok(warmed) => (warmed, check_possible(&warmed, config.deadline).err()),
+    }
+}
+
+/// The three stages with the queues between them, ready to start.
+struct Stages {
+    capture: Capture,
+    purify: Purify,
+    classify: Classify,
+}
+
+impl Stages {
+    fn new(
+        desk: Desk,
+        source: Box<dyn Source>,
+        purifier: Box<dyn Purifier>,
+        classifier: Box<dyn Classifier>,
+        config: &PipelineConfig,
+        captured: Arc<AtomicU64>,
+    ) -> Self {
+        let when_full = match source.pacing() {
+            Pacing::Live | Pacing::Paced => WhenFull::ReplaceOldest,
+            Pacing::Unpaced => WhenFull::Wait,
+        };
+        let classes = classifier.classes().len();
+        let (to_purify, from_capture) = queue::bounded(config.queue_capacity, when_full);
+        let (to_classify, from_purify) = queue::bounded(config.purified_capacity, WhenFull::Wait);
+        let classify = Classify {
+            desk: desk.clone(),
+            input: from_purify,
+            logits: Array2::zeros((1, classes)),
+            is_defence: purifier.is_defence(),
+            suspect_above: purifier.suspect_above(),
+            classifier,
+        };
+        let purify = Purify {
+            desk: desk.clone(),
+            input: from_capture,
+            preprocessor: Preprocessor::new(config.prep, purifier.input()),
+            purifier,
+            classes,
+            pool: Pool::new(),
+            output: to_classify,
+        };
+        Self { capture: Capture { desk, source, output: to_purify, captured }, purify, classify }
+    }
+
+    /// Starts the last stage first: if one cannot be started, those behind it find their queue without a sender and end.
+    fn start<'scope>(self, scope: &'scope Scope<'scope, '_>) -> Result<(), PipelineError> {
+        let Self { capture, purify, classify } = self;
+        spawn(scope, "classify", move || classify.run())?;
+        spawn(scope, "purify", move || purify.run())?;
+        spawn(scope, "capture", move || capture.run())
+    }
+}
+
+fn spawn<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    stage: &'static str,
+    work: impl FnOnce() + Send + 'scope,
+) -> Result<(), PipelineError> {
+    let started: io::Result<_> = thread::Builder::new().name(format!("puvae-{stage}")).spawn_scoped(scope, work);
+    started.map(drop).map_err(|source| PipelineError::Thread { stage, source })
+}

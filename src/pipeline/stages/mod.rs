@@ -1,0 +1,166 @@
+//! What the three threads have in common: a ticket for each frame, and how a stage works, decides and fails.
+
+mod capture;
+mod classify;
+mod purify;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use ndarray::Array4;
+
+pub(super) use capture::Capture;
+pub(super) use classify::Classify;
+pub(super) use purify::Purify;
+
+use super::error::PipelineError;
+use super::outcome::Verdict;
+use crate::clock::{Clock, StopFlag};
+use crate::deadline::Deadline;
+use crate::frame::{Frame, FrameId, Pooled};
+use crate::latency::Stage;
+use crate::ledger::{DropReason, FailedAt, Fate};
+use crate::model::spec::InputShape;
+use crate::purifier::Purified;
+
+/// What is known of a frame on its way, besides its pixels.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket {
+    pub(super) id: FrameId,
+    pub(super) captured_at: Instant,
+    pub(super) label: Option<usize>,
+    /// When the step it is in began.
+    pub(super) since: Instant,
+    /// Time spent in each [`Stage`] before [`Stage::Response`].
+    pub(super) spent: [Option<Duration>; Stage::Response as usize],
+}
+
+impl Ticket {
+    fn new(frame: &Frame) -> Self {
+        let Frame { id, captured_at, label, .. } = *frame;
+        Self { id, captured_at, label, since: captured_at, spent: Default::default() }
+    }
+
+    /// The step the frame was in ends `now` and counts as `stage`.
+    fn mark(&mut self, stage: Stage, now: Instant) {
+        let time = now.saturating_duration_since(self.since);
+        *self.spent[stage as usize].get_or_insert_default() += time;
+        self.since = now;
+    }
+
+    /// From capture until the end of the last step.
+    fn response(&self) -> Duration {
+        self.since.saturating_duration_since(self.captured_at)
+    }
+}
+
+/// On the first queue.
+pub(super) struct Captured {
+    ticket: Ticket,
+    frame: Frame,
+}
+
+/// On the second queue.
+pub(super) struct Cleaned {
+    ticket: Ticket,
+    pictures: Pooled<Pictures>,
+}
+
+/// A frame as the models see it, before and after the purifier; used again and again.
+#[derive(Debug, Default)]
+pub(super) struct Pictures {
+    /// `[1, C, H, W]`
+    pub(super) input: Array4<f32>,
+    pub(super) purified: Purified,
+}
+
+impl Pictures {
+    pub(super) fn new(shape: InputShape, classes: usize) -> Self {
+        Self {
+            input: Array4::zeros((1, shape.channels, shape.height, shape.width)),
+            purified: Purified::new(1, shape, classes),
+        }
+    }
+}
+
+/// To the books.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every event is the large one, and boxing it would allocate per frame"
+)]
+pub(super) enum Event {
+    Decided(Decided),
+    Failed(PipelineError),
+}
+
+/// A frame has met its fate.
+pub(super) struct Decided {
+    pub(super) ticket: Ticket,
+    pub(super) fate: Fate,
+    /// Present exactly when it has a verdict; the verdict came at `ticket.since`.
+    pub(super) delivered: Option<(Verdict, Pooled<Pictures>)>,
+}
+
+/// What every stage has at hand.
+#[derive(Clone)]
+pub(super) struct Desk {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) deadline: Deadline,
+    pub(super) events: SyncSender<Event>,
+    /// Ends the capture: set by a failure here, or by the caller.
+    pub(super) stop: StopFlag,
+}
+
+impl Desk {
+    fn tell(&self, event: Event) {
+        if self.events.send(event).is_err() {
+            // Nobody keeps the books any more: the run has ended early.
+            self.stop.set();
+        }
+    }
+
+    fn decide(&self, ticket: Ticket, fate: Fate) {
+        self.tell(Event::Decided(Decided { ticket, fate, delivered: None }));
+    }
+
+    fn shut_down(&self, tickets: impl IntoIterator<Item = Ticket>) {
+        for ticket in tickets {
+            self.decide(ticket, Fate::Dropped(DropReason::Shutdown));
+        }
+    }
+
+    /// Does a stage's `work` on a frame and takes the time.
+    fn work<E>(
+        &self,
+        stage: Stage,
+        ticket: &mut Ticket,
+        error: impl FnOnce(FrameId, E) -> PipelineError,
+        work: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), PipelineError> {
+        guard(stage.as_str(), Some(ticket.id), work)?.map_err(|cause| error(ticket.id, cause))?;
+        ticket.mark(stage, self.clock.now());
+        Ok(())
+    }
+
+    fn fail(&self, failed: Option<(Ticket, FailedAt)>, error: PipelineError) {
+        self.stop.set();
+        if let Some((ticket, at)) = failed {
+            self.decide(ticket, Fate::Failed(at));
+        }
+        self.tell(Event::Failed(error));
+    }
+}
+
+/// Turns a panic in somebody else's code into an error that names the stage and the frame.
+pub(super) fn guard<T>(
+    stage: &'static str,
+    frame: Option<FrameId>,
+    work: impl FnOnce() -> T,
+) -> Result<T, PipelineError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        PipelineError::Panicked { stage, frame, message: text.unwrap_or("no message").into() }
+    })
+}

@@ -1,0 +1,81 @@
+//! The purify thread: picture to tensor, tensor through the purifier.
+
+use std::ops::ControlFlow;
+
+use super::{Captured, Cleaned, Desk, Pictures, Ticket};
+use crate::frame::{Frame, Pool};
+use crate::latency::Stage;
+use crate::ledger::{ExpiredAt, FailedAt, Fate};
+use crate::pipeline::PipelineError;
+use crate::preprocess::{Picture, Preprocessor};
+use crate::purifier::Purifier;
+use crate::queue::{Receiver, Sender};
+
+pub(in crate::pipeline) struct Purify {
+    pub(in crate::pipeline) desk: Desk,
+    pub(in crate::pipeline) input: Receiver<Captured>,
+    pub(in crate::pipeline) preprocessor: Preprocessor,
+    pub(in crate::pipeline) purifier: Box<dyn Purifier>,
+    /// Number of classes K of the distances.
+    pub(in crate::pipeline) classes: usize,
+    pub(in crate::pipeline) pool: Pool<Pictures>,
+    pub(in crate::pipeline) output: Sender<Cleaned>,
+}
+
+impl Purify {
+    pub(in crate::pipeline) fn run(mut self) {
+        while let Some(captured) = self.input.recv() {
+            if self.one(captured).is_break() {
+                break;
+            }
+        }
+        self.desk.shut_down(self.input.close().into_iter().map(|captured| captured.ticket));
+    }
+
+    fn one(&mut self, Captured { mut ticket, frame }: Captured) -> ControlFlow<()> {
+        ticket.mark(Stage::Queue, self.desk.clock.now());
+        if self.desk.deadline.expired(ticket.captured_at, ticket.since) {
+            self.desk.decide(ticket, Fate::Expired(ExpiredAt::Purify));
+            return ControlFlow::Continue(());
+        }
+        let (shape, classes) = (self.purifier.input(), self.classes);
+        let mut pictures = self.pool.take_or(|| Pictures::new(shape, classes));
+        if let Err(error) = self.preprocess(frame, &mut ticket, &mut pictures) {
+            self.desk.fail(Some((ticket, FailedAt::Preprocess)), error);
+            return ControlFlow::Break(());
+        }
+        if let Err(error) = self.purify(&mut ticket, &mut pictures) {
+            self.desk.fail(Some((ticket, FailedAt::Purify)), error);
+            return ControlFlow::Break(());
+        }
+        match self.output.send(Cleaned { ticket, pictures }) {
+            Ok(_) => ControlFlow::Continue(()),
+            Err(closed) => {
+                self.desk.shut_down([closed.item.ticket]);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// The frame's pixels go back to their pool at the end of this.
+    fn preprocess(&mut self, frame: Frame, ticket: &mut Ticket, pictures: &mut Pictures) -> Result<(), PipelineError> {
+        let Frame { width, height, format, ref pixels, .. } = frame;
+        let tensor = pictures.input.as_slice_mut().expect("it was made in standard layout");
+        self.desk.work(
+            Stage::Preprocess,
+            ticket,
+            |frame, source| PipelineError::Preprocess { frame, source },
+            || self.preprocessor.apply(&Picture { width, height, format, pixels }, tensor),
+        )
+    }
+
+    fn purify(&mut self, ticket: &mut Ticket, pictures: &mut Pictures) -> Result<(), PipelineError> {
+        let ids = [ticket.id];
+        self.desk.work(
+            Stage::Purify,
+            ticket,
+            |frame, source| PipelineError::Model { stage: "purify", frame, source },
+            || self.purifier.purify(&ids, pictures.input.view(), &mut pictures.purified),
+        )
+    }
+}

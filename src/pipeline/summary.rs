@@ -1,0 +1,85 @@
+//! What a run came to.
+
+use std::time::Duration;
+
+use super::outcome::Outcome;
+use crate::deadline::Deadline;
+use crate::latency::Latencies;
+use crate::ledger::Ledger;
+
+/// Deliveries kept in a [`Summary`], the newest ones: twenty minutes at 30 frames a second.
+pub const MAX_DELIVERIES: usize = 36_000;
+
+/// A whole run in numbers, complete or up to its failure.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// What frames were measured against.
+    pub deadline: Deadline,
+    /// From the start of capture until the last frame's fate was decided.
+    pub duration: Duration,
+    /// Every frame's fate, counted.
+    pub ledger: Ledger,
+    /// The most frames in a row, in capture order, without a verdict in time.
+    pub longest_miss_run: u64,
+    /// Service, response and age.
+    pub latency: Latencies,
+    /// What was measured before the first frame, and is in none of the other figures.
+    pub warm_up: WarmUp,
+    /// Share of the run, from 0 to 1, during which the newest verdict was older than the deadline.
+    pub age_over_deadline_ratio: Option<f64>,
+    /// Time since the start, and response time, of the newest [`MAX_DELIVERIES`] deliveries.
+    pub deliveries: Vec<(Duration, Duration)>,
+    /// How many delivered verdicts were right; `None` when no delivered frame had a label.
+    pub accuracy: Option<Accuracy>,
+    /// Delivered verdicts that were marked as suspect.
+    pub suspects: u64,
+    /// Pictures of delivered frames, spread evenly over the run.
+    pub samples: Vec<Sample>,
+    /// Whether somebody set the stop flag.
+    pub interrupted: bool,
+}
+
+/// Right and wrong among delivered frames (on time and late) whose true class is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Accuracy {
+    /// Frames with a label.
+    pub labelled: u64,
+    /// Of these, how often the classifier's class is the label.
+    pub correct: u64,
+    /// Of these, how often the purifier's y* is the label; `None` without a defence.
+    pub label_star_correct: Option<u64>,
+}
+
+/// The models' service times before the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WarmUp {
+    /// How often both models ran.
+    pub runs: usize,
+    /// How long the warm-up took.
+    pub total: Duration,
+    /// Purifier and classifier together in the very first run, which is far slower than the others.
+    pub first: Duration,
+    /// Median of the purifier over the other runs.
+    pub purify: Duration,
+    /// Median of the classifier over the other runs.
+    pub classify: Duration,
+    /// Purifier and classifier together in the slowest of the other runs.
+    pub slowest: Duration,
+}
+
+/// A delivered frame as the models saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Which frame, and what became of it.
+    pub outcome: Outcome,
+    /// Columns of both pictures.
+    pub width: usize,
+    /// Rows of both pictures.
+    pub height: usize,
+    /// 1 (grey) or 3 (RGB).
+    pub channels: usize,
+    /// After preprocessing: `height × width × channels` bytes, channels interleaved, 255 is 1.0.
+    pub input: Vec<u8>,
+    /// After the purifier, in the same form; `None` without a defence.
+    pub purified: Option<Vec<u8>>,
+}

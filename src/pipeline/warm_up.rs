@@ -1,0 +1,117 @@
+//! Runs both models before the first frame: the first run of a session is far slower than the others, and
+//! the others tell whether the deadline is possible at all.
+
+use std::time::{Duration, Instant};
+
+use super::error::PipelineError;
+use super::stages::{Pictures, guard};
+use super::summary::WarmUp;
+use crate::classifier::Classifier;
+use crate::clock::Clock;
+use crate::deadline::Deadline;
+use crate::frame::FrameId;
+use crate::purifier::Purifier;
+use ndarray::Array2;
+
+/// The first run tells nothing of the others.
+const FEWEST_RUNS: usize = 2;
+/// A possible deadline is rounded up to this.
+const ROUND_TO: Duration = Duration::from_micros(100);
+
+/// Runs both models `runs` times, at least twice, on one mid-grey picture of the shape that frames will have.
+pub(super) fn warm_up(
+    purifier: &mut dyn Purifier,
+    classifier: &mut dyn Classifier,
+    runs: usize,
+    clock: &dyn Clock,
+) -> Result<WarmUp, PipelineError> {
+    let runs = runs.max(FEWEST_RUNS);
+    let classes = classifier.classes().len();
+    let mut pictures = Pictures::new(purifier.input(), classes);
+    pictures.input.fill(0.5);
+    let mut logits = Array2::zeros((1, classes));
+    let (mut purify, mut classify) = (Vec::with_capacity(runs), Vec::with_capacity(runs));
+    let start = clock.now();
+    for _ in 0..runs {
+        let begin = clock.now();
+        guard("warm-up", None, || purifier.purify(&[FrameId(0)], pictures.input.view(), &mut pictures.purified))?
+            .map_err(|source| PipelineError::WarmUp { stage: "purify", source })?;
+        let between = clock.now();
+        guard("warm-up", None, || classifier.classify(pictures.purified.frames.view(), &mut logits))?
+            .map_err(|source| PipelineError::WarmUp { stage: "classify", source })?;
+        purify.push(between - begin);
+        classify.push(clock.now() - between);
+    }
+    Ok(summarize(&mut purify, &mut classify, start, clock.now()))
+}
+
+fn summarize(purify: &mut [Duration], classify: &mut [Duration], start: Instant, end: Instant) -> WarmUp {
+    let both = |(purify, classify): (&Duration, &Duration)| *purify + *classify;
+    let sums: Vec<Duration> = purify.iter().zip(classify.iter()).map(both).collect();
+    WarmUp {
+        runs: sums.len(),
+        total: end - start,
+        first: sums[0],
+        purify: median(&mut purify[1..]),
+        classify: median(&mut classify[1..]),
+        slowest: sums[1..].iter().copied().max().expect("there are at least two runs"),
+    }
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// Refuses a deadline that the medians alone exceed.
+pub(super) fn check_possible(warm_up: &WarmUp, deadline: Deadline) -> Result<(), PipelineError> {
+    let WarmUp { purify, classify, slowest, .. } = *warm_up;
+    if purify + classify <= deadline.get() {
+        return Ok(());
+    }
+    let steps = slowest.max(purify + classify).as_nanos().div_ceil(ROUND_TO.as_nanos());
+    let possible = ROUND_TO.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
+    Err(PipelineError::DeadlineImpossible { deadline, purify, classify, possible })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SimulatedClock;
+
+    const fn us(us: u64) -> Duration {
+        Duration::from_micros(us)
+    }
+
+    fn measured() -> WarmUp {
+        let now = SimulatedClock::new().start();
+        let purify = &mut [us(90_000), us(2000), us(2400), us(2100)];
+        let classify = &mut [us(10_000), us(500), us(650), us(700)];
+        summarize(purify, classify, now, now + us(108_350))
+    }
+
+    #[test]
+    fn the_first_run_is_shown_but_in_no_median() {
+        let expected = WarmUp {
+            runs: 4,
+            total: us(108_350),
+            first: us(100_000),
+            purify: us(2100),
+            classify: us(650),
+            slowest: us(3050),
+        };
+        assert_eq!(measured(), expected);
+    }
+
+    #[test]
+    fn an_impossible_deadline_is_refused_with_the_one_that_is_possible() {
+        assert!(check_possible(&measured(), Deadline::new(us(2750)).unwrap()).is_ok());
+        let text = check_possible(&measured(), Deadline::new(us(2749)).unwrap()).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "a deadline of 2.749ms is impossible on this machine: warmed up, the purifier takes 2.1ms and the classifier \
+             650.0µs (medians) of every frame; 3.1ms would be possible here: give `--deadline` at least that, or `--force` \
+             to run anyway"
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! Why a source cannot be opened or played.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+use crate::idx::IdxError;
+
+/// Why a source cannot be opened or played.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// A rate that is none.
+    #[error(
+        "{got} frames a second, expected more than 0 and at most 1000000; leave --fps out to wait for the pipeline instead"
+    )]
+    Fps {
+        /// What was asked for.
+        got: f64,
+    },
+    /// No frames were asked for.
+    #[error("0 frames were asked for, expected at least 1; leave --frames out to play the whole source")]
+    NoFrames,
+    /// The system refused something.
+    #[error("{}: cannot read: {source}; check the path and its permissions", path.display())]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// `dir:` was given something else.
+    #[error("{}: not a folder; `dir:` expects a folder of pictures", path.display())]
+    NotAFolder {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// There is nothing to play.
+    #[error("{}: no pictures in it, expected at least one; {hint}", path.display())]
+    Empty {
+        /// Which folder or file.
+        path: PathBuf,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A folder holds something that is no picture.
+    #[error("{}: not a picture of a known type, expected one of {expected}; remove it from the folder or hide it with a leading dot", path.display())]
+    UnknownType {
+        /// Which file.
+        path: PathBuf,
+        /// The known file name extensions.
+        expected: String,
+    },
+    /// A picture is broken.
+    #[error("{}: broken picture: {source}; replace it or remove it from the folder", path.display())]
+    Broken {
+        /// Which file.
+        path: PathBuf,
+        /// What the decoder said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A sub-folder is named after no class.
+    #[error("{}: the folder's name is no class of the classifier, expected one of {} or a number below {}; rename it", path.display(), classes.join(", "), classes.len())]
+    UnknownClass {
+        /// Which sub-folder.
+        path: PathBuf,
+        /// The classifier's classes.
+        classes: Vec<String>,
+    },
+    /// Two sub-folders are named after the same class.
+    #[error("{} and {} both stand for class {class}; put their pictures into one folder", first.display(), second.display())]
+    SameClass {
+        /// One sub-folder.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+        /// The class.
+        class: usize,
+    },
+    /// A label for which the classifier has no class.
+    #[error("{}: label {label} at position {index}, expected labels below {classes}, the number of the classifier's classes; use the classifier made for these data", path.display())]
+    Label {
+        /// The labels file.
+        path: PathBuf,
+        /// Where, from 0.
+        index: usize,
+        /// What stands there.
+        label: u8,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// The synthetic source draws other classes than the classifier knows.
+    #[error("the synthetic source has {got} classes, the classifier has {expected}; write `classes={expected}`")]
+    SyntheticClasses {
+        /// Classes of the classifier.
+        expected: usize,
+        /// Classes of the source.
+        got: usize,
+    },
+    /// An IDX file was refused.
+    #[error(transparent)]
+    Idx(#[from] IdxError),
+    /// A source from outside this crate failed.
+    #[error("{0}")]
+    Other(Box<dyn Error + Send + Sync>),
+}

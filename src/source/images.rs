@@ -1,0 +1,194 @@
+//! `dir:FOLDER`: picture files in natural order; sub-folders name the classes.
+//!
+//! One level of sub-folders. Hidden files (a leading dot) are skipped; any other file that is no picture is
+//! refused rather than skipped in silence. Every file's header is read before the run.
+
+use std::cmp::Ordering;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader};
+
+use super::SourceError;
+use super::paced::{Picture, Pictures};
+use crate::frame::PixelFormat;
+
+/// File name extensions of pictures, in lower case.
+const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm", "pbm"];
+
+pub(super) struct Folder {
+    pictures: Vec<(PathBuf, Option<usize>)>,
+    classes: Option<Vec<String>>,
+}
+
+impl Folder {
+    /// Lists the folder and checks each picture's header; matches sub-folders to `classes`, where these are known.
+    pub(super) fn open(path: &Path, classes: Option<&[String]>) -> Result<Self, SourceError> {
+        if !fs::metadata(path).map_err(|source| SourceError::Io { path: path.into(), source })?.is_dir() {
+            return Err(SourceError::NotAFolder { path: path.into() });
+        }
+        let (mut pictures, mut folders) = (Vec::new(), Vec::new());
+        for entry in list(path)? {
+            if entry.is_dir() { folders.push(entry) } else { pictures.push((entry, None)) }
+        }
+        let labels = labels(&folders, classes)?;
+        for (folder, &label) in folders.iter().zip(&labels) {
+            pictures.extend(list(folder)?.into_iter().map(|picture| (picture, Some(label))));
+        }
+        if pictures.is_empty() {
+            return Err(SourceError::Empty { path: path.into(), hint: "give a folder of pictures" });
+        }
+        pictures.iter().try_for_each(|(picture, _)| check(picture))?;
+        let names = || folders.iter().map(|folder| name(folder)).collect();
+        let classes = classes.map(<[String]>::to_vec).or_else(|| (!folders.is_empty()).then(names));
+        Ok(Self { pictures, classes })
+    }
+}
+
+/// What is in a folder and not hidden, in natural order.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let io = |source| SourceError::Io { path: folder.into(), source };
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if !name(&path).starts_with('.') {
+            entries.push(path);
+        }
+    }
+    entries.sort_by(|a, b| natural(&name(a), &name(b)));
+    Ok(entries)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Compares texts so that numbers in them count as numbers: `2` before `10`. Equal numbers: fewer leading zeros first.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a, b);
+    while let (Some(l), Some(r)) = (left.chars().next(), right.chars().next()) {
+        let order = if l.is_ascii_digit() && r.is_ascii_digit() {
+            let (number_l, number_r) = (take_digits(&mut left), take_digits(&mut right));
+            number_l.len().cmp(&number_r.len()).then_with(|| number_l.cmp(number_r))
+        } else {
+            (left, right) = (&left[l.len_utf8()..], &right[r.len_utf8()..]);
+            l.cmp(&r)
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+    left.len().cmp(&right.len()).then_with(|| a.len().cmp(&b.len())).then_with(|| a.cmp(b))
+}
+
+/// Cuts the digits off the front; they come back without leading zeros.
+fn take_digits<'a>(text: &mut &'a str) -> &'a str {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    *text = rest;
+    digits.trim_start_matches('0')
+}
+
+/// The class of each sub-folder.
+fn labels(folders: &[PathBuf], classes: Option<&[String]>) -> Result<Vec<usize>, SourceError> {
+    let Some(classes) = classes else { return Ok((0..folders.len()).collect()) };
+    let mut labels: Vec<usize> = Vec::new();
+    for folder in folders {
+        let label = class_of(&name(folder), classes)
+            .ok_or_else(|| SourceError::UnknownClass { path: folder.clone(), classes: classes.to_vec() })?;
+        if let Some(first) = labels.iter().position(|&other| other == label) {
+            let (first, second) = (folders[first].clone(), folder.clone());
+            return Err(SourceError::SameClass { first, second, class: label });
+        }
+        labels.push(label);
+    }
+    Ok(labels)
+}
+
+/// The class that a folder's name means: its name, whatever the case and the signs between (`t-shirt_top` is
+/// `T-shirt/top`), else its number.
+fn class_of(folder: &str, classes: &[String]) -> Option<usize> {
+    let plain =
+        |text: &str| text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+    let by_name = classes.iter().position(|class| plain(class) == plain(folder));
+    by_name.or_else(|| folder.parse().ok().filter(|&label| label < classes.len()))
+}
+
+fn broken(path: &Path, error: ImageError) -> SourceError {
+    match error {
+        ImageError::IoError(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
+            SourceError::Io { path: path.into(), source }
+        }
+        error => SourceError::Broken { path: path.into(), source: error.into() },
+    }
+}
+
+/// Checks the type, and the header by the file's contents.
+fn check(path: &Path) -> Result<(), SourceError> {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    if !EXTENSIONS.contains(&extension.as_str()) {
+        return Err(SourceError::UnknownType { path: path.into(), expected: EXTENSIONS.join(", ") });
+    }
+    decoder(path).map(drop)
+}
+
+fn decoder(path: &Path) -> Result<impl ImageDecoder, SourceError> {
+    let io = |source| SourceError::Io { path: path.into(), source };
+    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(io)?;
+    reader.into_decoder().map_err(|error| broken(path, error))
+}
+
+impl Pictures for Folder {
+    fn len(&self) -> Option<u64> {
+        Some(self.pictures.len() as u64)
+    }
+
+    fn classes(&self) -> Option<&[String]> {
+        self.classes.as_deref()
+    }
+
+    /// Decodes straight into `pixels`; 16-bit pictures and those with transparency (which is ignored) are converted.
+    fn read(&mut self, index: u64, pixels: &mut Vec<u8>) -> Result<Picture, SourceError> {
+        let index = usize::try_from(index).expect("the index is below the number of pictures in the list");
+        let (path, label) = &self.pictures[index];
+        let decoder = decoder(path)?;
+        let (width, height) = decoder.dimensions();
+        let format = match decoder.color_type() {
+            ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16 => PixelFormat::Gray8,
+            _ => PixelFormat::Rgb8,
+        };
+        if matches!(decoder.color_type(), ColorType::L8 | ColorType::Rgb8) {
+            let bytes = usize::try_from(decoder.total_bytes()).expect("the decoder limits a picture's size");
+            pixels.resize(bytes, 0);
+            decoder.read_image(pixels).map_err(|error| broken(path, error))?;
+        } else {
+            let picture = DynamicImage::from_decoder(decoder).map_err(|error| broken(path, error))?;
+            *pixels = match format {
+                PixelFormat::Gray8 => picture.into_luma8().into_raw(),
+                PixelFormat::Rgb8 => picture.into_rgb8().into_raw(),
+            };
+        }
+        Ok(Picture { width: width as usize, height: height as usize, format, label: *label })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_names_count_as_numbers() {
+        let mut names = ["b1", "a10", "a2", "a02", "a", "a2b", "a1"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["a", "a1", "a2", "a02", "a2b", "a10", "b1"]);
+    }
+
+    #[test]
+    fn a_folder_is_matched_to_a_class_by_name_before_number() {
+        let classes = ["T-shirt/top", "1", "0"].map(String::from);
+        assert_eq!(class_of("t-shirt_TOP", &classes), Some(0));
+        assert_eq!(class_of("0", &classes), Some(2), "by name");
+        assert_eq!(class_of("2", &classes), Some(2), "by number");
+        assert_eq!((class_of("3", &classes), class_of("dress", &classes)), (None, None));
+    }
+}

@@ -1,0 +1,93 @@
+//! Plays pictures that are all there already, on a schedule or as fast as they are taken.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Pacing, Source, SourceError, SourceOptions};
+use crate::clock::{Clock, StopFlag};
+use crate::frame::{Frame, FrameId, PixelFormat, Pool, StampSource};
+
+const MAX_FPS: f64 = 1e6;
+
+/// Pictures that can be had by their number.
+pub(super) trait Pictures: Send {
+    /// How many there are; `None` for without end.
+    fn len(&self) -> Option<u64>;
+
+    /// Names of the labels.
+    fn classes(&self) -> Option<&[String]>;
+
+    /// Writes the pixels of picture `index` into `pixels`, which has arbitrary contents and length before.
+    fn read(&mut self, index: u64, pixels: &mut Vec<u8>) -> Result<Picture, SourceError>;
+}
+
+/// Everything about a picture but its pixels.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Picture {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) format: PixelFormat,
+    pub(super) label: Option<usize>,
+}
+
+/// A [`Source`] that plays [`Pictures`] once.
+pub(super) struct Paced<P> {
+    pictures: P,
+    clock: Arc<dyn Clock>,
+    fps: Option<f64>,
+    /// When frame 0 was asked for: the schedule counts from here.
+    start: Option<Instant>,
+    next: u64,
+    end: u64,
+    pool: Pool<Vec<u8>>,
+}
+
+impl<P: Pictures> Paced<P> {
+    pub(super) fn new(pictures: P, options: &SourceOptions, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
+        if let Some(got) = options.fps
+            && !(got > 0.0 && got <= MAX_FPS)
+        {
+            return Err(SourceError::Fps { got });
+        }
+        if options.frames == Some(0) {
+            return Err(SourceError::NoFrames);
+        }
+        let end = options.frames.unwrap_or(u64::MAX).min(pictures.len().unwrap_or(u64::MAX));
+        Ok(Self { pictures, clock, fps: options.fps, start: None, next: 0, end, pool: Pool::new() })
+    }
+
+    /// Waits until the next frame is due; the moment to stamp it with.
+    fn wait(&mut self, stop: &StopFlag) -> (Instant, StampSource) {
+        let Some(fps) = self.fps else { return (self.clock.now(), StampSource::Dequeue) };
+        let start = *self.start.get_or_insert_with(|| self.clock.now());
+        let due = start + Duration::from_secs_f64(self.next as f64 / fps);
+        self.clock.sleep_until(due, stop);
+        (due, StampSource::Schedule)
+    }
+}
+
+impl<P: Pictures> Source for Paced<P> {
+    fn next_frame(&mut self, stop: &StopFlag) -> Result<Option<Frame>, SourceError> {
+        if self.next >= self.end {
+            return Ok(None);
+        }
+        let (captured_at, stamp_source) = self.wait(stop);
+        if stop.is_set() {
+            self.end = self.next;
+            return Ok(None);
+        }
+        let mut pixels = self.pool.take_or(Vec::new);
+        let Picture { width, height, format, label } = self.pictures.read(self.next, &mut pixels)?;
+        let id = FrameId(self.next);
+        self.next += 1;
+        Ok(Some(Frame { id, captured_at, stamp_source, width, height, format, pixels, label }))
+    }
+
+    fn classes(&self) -> Option<&[String]> {
+        self.pictures.classes()
+    }
+
+    fn pacing(&self) -> Pacing {
+        if self.fps.is_some() { Pacing::Paced } else { Pacing::Unpaced }
+    }
+}

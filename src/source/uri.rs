@@ -1,0 +1,174 @@
+//! `kind:rest`: how a user names a source.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::synthetic::Synthetic;
+use crate::frame::PixelFormat;
+
+const FORMS: &str =
+    "dir:FOLDER, idx:IMAGES[,LABELS] or synthetic:[WIDTHxHEIGHT][?classes=K&channels=1|3&seed=S&frames=N]";
+
+/// What to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourceUri {
+    /// `dir:FOLDER`: pictures in natural order (`2.png` before `10.png`); where there are sub-folders, they name the classes.
+    Dir(PathBuf),
+    /// `idx:IMAGES[,LABELS]`: MNIST's format, gzip if the name ends in `.gz`. File names with a comma cannot be given.
+    Idx {
+        /// File of images.
+        images: PathBuf,
+        /// File of labels.
+        labels: Option<PathBuf>,
+    },
+    /// `synthetic:…`: generated pictures with known labels.
+    Synthetic(Synthetic),
+}
+
+/// Why a text names no source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceUriError {
+    /// No such kind of source, or no kind at all.
+    #[error("`{got}` names no source, expected {FORMS}")]
+    Kind {
+        /// The whole text.
+        got: String,
+    },
+    /// A path is missing.
+    #[error("`{got}` names no file, expected {FORMS}")]
+    NoPath {
+        /// The whole text.
+        got: String,
+    },
+    /// A key that `synthetic:` does not have.
+    #[error("synthetic source: unknown key `{key}`, expected classes, channels, seed or frames")]
+    UnknownKey {
+        /// What was given.
+        key: String,
+    },
+    /// A value that `synthetic:` cannot use.
+    #[error("synthetic source: {key} is `{got}`, expected {expected}")]
+    Value {
+        /// Which key, or "size".
+        key: &'static str,
+        /// What was given.
+        got: String,
+        /// What is possible.
+        expected: &'static str,
+    },
+    /// The classes do not fit into the picture.
+    #[error(
+        "synthetic source: {width}x{height} is too small to tell {classes} classes apart, expected at least {side}x{side}"
+    )]
+    TooSmall {
+        /// Columns.
+        width: usize,
+        /// Rows.
+        height: usize,
+        /// Classes.
+        classes: usize,
+        /// The shortest side that would do.
+        side: usize,
+    },
+}
+
+impl FromStr for SourceUri {
+    type Err = SourceUriError;
+
+    fn from_str(text: &str) -> Result<Self, SourceUriError> {
+        let (kind, rest) = text.split_once(':').ok_or_else(|| SourceUriError::Kind { got: text.into() })?;
+        let path = |path: &str| match path {
+            "" => Err(SourceUriError::NoPath { got: text.into() }),
+            path => Ok(PathBuf::from(path)),
+        };
+        match kind {
+            "dir" => Ok(Self::Dir(path(rest)?)),
+            "idx" => match rest.split_once(',') {
+                Some((images, labels)) => Ok(Self::Idx { images: path(images)?, labels: Some(path(labels)?) }),
+                None => Ok(Self::Idx { images: path(rest)?, labels: None }),
+            },
+            "synthetic" => Ok(Self::Synthetic(Synthetic::parse(rest)?)),
+            _ => Err(SourceUriError::Kind { got: text.into() }),
+        }
+    }
+}
+
+impl fmt::Display for SourceUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dir(path) => write!(f, "dir:{}", path.display()),
+            Self::Idx { images, labels: None } => write!(f, "idx:{}", images.display()),
+            Self::Idx { images, labels: Some(labels) } => write!(f, "idx:{},{}", images.display(), labels.display()),
+            Self::Synthetic(Synthetic { width, height, format, classes, seed, frames }) => {
+                let channels = PixelFormat::channels(*format);
+                write!(f, "synthetic:{width}x{height}?classes={classes}&channels={channels}&seed={seed}")?;
+                frames.map_or(Ok(()), |frames| write!(f, "&frames={frames}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        text.parse::<SourceUri>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_form_survives_the_round_trip() {
+        for text in [
+            "dir:some/folder",
+            "idx:images.gz",
+            "idx:images,labels",
+            "synthetic:32x16?classes=4&channels=3&seed=7&frames=600",
+            "synthetic:28x28?classes=10&channels=1&seed=0",
+        ] {
+            assert_eq!(text.parse::<SourceUri>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_of_a_synthetic_uri_has_a_default() {
+        assert_eq!("synthetic:".parse(), Ok(SourceUri::Synthetic(Synthetic::default())));
+        let SourceUri::Synthetic(spec) = "synthetic:?seed=3".parse().unwrap() else { panic!("not synthetic") };
+        assert_eq!(spec, Synthetic { seed: 3, ..Synthetic::default() });
+    }
+
+    #[test]
+    fn an_unknown_kind_is_answered_with_the_known_ones() {
+        for text in ["pictures", "webcam:0", ""] {
+            let refusal = refusal(text);
+            assert!(refusal.contains(&format!("`{text}` names no source")), "{refusal}");
+            assert!(refusal.contains("dir:FOLDER, idx:IMAGES[,LABELS] or synthetic:"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_missing_path_is_named() {
+        for text in ["dir:", "idx:", "idx:images,", "idx:,labels"] {
+            assert!(refusal(text).contains(&format!("`{text}` names no file")));
+        }
+    }
+
+    #[test]
+    fn a_synthetic_uri_is_refused_with_the_key_the_value_and_what_was_expected() {
+        for (text, expected) in [
+            ("synthetic:28x28?sed=1", "unknown key `sed`, expected classes, channels, seed or frames"),
+            ("synthetic:28", "size is `28`, expected WIDTHxHEIGHT"),
+            ("synthetic:0x28", "size is `0x28`, expected WIDTHxHEIGHT, each from 1 to 8192"),
+            ("synthetic:28x28?classes=1", "classes is `1`, expected a number from 2 to 1000"),
+            ("synthetic:28x28?channels=4", "channels is `4`, expected 1 or 3"),
+            ("synthetic:28x28?seed=x", "seed is `x`, expected a whole number"),
+            ("synthetic:28x28?frames=0", "frames is `0`, expected a number of at least 1"),
+            ("synthetic:3x9?classes=10", "3x9 is too small to tell 10 classes apart, expected at least 4x4"),
+        ] {
+            let refusal = refusal(text);
+            assert!(refusal.contains(expected), "{text}: {refusal}");
+        }
+    }
+}
