@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
 use crate::model::engine::{EngineOptions, MAX_THREADS, Provider};
-use crate::preprocess::Prep;
 use crate::source::{SourceUri, SourceUriError};
 
 /// Deadline when none is given: one frame period at 30 frames a second.
@@ -38,8 +37,6 @@ pub struct Config {
     pub frames: Option<u64>,
     /// Frames a second; without it a file source waits for the pipeline.
     pub fps: Option<f64>,
-    /// How pictures become tensors.
-    pub prep: Option<Prep>,
     /// Who computes.
     pub provider: Option<Provider>,
     /// Intra-op threads of each model.
@@ -97,8 +94,6 @@ pub enum VerdictsTo {
 pub struct Settings {
     /// Where frames come from.
     pub source: SourceUri,
-    /// The same as the user wrote it.
-    pub source_text: String,
     /// The purifier.
     pub purifier: PurifierChoice,
     /// The classifier's ONNX file.
@@ -109,8 +104,6 @@ pub struct Settings {
     pub frames: Option<u64>,
     /// Above 0 and at most 10 000.
     pub fps: Option<f64>,
-    /// How pictures become tensors.
-    pub prep: Prep,
     /// How ONNX Runtime is started.
     pub engine: EngineOptions,
     /// Seed of the latent noise.
@@ -204,7 +197,6 @@ impl Config {
             deadline: self.deadline.or(below.deadline),
             frames: self.frames.or(below.frames),
             fps: self.fps.or(below.fps),
-            prep: self.prep.or(below.prep),
             provider: self.provider.or(below.provider),
             threads: self.threads.or(below.threads),
             ort_lib: self.ort_lib.or(below.ort_lib),
@@ -221,14 +213,11 @@ impl Config {
     /// # Errors
     /// When something is missing, makes no sense, or would overwrite something else.
     pub fn check(self) -> Result<Settings, ConfigError> {
-        let source_text = self.source.clone().ok_or(ConfigError::Missing("--source URI"))?;
         let settings = Settings {
-            source: source_text.parse()?,
-            source_text,
+            source: self.source.ok_or(ConfigError::Missing("--source URI"))?.parse()?,
             deadline: deadline(self.deadline.as_deref())?,
             frames: frames(self.frames)?,
             fps: fps(self.fps)?,
-            prep: self.prep.unwrap_or_default(),
             engine: EngineOptions {
                 library: self.ort_lib,
                 provider: self.provider.unwrap_or_default(),

@@ -1,1 +1,11 @@
-fn main(){}
+//! The program `puvae`: purifies and classifies frames within a deadline, and accounts for every one.
+
+mod bench;
+mod cli;
+mod inspect;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

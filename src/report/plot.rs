@@ -1,1 +1,157 @@
-//! x
+//! The report's plots, as SVG that takes its colours from the page around it.
+
+use plotters::coord::combinators::IntoLogRange;
+use plotters::prelude::*;
+
+use super::schema::{Histogram, Report};
+use super::table::duration;
+
+/// Colours that plotters writes and the page replaces by its own, so that dark pages get light lines.
+const INK: RGBColor = RGBColor(1, 0, 0);
+const FAINT: RGBColor = RGBColor(2, 0, 0);
+const DATA: RGBColor = RGBColor(3, 0, 0);
+const LIMIT: RGBColor = RGBColor(4, 0, 0);
+const PAGE_COLOURS: [(&str, &str); 4] =
+    [("#010000", "var(--ink)"), ("#020000", "var(--faint)"), ("#030000", "var(--data)"), ("#040000", "var(--limit)")];
+
+/// Columns of the age plot: more points than these cannot be told apart.
+const COLUMNS: usize = 700;
+
+type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+/// The range of durations, in µs, that all histograms of a report are drawn over.
+pub(super) fn common_range(report: &Report) -> (f64, f64) {
+    let histograms = [&report.latency_us.purify, &report.latency_us.classify, &report.latency_us.response];
+    let edges = || histograms.iter().flat_map(|histogram| &histogram.buckets);
+    let deadline = report.deadline_us as f64;
+    let from = edges().map(|bucket| bucket.from_us).fold(deadline / 4.0, f64::min);
+    let to = edges().map(|bucket| bucket.to_us).fold(deadline, f64::max);
+    (from.max(0.5) / 1.3, to * 1.3)
+}
+
+/// How often which duration occurred, both axes logarithmic so that a single outlier can be seen, and the
+/// deadline as a line.
+pub(super) fn histogram(histogram: &Histogram, deadline_us: u64, range: (f64, f64), size: (u32, u32)) -> String {
+    svg(size, |area| {
+        let most = histogram.buckets.iter().map(|bucket| bucket.share).fold(0.0, f64::max) * histogram.count as f64;
+        let (bottom, top) = (0.5, most.max(1.0) * 2.0);
+        let mut chart = ChartBuilder::on(&area)
+            .margin(6)
+            .margin_right(16)
+            .x_label_area_size(26)
+            .y_label_area_size(44)
+            .build_cartesian_2d((range.0..range.1).log_scale(), (bottom..top).log_scale())?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(FAINT.mix(0.5))
+            .axis_style(FAINT)
+            .label_style(label())
+            .x_labels(12)
+            .y_labels(4)
+            .x_label_formatter(&|us| duration(us.round() as u64))
+            .y_label_formatter(&|count| if *count < 1.0 { String::new() } else { format!("{count:.0}") })
+            .draw()?;
+        let bars = histogram.buckets.iter().filter(|bucket| bucket.share > 0.0).map(|bucket| {
+            let count = (bucket.share * histogram.count as f64).max(1.0);
+            let (from, to) = (bucket.from_us.max(range.0), bucket.to_us.max(range.0));
+            Rectangle::new([(from, bottom), (to, count)], DATA.filled())
+        });
+        chart.draw_series(bars)?;
+        let deadline = deadline_us as f64;
+        chart.draw_series(LineSeries::new([(deadline, bottom), (deadline, top)], LIMIT.stroke_width(2)))?;
+        Ok(())
+    })
+}
+
+/// How old the newest verdict was at every moment of the run, and the deadline as a line.
+pub(super) fn age(report: &Report, size: (u32, u32)) -> String {
+    let points = thin(sawtooth(report), report.duration_s);
+    let deadline = report.deadline_us as f64;
+    let highest = points.iter().map(|point| point.1).fold(deadline, f64::max) * 1.15;
+    let start = points.first().map_or(0.0, |point| point.0);
+    svg(size, |area| {
+        let mut chart = ChartBuilder::on(&area)
+            .margin(6)
+            .margin_right(16)
+            .x_label_area_size(26)
+            .y_label_area_size(64)
+            .build_cartesian_2d(start..report.duration_s.max(start + 1e-3), 0.0..highest)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(FAINT.mix(0.5))
+            .axis_style(FAINT)
+            .label_style(label())
+            .x_labels(10)
+            .y_labels(5)
+            .x_label_formatter(&|at| format!("{} s", (at * 100.0).round() / 100.0))
+            .y_label_formatter(&|us| duration(us.round() as u64))
+            .draw()?;
+        chart.draw_series(LineSeries::new(points.iter().copied(), DATA.stroke_width(1)))?;
+        chart
+            .draw_series(LineSeries::new([(start, deadline), (report.duration_s, deadline)], LIMIT.stroke_width(2)))?;
+        Ok(())
+    })
+}
+
+/// The corners of the age's curve: `(seconds, µs)`. It rises with time and falls to the response time at
+/// each delivery.
+fn sawtooth(report: &Report) -> Vec<(f64, f64)> {
+    let all_kept = report.deliveries_us.len() as u64 == report.latency_us.response.count;
+    let mut since = if all_kept { Some((0, 0)) } else { None };
+    let mut points = Vec::with_capacity(2 * report.deliveries_us.len() + 2);
+    let end = ((report.duration_s * 1e6) as u64, 0);
+    for &(at, response) in report.deliveries_us.iter().chain([&end]) {
+        if let Some((before, age)) = since {
+            points.push((before as f64 / 1e6, age as f64));
+            points.push((at as f64 / 1e6, (age + at.saturating_sub(before)) as f64));
+        }
+        since = Some((at, response));
+    }
+    points
+}
+
+/// Keeps the lowest and the highest point of each column of the plot.
+fn thin(points: Vec<(f64, f64)>, duration_s: f64) -> Vec<(f64, f64)> {
+    if points.len() <= 4 * COLUMNS {
+        return points;
+    }
+    let column = |point: &(f64, f64)| (point.0 / duration_s * COLUMNS as f64) as usize;
+    points
+        .chunk_by(|one, next| column(one) == column(next))
+        .flat_map(|points| {
+            let by_age = |one: &&(f64, f64), other: &&(f64, f64)| one.1.total_cmp(&other.1);
+            [points.iter().min_by(by_age), points.iter().max_by(by_age)].into_iter().flatten().copied()
+        })
+        .collect()
+}
+
+fn label() -> TextStyle<'static> {
+    ("sans-serif", 12).into_font().color(&INK)
+}
+
+fn svg(size: (u32, u32), draw: impl FnOnce(DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Drawn) -> String {
+    let mut text = String::new();
+    draw(SVGBackend::with_string(&mut text, size).into_drawing_area()).expect("drawing into memory does not fail");
+    for (written, colour) in PAGE_COLOURS {
+        text = text.replace(written, colour);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinning_keeps_the_peaks() {
+        let mut points: Vec<(f64, f64)> = (0..100_000).map(|at| (f64::from(at) / 1e4, f64::from(at % 10))).collect();
+        points[54_321].1 = 1e6;
+        let thinned = thin(points, 10.0);
+        assert!(thinned.len() <= 2 * COLUMNS + 2, "{}", thinned.len());
+        assert!(thinned.iter().any(|point| point.1 == 1e6));
+    }
+}

@@ -1,0 +1,81 @@
+//! The command line: what the user typed, one match over commands, exit codes.
+//!
+//! Standard output carries results only; everything else goes to standard error.
+
+mod args;
+mod progress;
+mod run;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use clap::Parser as _;
+use puvae::config::ConfigError;
+use puvae::pipeline::PipelineError;
+use puvae::report::output::OutputFile;
+use puvae::report::{Report, html};
+use tracing_subscriber::EnvFilter;
+
+use self::args::{Args, Command, ReportArgs};
+pub(crate) use self::args::{BenchArgs, InspectArgs};
+pub(crate) use self::progress::bar;
+use crate::{bench, inspect};
+
+/// Something went wrong.
+const ERROR: u8 = 1;
+/// The command line or the configuration makes no sense.
+const USAGE: u8 = 2;
+/// The deadline is impossible on this machine.
+const IMPOSSIBLE: u8 = 3;
+/// A signal ended the run, after a full report.
+const INTERRUPTED: u8 = 130;
+
+/// Parses, runs, and turns whatever happens into an exit code.
+pub(crate) fn main() -> ExitCode {
+    let args = Args::parse();
+    start_logging();
+    dispatch(args.command).unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(code(&error))
+    })
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => run::run(args.into_config()?),
+        Command::Bench(args) => bench::run(args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Report(args) => report(&args),
+    }
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    if error.is::<ConfigError>() {
+        USAGE
+    } else if matches!(error.downcast_ref(), Some(PipelineError::DeadlineImpossible { .. })) {
+        IMPOSSIBLE
+    } else {
+        ERROR
+    }
+}
+
+fn start_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,puvae=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().with_target(false).init();
+}
+
+fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
+    let report = Report::read(&args.file)?;
+    let target = args.output.clone().unwrap_or_else(|| args.file.with_extension("html"));
+    OutputFile::reserve(&target, "--output")?.write(&html::render(&report))?;
+    tracing::info!("wrote {}", target.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a result to standard output.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| anyhow!("cannot write to standard output: {error}"))
+}

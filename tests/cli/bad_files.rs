@@ -1,0 +1,151 @@
+//! Files that are not what they should be. Each error says what was expected, what was found, where, and
+//! what to do; and each comes before the first frame.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use puvae::model::spec::InputShape;
+
+use crate::fixture::Fixture;
+use crate::onnx::TestModel;
+
+/// Puts another purifier into the fixture and runs it.
+#[track_caller]
+fn with_purifier(change: impl FnOnce(&mut TestModel), words: &[&str]) {
+    let fixture = Fixture::new();
+    let mut model = TestModel::purifier();
+    change(&mut model);
+    model.write(fixture.path(), "p.onnx");
+    fixture.run(&["--json", "r.json"]).expect(1, words);
+}
+
+#[test]
+fn a_missing_model_is_named() {
+    Fixture::new()
+        .run(&["--purifier", "nowhere.onnx"])
+        .expect(1, &["nowhere.onnx: cannot read the model: No such file"]);
+}
+
+#[test]
+fn a_file_that_is_not_onnx_is_refused() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path().join("p.onnx"), "this is a text, no model").unwrap();
+    fixture
+        .run(&[])
+        .expect(1, &["p.onnx: not an ONNX model that ONNX Runtime accepts", "check that the file is whole"]);
+}
+
+#[test]
+fn a_truncated_model_is_refused() {
+    let fixture = Fixture::new();
+    let path = fixture.path().join("c.onnx");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    fixture.run(&[]).expect(1, &["c.onnx: not an ONNX model that ONNX Runtime accepts"]);
+}
+
+#[test]
+fn a_model_without_a_spec_is_refused() {
+    let words = ["p.onnx: no model spec in the file (metadata key `puvae.model_spec`)", "`puvae-train export`"];
+    with_purifier(|model| model.with_spec = false, &words);
+}
+
+#[test]
+fn swapped_models_are_refused_by_role() {
+    let swapped = ["--purifier", "c.onnx", "--classifier", "p.onnx"];
+    let words = ["p.onnx: expected a classifier, found a purifier", "--purifier and --classifier are not swapped"];
+    Fixture::new().run(&swapped).expect(1, &words);
+    let words = ["c.onnx: expected a purifier, found a classifier"];
+    Fixture::new().run(&["--purifier", "c.onnx"]).expect(1, &words);
+}
+
+#[test]
+fn a_purifier_of_another_shape_is_refused() {
+    let words = ["c.onnx takes pictures of 1×4×4, but p.onnx gives pictures of 1×5×5", "exported for the same data"];
+    let other = InputShape { channels: 1, height: 5, width: 5 };
+    with_purifier(|model| (model.spec.input, model.graph.input) = (other, other), &words);
+}
+
+#[test]
+fn a_purifier_of_other_classes_is_refused_with_the_first_difference() {
+    let words =
+        ["c.onnx and p.onnx know different classes: class 2 is `Cat` to the classifier and `Cow` to the purifier"];
+    with_purifier(|model| model.spec.classes[2] = "Cow".into(), &words);
+    let fewer = |model: &mut TestModel| {
+        model.spec.classes.pop();
+        model.graph.classes.pop();
+    };
+    with_purifier(fewer, &["the classifier has 4, the purifier 3"]);
+}
+
+#[test]
+fn a_spec_that_the_graph_contradicts_is_refused() {
+    let words = [
+        "p.onnx: the graph does not match its spec: expected input frames f32 [N,1,4,4], found input frames f32 [N,3,4,4]",
+        "export the file again",
+    ];
+    with_purifier(|model| model.graph.input.channels = 3, &words);
+    let words = ["expected input noise f32 [N,4,3], found input noise f32 [N,4,2]"];
+    with_purifier(|model| model.graph.purifier.as_mut().unwrap().latent = 2, &words);
+}
+
+#[test]
+fn a_spec_of_another_version_is_refused() {
+    with_purifier(|model| model.spec.version = 9, &["p.onnx: the model spec has version 9, expected 1"]);
+}
+
+#[test]
+fn outputs_that_are_not_finite_end_the_run() {
+    with_purifier(
+        |model| model.nan = true,
+        &["purify stage failed", "p.onnx: output `purified` is not finite for picture 0"],
+    );
+    let fixture = Fixture::new();
+    TestModel { nan: true, ..TestModel::classifier() }.write(fixture.path(), "c.onnx");
+    fixture.run(&[]).expect(1, &["classify stage failed", "c.onnx: output `logits` is not finite"]);
+}
+
+#[test]
+fn without_onnx_runtime_the_message_says_how_to_get_it() {
+    let words = ["/nowhere/ort.so: no ONNX Runtime library here, though --ort-lib names it", "`cargo xtask setup`"];
+    Fixture::new().run(&["--ort-lib", "/nowhere/ort.so"]).expect(1, &words);
+    let fixture = Fixture::new();
+    let mut command = fixture.command(&crate::fixture::run_args(&[]));
+    let ran = crate::fixture::Ran::from(command.env("ORT_DYLIB_PATH", "/nowhere/ort.so").output().unwrap());
+    ran.expect(1, &["though ORT_DYLIB_PATH names it"]);
+}
+
+#[test]
+fn an_onnx_runtime_that_is_too_old_is_refused_with_both_versions() {
+    let fixture = Fixture::new();
+    let library = old_library(&fixture);
+    let words = ["ONNX Runtime 1.10.0 is too old, expected 1.17 or newer", "`cargo xtask setup`"];
+    fixture.run(&["--ort-lib", library.to_str().unwrap()]).expect(1, &words);
+}
+
+/// A library that says it is version 1.10.0, and can do nothing else.
+fn old_library(fixture: &Fixture) -> PathBuf {
+    let source = fixture.path().join("old.c");
+    let library = fixture.path().join("libonnxruntime.so");
+    let code = "static const void *api(unsigned version) { return 0; }\n\
+                static const char *version(void) { return \"1.10.0\"; }\n\
+                static const struct { const void *(*api)(unsigned); const char *(*version)(void); } base = { api, version };\n\
+                const void *OrtGetApiBase(void) { return &base; }\n";
+    std::fs::write(&source, code).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status().unwrap();
+    assert!(built.success(), "the C compiler that building this project needs anyway");
+    library
+}
+
+#[test]
+fn bad_frames_are_refused_before_the_first_one() {
+    let fixture = Fixture::new();
+    let images = fixture.path().join("images");
+    let bytes = std::fs::read(&images).unwrap();
+    std::fs::write(&images, &bytes[..bytes.len() - 1]).unwrap();
+    fixture.run(&[]).expect(1, &["images: truncated: the header promises 192 bytes of data, the file holds 191"]);
+    fixture.run(&["--source", "idx:labels"]).expect(1, &["labels: not an IDX file of images"]);
+    fixture.run(&["--source", "idx:nowhere"]).expect(1, &["nowhere: cannot read"]);
+    std::fs::create_dir(fixture.path().join("empty")).unwrap();
+    fixture.run(&["--source", "dir:empty"]).expect(1, &["empty"]);
+}

@@ -1,0 +1,12 @@
+//! The binary `puvae`, seen from outside: in a temporary folder, with tiny models that ONNX Runtime really runs.
+//!
+//! ONNX Runtime is found as the program finds it; without one these tests fail and say how to get one.
+
+mod bad_files;
+mod bad_usage;
+mod fixture;
+mod onnx;
+mod reports;
+mod runs;
+mod signals;
+mod tools;

@@ -1,0 +1,267 @@
+//! Writes tiny ONNX files that ONNX Runtime really runs: the messages of `onnx.proto`, as far as needed.
+//!
+//! The classifier's logit k is ten times pixel k, so a picture with pixel k lit is of class k. The
+//! purifier darkens a picture a little; its distances are made of the noise alone, so they show its seed.
+
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use puvae::model::spec::{
+    Distance, InputShape, METADATA_KEY, ModelSpec, Provenance, PurifierSpec, Role, SPEC_VERSION, SuspectThreshold,
+};
+
+const FLOAT: i32 = 1;
+const INT64: i32 = 7;
+
+#[derive(Clone, PartialEq, Message)]
+struct Model {
+    #[prost(int64, tag = "1")]
+    ir_version: i64,
+    #[prost(message, optional, tag = "7")]
+    graph: Option<Graph>,
+    #[prost(message, repeated, tag = "8")]
+    opset_import: Vec<Opset>,
+    #[prost(message, repeated, tag = "14")]
+    metadata_props: Vec<Entry>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Opset {
+    #[prost(string, tag = "1")]
+    domain: String,
+    #[prost(int64, tag = "2")]
+    version: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Entry {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Graph {
+    #[prost(message, repeated, tag = "1")]
+    node: Vec<Node>,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(message, repeated, tag = "5")]
+    initializer: Vec<Tensor>,
+    #[prost(message, repeated, tag = "11")]
+    input: Vec<ValueInfo>,
+    #[prost(message, repeated, tag = "12")]
+    output: Vec<ValueInfo>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Node {
+    #[prost(string, repeated, tag = "1")]
+    input: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    output: Vec<String>,
+    #[prost(string, tag = "4")]
+    op_type: String,
+    #[prost(message, repeated, tag = "5")]
+    attribute: Vec<Attribute>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Attribute {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(int64, optional, tag = "3")]
+    i: Option<i64>,
+    #[prost(int64, repeated, packed = "false", tag = "8")]
+    ints: Vec<i64>,
+    #[prost(int32, tag = "20")]
+    kind: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Tensor {
+    #[prost(int64, repeated, packed = "false", tag = "1")]
+    dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    data_type: i32,
+    #[prost(float, repeated, tag = "4")]
+    float_data: Vec<f32>,
+    #[prost(string, tag = "8")]
+    name: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ValueInfo {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    r#type: Option<Type>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Type {
+    #[prost(message, optional, tag = "1")]
+    tensor_type: Option<TensorType>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorType {
+    #[prost(int32, tag = "1")]
+    elem_type: i32,
+    #[prost(message, optional, tag = "2")]
+    shape: Option<Shape>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Shape {
+    #[prost(message, repeated, tag = "1")]
+    dim: Vec<Dimension>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Dimension {
+    #[prost(int64, optional, tag = "1")]
+    dim_value: Option<i64>,
+    #[prost(string, optional, tag = "2")]
+    dim_param: Option<String>,
+}
+
+/// A model to write; change a field to break it.
+#[derive(Clone)]
+pub struct TestModel {
+    /// What the spec says.
+    pub spec: ModelSpec,
+    /// What the graph is built for.
+    pub graph: ModelSpec,
+    /// Whether the spec goes into the file.
+    pub with_spec: bool,
+    /// Whether the outputs are NaN.
+    pub nan: bool,
+}
+
+pub const SHAPE: InputShape = InputShape { channels: 1, height: 4, width: 4 };
+const LATENT: usize = 3;
+
+impl TestModel {
+    pub fn classifier() -> Self {
+        Self::of(Role::Classifier, None)
+    }
+
+    pub fn purifier() -> Self {
+        let suspect_above =
+            Some(SuspectThreshold { threshold: 0.05, quantile: 0.95, calibrated_on: "nothing at all".into() });
+        let distance = Distance::RmseToInput;
+        Self::of(Role::Purifier, Some(PurifierSpec { latent: LATENT, sigma_eps: 0.1, distance, suspect_above }))
+    }
+
+    fn of(role: Role, purifier: Option<PurifierSpec>) -> Self {
+        let spec = ModelSpec {
+            version: SPEC_VERSION,
+            role,
+            input: SHAPE,
+            classes: ["Ant", "Bee", "Cat", "Dog"].map(String::from).into(),
+            purifier,
+            provenance: Provenance {
+                architecture: "test".into(),
+                dataset: "none".into(),
+                config: serde_json::json!({}),
+                seed: 0,
+                crate_version: "0".into(),
+            },
+        };
+        Self { graph: spec.clone(), spec, with_spec: true, nan: false }
+    }
+
+    pub fn write(&self, folder: &Path, name: &str) -> PathBuf {
+        let graph = match self.graph.role {
+            Role::Classifier => classifier_graph(&self.graph, self.nan),
+            Role::Purifier => purifier_graph(&self.graph, self.nan),
+        };
+        let entry = Entry { key: METADATA_KEY.into(), value: self.spec.to_json() };
+        let model = Model {
+            ir_version: 8,
+            graph: Some(graph),
+            opset_import: vec![Opset { domain: String::new(), version: 13 }],
+            metadata_props: if self.with_spec { vec![entry] } else { Vec::new() },
+        };
+        let path = folder.join(name);
+        std::fs::write(&path, model.encode_to_vec()).unwrap();
+        path
+    }
+}
+
+fn classifier_graph(spec: &ModelSpec, nan: bool) -> Graph {
+    let (pixels, classes) = (spec.input.pixels(), spec.classes.len());
+    let weights = (0..pixels * classes).map(|at| if at / classes == at % classes { 10.0 } else { 0.0 }).collect();
+    Graph {
+        name: "classifier".into(),
+        node: vec![
+            node("Flatten", &["frames"], "flat", vec![]),
+            node("MatMul", &["flat", "weights"], "sums", vec![]),
+            node("Add", &["sums", "last"], "logits", vec![]),
+        ],
+        initializer: vec![floats("weights", &[pixels, classes], weights), last(nan)],
+        input: vec![value("frames", FLOAT, &picture(spec))],
+        output: vec![value("logits", FLOAT, &[classes])],
+    }
+}
+
+fn purifier_graph(spec: &ModelSpec, nan: bool) -> Graph {
+    let (classes, latent) = (spec.classes.len(), spec.purifier.as_ref().map_or(LATENT, |purifier| purifier.latent));
+    Graph {
+        name: "purifier".into(),
+        node: vec![
+            node("Mul", &["frames", "darker"], "dark", vec![]),
+            node("Add", &["dark", "last"], "purified", vec![]),
+            node("ReduceMean", &["noise"], "means", vec![ints("axes", &[2]), int("keepdims", 0)]),
+            node("Abs", &["means"], "distances", vec![]),
+            node("ArgMin", &["distances"], "label", vec![int("axis", 1), int("keepdims", 0)]),
+        ],
+        initializer: vec![floats("darker", &[1], vec![0.9]), last(nan)],
+        input: vec![value("frames", FLOAT, &picture(spec)), value("noise", FLOAT, &[classes, latent])],
+        output: vec![
+            value("purified", FLOAT, &picture(spec)),
+            value("label", INT64, &[]),
+            value("distances", FLOAT, &[classes]),
+        ],
+    }
+}
+
+/// What is added to the output at the end: nothing, or NaN.
+fn last(nan: bool) -> Tensor {
+    floats("last", &[1], vec![if nan { f32::NAN } else { 0.0 }])
+}
+
+fn picture(spec: &ModelSpec) -> [usize; 3] {
+    [spec.input.channels, spec.input.height, spec.input.width]
+}
+
+fn node(op_type: &str, inputs: &[&str], output: &str, attribute: Vec<Attribute>) -> Node {
+    let input = inputs.iter().map(|name| (*name).into()).collect();
+    Node { input, output: vec![output.into()], op_type: op_type.into(), attribute }
+}
+
+fn int(name: &str, value: i64) -> Attribute {
+    Attribute { name: name.into(), i: Some(value), ints: vec![], kind: 2 }
+}
+
+fn ints(name: &str, values: &[i64]) -> Attribute {
+    Attribute { name: name.into(), i: None, ints: values.into(), kind: 7 }
+}
+
+fn floats(name: &str, dims: &[usize], float_data: Vec<f32>) -> Tensor {
+    let dims = dims.iter().map(|&side| side as i64).collect();
+    Tensor { dims, data_type: FLOAT, float_data, name: name.into() }
+}
+
+/// An input or output with a free batch before `sides`.
+fn value(name: &str, elem_type: i32, sides: &[usize]) -> ValueInfo {
+    let fixed = |&side: &usize| Dimension { dim_value: Some(side as i64), dim_param: None };
+    let batch = Dimension { dim_value: None, dim_param: Some("N".into()) };
+    let shape = Shape { dim: std::iter::once(batch).chain(sides.iter().map(fixed)).collect() };
+    ValueInfo {
+        name: name.into(),
+        r#type: Some(Type { tensor_type: Some(TensorType { elem_type, shape: Some(shape) }) }),
+    }
+}

@@ -1,0 +1,99 @@
+//! Runs that go well.
+
+use crate::fixture::{FRAMES, Fixture, parse_lines};
+
+#[test]
+fn a_run_accounts_for_every_frame_and_gets_every_verdict_right() {
+    let fixture = Fixture::new();
+    let ran = fixture.run(&["--json", "r.json"]).expect(0, &["provider cpu (asked for), 1 threads"]);
+    assert!(ran.stdout.contains("12 of 12 frames on time (0.0 % missed), deadline 30.00 s"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("correct 12 of 12 (100.0 %)"), "{}", ran.stdout);
+    let report = fixture.json("r.json");
+    assert_eq!(report["schema"], 1);
+    assert_eq!(report["ledger"]["captured"], FRAMES);
+    assert_eq!(report["ledger"]["on_time"], FRAMES);
+    assert_eq!(report["miss_ratio"], 0.0);
+    assert_eq!(report["accuracy"]["correct"], FRAMES);
+    assert_eq!(report["latency_us"]["purify"]["count"], FRAMES);
+    assert_eq!(report["provider"]["requested"], "cpu");
+    assert_eq!(report["models"]["purifier"]["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(report["models"]["classifier"]["spec"]["role"], "classifier");
+}
+
+#[test]
+fn without_a_purifier_the_report_says_so() {
+    let fixture = Fixture::new();
+    fixture.run(&["--purifier", "none", "--json", "r.json", "--verdicts", "v.jsonl"]).expect(0, &[]);
+    let report = fixture.json("r.json");
+    assert!(report["models"]["purifier"].is_null());
+    assert!(report["accuracy"]["label_star_correct"].is_null());
+    let line = &fixture.lines("v.jsonl")[0];
+    assert_eq!(line["purified"], false);
+    assert!(line.get("label_star").is_none() && line.get("model").is_none(), "{line}");
+}
+
+#[test]
+fn verdicts_hold_one_line_for_each_captured_frame() {
+    let fixture = Fixture::new();
+    fixture.run(&["--verdicts", "v.jsonl"]).expect(0, &[]);
+    let mut frames: Vec<u64> = fixture.lines("v.jsonl").iter().map(|line| line["frame"].as_u64().unwrap()).collect();
+    frames.sort_unstable();
+    assert_eq!(frames, (0..FRAMES as u64).collect::<Vec<_>>());
+}
+
+#[test]
+fn verdicts_on_standard_output_leave_the_table_to_standard_error() {
+    let ran = Fixture::new().run(&["--verdicts", "-"]).expect(0, &["12 of 12 frames on time"]);
+    let lines = parse_lines(&ran.stdout);
+    assert_eq!(lines.len(), FRAMES);
+    assert_eq!(lines[0]["class_name"], "Ant");
+    assert_eq!(lines[0]["model"].as_str().unwrap().len(), 12);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_verdicts_and_another_seed_others() {
+    let fixture = Fixture::new();
+    let distances = |seed: &str, name: &str| {
+        fixture.run(&["--seed", seed, "--verdicts", name]).expect(0, &[]);
+        let mut lines = fixture.lines(name);
+        lines.sort_by_key(|line| line["frame"].as_u64());
+        lines.iter().map(|line| (line["distance"].clone(), line["label_star"].clone())).collect::<Vec<_>>()
+    };
+    let first = distances("7", "a.jsonl");
+    assert_eq!(first, distances("7", "b.jsonl"));
+    assert_ne!(first, distances("8", "c.jsonl"));
+}
+
+#[test]
+fn flags_win_over_the_configuration_file() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path().join("run.toml"), "deadline = \"20s\"\nframes = 3\nseed = 5\n").unwrap();
+    fixture.run(&["--config", "run.toml", "--json", "r.json"]).expect(0, &[]);
+    let report = fixture.json("r.json");
+    assert_eq!((&report["deadline_us"], &report["run"]["seed"]), (&30_000_000.into(), &5.into()));
+    assert_eq!(report["ledger"]["captured"], 3);
+}
+
+#[test]
+fn a_deadline_no_machine_meets_is_refused_with_what_is_possible() {
+    let fixture = Fixture::new();
+    let refused = ["--deadline", "1ns", "--json", "r.json"];
+    fixture.run(&refused).expect(3, &["impossible on this machine", "would be possible here", "--force"]);
+    assert!(!fixture.path().join("r.json").exists());
+    fixture.run(&["--deadline", "1ns", "--json", "r.json", "--force"]).expect(0, &[]);
+    let ledger = &fixture.json("r.json")["ledger"];
+    assert_eq!((&ledger["captured"], &ledger["on_time"]), (&FRAMES.into(), &0.into()));
+}
+
+#[test]
+fn an_automatic_provider_says_what_it_chose_and_why() {
+    let fixture = Fixture::new();
+    fixture.run(&["--provider", "auto", "--json", "r.json"]).expect(0, &["provider c"]);
+    let provider = &fixture.json("r.json")["provider"];
+    assert_eq!(provider["requested"], "auto");
+    let reason = provider["reason"].as_str().unwrap();
+    match provider["used"].as_str().unwrap() {
+        "cpu" => assert!(reason.starts_with("CUDA refused: "), "{reason}"),
+        used => assert_eq!((used, reason), ("cuda", "CUDA accepted the model")),
+    }
+}

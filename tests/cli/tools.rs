@@ -1,0 +1,52 @@
+//! `inspect` and `bench`.
+
+use crate::fixture::Fixture;
+use crate::onnx::TestModel;
+
+#[test]
+fn inspect_shows_the_graph_the_spec_and_that_they_agree() {
+    let ran = Fixture::new().puvae(&["inspect", "p.onnx"]).expect(0, &[]);
+    for words in [
+        "frames f32 [N,1,4,4]",
+        "noise f32 [N,4,3]",
+        "label i64 [N]",
+        "purifier",
+        "4: Ant, Bee, Cat, Dog",
+        "above 0.05 (quantile 0.95 of nothing at all)",
+        "the graph is what the spec says",
+    ] {
+        assert!(ran.stdout.contains(words), "`{words}` is not in: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn inspect_shows_what_it_can_of_a_file_without_a_spec_and_fails() {
+    let fixture = Fixture::new();
+    TestModel { with_spec: false, ..TestModel::classifier() }.write(fixture.path(), "bare.onnx");
+    let ran = fixture.puvae(&["inspect", "bare.onnx"]).expect(1, &["bare.onnx: no model spec in the file"]);
+    assert!(ran.stdout.contains("logits f32 [N,4]"), "{}", ran.stdout);
+}
+
+#[test]
+fn bench_measures_every_file_at_every_batch_and_their_ratio() {
+    let fixture = Fixture::new();
+    let args =
+        ["bench", "p.onnx", "c.onnx", "--batch", "1,3", "--seconds", "0.01", "--threads", "1", "--json", "b.json"];
+    let ran = fixture.puvae(&args).expect(0, &[]);
+    assert!(ran.stdout.contains("1 threads") && ran.stdout.contains("images/s"), "{}", ran.stdout);
+    let results = fixture.json("b.json");
+    let results = results["results"].as_array().unwrap();
+    assert_eq!(results.len(), 4);
+    assert_eq!((&results[0]["batch"], &results[3]["batch"]), (&1.into(), &3.into()));
+    assert_eq!(results[0]["ratio_to_first"], 1.0);
+    assert!(results.iter().all(|result| result["iterations"].as_u64().unwrap() >= 5));
+}
+
+#[test]
+fn bench_refuses_what_makes_no_sense() {
+    let fixture = Fixture::new();
+    fixture.puvae(&["bench"]).expect(2, &["<FILE>"]);
+    fixture.puvae(&["bench", "c.onnx", "--batch", "0"]).expect(2, &["--batch is 0, expected 1 to 4096"]);
+    fixture.puvae(&["bench", "c.onnx", "--seconds", "0"]).expect(2, &["--seconds is 0, expected above 0"]);
+    fixture.puvae(&["bench", "nowhere.onnx"]).expect(1, &["nowhere.onnx: cannot read the model"]);
+}
