@@ -4,10 +4,12 @@
 //! MNIST database; only unsigned bytes (type `0x08`) exist in these data sets, and only they are read.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
 use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
@@ -46,6 +48,14 @@ pub enum IdxError {
     /// The file could not be opened or read.
     #[error("{}: cannot read: {source}", path.display())]
     Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file could not be written.
+    #[error("{}: cannot write: {source}", path.display())]
+    Write {
         /// Which file.
         path: PathBuf,
         /// What the system said.
@@ -144,6 +154,35 @@ pub fn read_labelled(images_path: &Path, labels_path: &Path) -> Result<(Images, 
     Ok((images, labels))
 }
 
+/// Writes pictures as a gzip-compressed IDX file.
+///
+/// # Errors
+/// When the file cannot be written, or a side does not fit the format's 32 bits.
+pub fn write_images(path: &Path, images: &Images) -> Result<(), IdxError> {
+    write(path, IMAGES_MAGIC, &[images.count, images.height, images.width], &images.pixels)
+}
+
+/// Writes labels as a gzip-compressed IDX file.
+///
+/// # Errors
+/// As [`write_images`].
+pub fn write_labels(path: &Path, labels: &[u8]) -> Result<(), IdxError> {
+    write(path, LABELS_MAGIC, &[labels.len()], labels)
+}
+
+fn write(path: &Path, magic: u32, shape: &[usize], data: &[u8]) -> Result<(), IdxError> {
+    let written = || {
+        let mut file = GzEncoder::new(File::create(path)?, Compression::best());
+        file.write_all(&magic.to_be_bytes())?;
+        for &side in shape {
+            file.write_all(&u32::try_from(side).map_err(io::Error::other)?.to_be_bytes())?;
+        }
+        file.write_all(data)?;
+        file.finish()?.sync_all()
+    };
+    written().map_err(|source| IdxError::Write { path: path.into(), source })
+}
+
 struct Reader<'a> {
     path: &'a Path,
     bytes: Box<dyn Read>,
@@ -225,7 +264,6 @@ fn read_up_to(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     fn images_file(count: u32, data: &[u8]) -> Vec<u8> {
         let mut bytes = IMAGES_MAGIC.to_be_bytes().to_vec();
@@ -240,7 +278,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         if name.ends_with(".gz") {
-            let mut gzip = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
+            let mut gzip = GzEncoder::new(File::create(&path).unwrap(), Compression::fast());
             gzip.write_all(bytes).unwrap();
             gzip.finish().unwrap();
         } else {
@@ -258,6 +296,16 @@ mod tests {
             assert_eq!((images.count, images.height, images.width), (2, 2, 3));
             assert_eq!(images.get(1), &data[6..]);
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = Images { count: 2, height: 2, width: 3, pixels: (0..12).collect() };
+        let paths = ["images.gz", "labels.gz"].map(|name| folder.path().join(name));
+        write_images(&paths[0], &images).unwrap();
+        write_labels(&paths[1], &[3, 4]).unwrap();
+        assert_eq!(read_labelled(&paths[0], &paths[1]).unwrap(), (images, vec![3, 4]));
     }
 
     #[test]
@@ -281,7 +329,10 @@ mod tests {
         let (_folder, path) = write("labels", &[0, 0, 8, 1, 0, 0, 0, 1, 5]);
         assert_eq!(read_labels(&path).unwrap(), [5]);
         let text = read_images(&path).unwrap_err().to_string();
-        assert!(text.contains("not an IDX file of images: expected magic number 0x00000803, found 0x00000801"), "{text}");
+        assert!(
+            text.contains("not an IDX file of images: expected magic number 0x00000803, found 0x00000801"),
+            "{text}"
+        );
     }
 
     #[test]

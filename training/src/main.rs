@@ -1,2 +1,9 @@
-//! Trains the networks.
-fn main() { println!("{}", tch::Cuda::is_available()); let t = tch::Tensor::from_slice(&[1f32,2.]); t.print(); }
+//! `puvae-train`: trains, attacks, evaluates and exports.
+
+mod cli;
+
+use clap::Parser;
+
+fn main() -> anyhow::Result<()> {
+    cli::run(cli::Cli::parse())
+}

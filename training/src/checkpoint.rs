@@ -1,0 +1,183 @@
+//! A training run on disk: parameters, optimiser state, and what they belong to, in one safetensors file.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tch::{Device, Kind, Tensor};
+
+use crate::nn::params::Params;
+use crate::optim::Adam;
+
+/// What a checkpoint belongs to.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// `classifier` or `puvae`.
+    pub kind: String,
+    /// The data set's name.
+    pub dataset: String,
+    /// The configuration of the network and its training.
+    pub config: serde_json::Value,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Epochs of the whole run; the learning rate's decay depends on it.
+    pub epochs: u32,
+    /// Epochs done.
+    pub epoch: u32,
+}
+
+/// A checkpoint that was read.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// What it belongs to.
+    pub header: Header,
+    /// The network's parameters.
+    pub params: BTreeMap<String, Tensor>,
+    optimiser: BTreeMap<String, Tensor>,
+}
+
+impl Checkpoint {
+    /// Writes a checkpoint; the old one stays whole until the new one is.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(path: &Path, header: &Header, params: &Params, adam: &Adam) -> Result<()> {
+        let named = |prefix: &str, tensors: BTreeMap<String, Tensor>| {
+            tensors.into_iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)).collect::<Vec<_>>()
+        };
+        let tensors = [named("param", params.all()), named("adam", adam.state())].concat_owned();
+        let stored: Vec<(String, Stored)> =
+            tensors.iter().map(|(name, tensor)| Ok((name.clone(), Stored::new(tensor)?))).collect::<Result<_>>()?;
+        let views =
+            stored.iter().map(|(name, stored)| Ok((name.clone(), stored.view()?))).collect::<Result<Vec<_>>>()?;
+        let metadata = HashMap::from([("header".to_owned(), serde_json::to_string(header)?)]);
+        let partial = path.with_extension("partial");
+        safetensors::serialize_to_file(views, &Some(metadata), &partial)
+            .with_context(|| format!("{}: cannot write the checkpoint", partial.display()))?;
+        std::fs::rename(&partial, path)
+            .with_context(|| format!("{}: cannot put the checkpoint in place", path.display()))
+    }
+
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// When the file is missing, not safetensors, or not written by this program.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("{}: cannot read the checkpoint", path.display()))?;
+        let broken =
+            || format!("{}: not a whole checkpoint of puvae-train; train again or give another file", path.display());
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).with_context(broken)?;
+        let header = metadata.metadata().as_ref().and_then(|entries| entries.get("header")).with_context(broken)?;
+        let header: Header = serde_json::from_str(header).with_context(broken)?;
+        let mut checkpoint = Self { header, params: BTreeMap::new(), optimiser: BTreeMap::new() };
+        for (name, view) in SafeTensors::deserialize(&bytes).with_context(broken)?.tensors() {
+            let tensor = tensor(&view).with_context(broken)?;
+            match name.split_once('.') {
+                Some(("param", name)) => checkpoint.params.insert(name.into(), tensor),
+                Some(("adam", name)) => checkpoint.optimiser.insert(name.into(), tensor),
+                _ => bail!("{}: unknown tensor {name}", path.display()),
+            };
+        }
+        Ok(checkpoint)
+    }
+
+    /// The configuration, as what a run of this kind is made from.
+    ///
+    /// # Errors
+    /// When the checkpoint is of another kind.
+    pub fn config<C: DeserializeOwned>(&self, path: &Path, kind: &str) -> Result<C> {
+        ensure!(
+            self.header.kind == kind,
+            "{}: a checkpoint of a {}, expected one of a {kind}; give the run folder of a {kind}",
+            path.display(),
+            self.header.kind
+        );
+        serde_json::from_value(self.header.config.clone())
+            .with_context(|| format!("{}: the configuration in the checkpoint is of another version", path.display()))
+    }
+
+    /// Puts the saved state into a run.
+    ///
+    /// # Errors
+    /// When the checkpoint is of another configuration, naming the first difference.
+    pub fn restore(&self, path: &Path, expected: &Header, params: &Params, adam: &mut Adam) -> Result<()> {
+        let found = Header { epoch: expected.epoch, ..self.header.clone() };
+        if let Some((field, expected, found)) =
+            first_difference(&serde_json::to_value(expected)?, &serde_json::to_value(&found)?, "")
+        {
+            bail!(
+                "{}: a checkpoint of another configuration: {field} is {found} there, expected {expected}; resume with the options of that run, or choose another --out",
+                path.display()
+            );
+        }
+        params.copy_from(&self.params)?;
+        adam.restore(&self.optimiser)
+    }
+}
+
+fn first_difference(
+    expected: &serde_json::Value,
+    found: &serde_json::Value,
+    at: &str,
+) -> Option<(String, String, String)> {
+    if let (Some(left), Some(right)) = (expected.as_object(), found.as_object()) {
+        let names = left.keys().chain(right.keys());
+        let null = serde_json::Value::Null;
+        return names.into_iter().find_map(|name| {
+            let at = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+            first_difference(left.get(name).unwrap_or(&null), right.get(name).unwrap_or(&null), &at)
+        });
+    }
+    (expected != found).then(|| (at.to_owned(), expected.to_string(), found.to_string()))
+}
+
+trait ConcatOwned<T> {
+    fn concat_owned(self) -> Vec<T>;
+}
+
+impl<T> ConcatOwned<T> for [Vec<T>; 2] {
+    fn concat_owned(self) -> Vec<T> {
+        self.into_iter().flatten().collect()
+    }
+}
+
+struct Stored {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Stored {
+    fn new(tensor: &Tensor) -> Result<Self> {
+        let shape = tensor.size().iter().map(|&side| side as usize).collect();
+        let flat = tensor.detach().to_device(Device::Cpu).reshape([-1]);
+        let (dtype, bytes) = match tensor.kind() {
+            Kind::Float => {
+                (Dtype::F32, Vec::<f32>::try_from(&flat)?.iter().flat_map(|value| value.to_le_bytes()).collect())
+            }
+            Kind::Int64 => {
+                (Dtype::I64, Vec::<i64>::try_from(&flat)?.iter().flat_map(|value| value.to_le_bytes()).collect())
+            }
+            other => bail!("checkpoints hold f32 and i64, not {other:?}"),
+        };
+        Ok(Self { dtype, shape, bytes })
+    }
+
+    fn view(&self) -> Result<TensorView<'_>> {
+        Ok(TensorView::new(self.dtype, self.shape.clone(), &self.bytes)?)
+    }
+}
+
+fn tensor(view: &TensorView<'_>) -> Result<Tensor> {
+    let shape: Vec<i64> = view.shape().iter().map(|&side| side as i64).collect();
+    let kind = match view.dtype() {
+        Dtype::F32 => Kind::Float,
+        Dtype::I64 => Kind::Int64,
+        other => bail!("a tensor of {other:?}, expected f32 or i64"),
+    };
+    Ok(Tensor::f_from_data_size(view.data(), &shape, kind)?)
+}

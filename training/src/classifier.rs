@@ -1,0 +1,151 @@
+//! The paper's classifiers (Table 1): the target M_t that is defended and the source M_s that the purifier
+//! learns from.
+//!
+//! Convolutions are unpadded, the default of the frameworks: the paper states no padding.
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::attack::Victim;
+use crate::data::{Batch, Split, batches};
+use crate::fit::{Scalars, Task};
+use crate::nn::params::Params;
+use crate::nn::torch::Torch;
+use crate::nn::{Backend, Conv};
+
+/// Which column of Table 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// Conv(64, 5×5, 1) Conv(64, 5×5, 2) Dropout ¼ FC 128 Dropout ½ FC K.
+    A,
+    /// Conv(128, 3×3, 1) Conv(64, 3×3, 2) Dropout ¼ FC 128 Dropout ½ FC K.
+    B,
+}
+
+impl Architecture {
+    /// The name in model files: `classifier-a`, `classifier-b`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::A => "classifier-a",
+            Self::B => "classifier-b",
+        }
+    }
+
+    fn convs(self) -> [Conv; 2] {
+        match self {
+            Self::A => [Conv::new(64, 5), Conv::new(64, 5).stride(2)],
+            Self::B => [Conv::new(128, 3), Conv::new(64, 3).stride(2)],
+        }
+    }
+
+    /// Pictures `[N, C, H, W]` in `[0, 1]` → logits `[N, K]`.
+    pub fn logits<B: Backend>(self, b: &mut B, frames: &B::Value, side: i64, classes: i64) -> B::Value {
+        let convs = self.convs();
+        let mut x = b.conv(frames, "conv1", convs[0]);
+        x = b.relu(&x);
+        x = b.conv(&x, "conv2", convs[1]);
+        x = b.relu(&x);
+        x = b.dropout(&x, 0.25);
+        let side = convs.iter().fold(side, |side, conv| (side - conv.kernel) / conv.stride + 1);
+        x = b.reshape(&x, &[-1, convs[1].out * side * side]);
+        x = b.linear(&x, "fc1", 128);
+        x = b.relu(&x);
+        x = b.dropout(&x, 0.5);
+        b.linear(&x, "fc2", classes)
+    }
+}
+
+/// How a classifier is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifierConfig {
+    /// Which column of Table 1.
+    pub architecture: Architecture,
+    /// Side of the square pictures, in pixels.
+    pub side_px: i64,
+    /// Number of classes K.
+    pub classes: i64,
+}
+
+/// A classifier with its parameters.
+#[derive(Debug)]
+pub struct Classifier {
+    /// What it is.
+    pub config: ClassifierConfig,
+    /// Its weights.
+    pub params: Params,
+}
+
+impl Classifier {
+    /// Makes a classifier and, with a first forward pass, its parameters.
+    #[must_use]
+    pub fn new(config: ClassifierConfig, params: Params) -> Self {
+        let classifier = Self { config, params };
+        let one = Tensor::zeros(
+            [1, 1, classifier.config.side_px, classifier.config.side_px],
+            (Kind::Float, classifier.params.device()),
+        );
+        let _ = tch::no_grad(|| classifier.logits(&one));
+        classifier
+    }
+
+    fn forward(&self, mut torch: Torch<'_>, frames: &Tensor) -> Tensor {
+        self.config.architecture.logits(&mut torch, frames, self.config.side_px, self.config.classes)
+    }
+
+    /// Share of the split's images it classifies rightly, in `[0, 1]`.
+    ///
+    /// # Errors
+    /// When the split is empty.
+    pub fn accuracy(&self, split: &Split) -> Result<f64> {
+        if split.is_empty() {
+            bail!("no images to measure an accuracy on");
+        }
+        let correct: f64 = batches(split.len(), 500)
+            .map(|range| {
+                let batch = split.range(range);
+                tch::no_grad(|| correct(&self.logits(&batch.x), &batch.y))
+            })
+            .sum();
+        Ok(correct / split.len() as f64)
+    }
+}
+
+/// How many rows of `logits` have their largest value at `y`.
+#[must_use]
+pub fn correct(logits: &Tensor, y: &Tensor) -> f64 {
+    logits.argmax(1, false).eq_tensor(y).sum(Kind::Float).double_value(&[])
+}
+
+impl Victim for Classifier {
+    fn logits(&self, x: &Tensor) -> Tensor {
+        self.forward(Torch::eval(&self.params), x)
+    }
+}
+
+/// Training a classifier: cross-entropy of the logits.
+#[derive(Debug)]
+pub struct ClassifierTask<'a> {
+    /// What is trained.
+    pub classifier: &'a Classifier,
+    /// What each epoch ends with a look at.
+    pub held_out: &'a Split,
+}
+
+impl Task for ClassifierTask<'_> {
+    fn params(&self) -> &Params {
+        &self.classifier.params
+    }
+
+    fn loss(&self, batch: &Batch) -> (Tensor, Scalars) {
+        let logits = self.classifier.forward(Torch::train(&self.classifier.params), &batch.x);
+        (logits.cross_entropy_for_logits(&batch.y), Scalars::new())
+    }
+
+    fn validate(&self) -> Result<Scalars> {
+        Ok(vec![("held_out_accuracy", self.classifier.accuracy(self.held_out)?)])
+    }
+}

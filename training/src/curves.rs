@@ -1,0 +1,49 @@
+//! Loss curves as a picture.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use plotters::prelude::*;
+
+use crate::fit::EpochLog;
+
+const PANEL: (u32, u32) = (420, 260);
+
+/// Writes one SVG with a small plot for each figure of the log, over the epochs.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write(path: &Path, log: &[EpochLog]) -> Result<()> {
+    let names: BTreeSet<&String> = log.iter().flat_map(|epoch| epoch.scalars.keys()).collect();
+    let columns = names.len().clamp(1, 3);
+    let rows = names.len().div_ceil(columns).max(1);
+    let root = SVGBackend::new(path, (PANEL.0 * columns as u32, PANEL.1 * rows as u32)).into_drawing_area();
+    let failed = |error: String| anyhow!("{}: cannot draw the curves: {error}", path.display());
+    root.fill(&WHITE).map_err(|error| failed(error.to_string()))?;
+    for (area, name) in root.split_evenly((rows, columns)).iter().zip(&names) {
+        let points: Vec<(f64, f64)> =
+            log.iter().filter_map(|epoch| Some((f64::from(epoch.epoch), *epoch.scalars.get(*name)?))).collect();
+        panel(area, name, &points).map_err(|error| failed(error.to_string()))?;
+    }
+    root.present().map_err(|error| failed(error.to_string()))
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+
+fn panel(area: &Area<'_>, name: &str, points: &[(f64, f64)]) -> Result<(), Box<dyn std::error::Error>> {
+    let low = points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
+    let high = points.iter().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
+    let margin = ((high - low) * 0.08).max(1e-6);
+    let last = points.last().map_or(1.0, |point| point.0);
+    let mut chart = ChartBuilder::on(area)
+        .caption(name, ("sans-serif", 16))
+        .margin(8)
+        .x_label_area_size(24)
+        .y_label_area_size(52)
+        .build_cartesian_2d(0.0..last.max(1.0), low - margin..high + margin)?;
+    chart.configure_mesh().disable_mesh().x_labels(6).y_labels(5).draw()?;
+    chart.draw_series(LineSeries::new(points.iter().copied(), BLUE.stroke_width(2)))?;
+    chart.draw_series(points.iter().map(|&point| Circle::new(point, 2, BLUE.filled())))?;
+    Ok(())
+}

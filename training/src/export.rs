@@ -1,0 +1,185 @@
+//! From a run to a file that the runtime loads: the graph, the spec inside it, the golden file beside it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use puvae::model::spec::{
+    Distance, InputShape, METADATA_KEY, ModelSpec, Provenance, PurifierSpec, Role, SPEC_VERSION, SuspectThreshold,
+};
+use serde_json::Value;
+use tch::{Device, Kind, Tensor};
+
+use crate::attack::Victim;
+use crate::checkpoint::Header;
+use crate::classifier::Classifier;
+use crate::data::DataSet;
+use crate::golden::{Case, Golden};
+use crate::nn::onnx::Onnx;
+use crate::nn::params::Params;
+use crate::nn::proto::{FLOAT, INT64, ValueInfo};
+use crate::puvae::{Form, Input, Puvae, PuvaeConfig, Size, pictures};
+use crate::runs::Trained;
+
+/// Images in a golden file.
+const GOLDEN_IMAGES: usize = 4;
+/// Largest difference between the two engines that is still right.
+const GOLDEN_TOLERANCE: f32 = 1e-4;
+/// Quantile of clean held-out images' distances at which `suspect_above` is set: 1 % false positives.
+const SUSPECT_QUANTILE: f64 = 0.99;
+
+/// Writes `path` and its golden file for a classifier.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn classifier(trained: &Trained<Classifier>, set: &DataSet, path: &Path) -> Result<()> {
+    let network = &trained.network;
+    let (side, k) = (network.config.side_px, network.config.classes);
+    let architecture = network.config.architecture;
+    let mut onnx = Onnx::new(&network.params);
+    let logits = architecture.logits(&mut onnx, &"frames".to_owned(), side, k);
+    let spec = spec(&trained.header, architecture.name(), set, None);
+    let bytes = onnx.finish(
+        vec![ValueInfo::tensor("frames", FLOAT, &[-1, 1, side, side])],
+        vec![(logits, ValueInfo::tensor("logits", FLOAT, &[-1, k]))],
+        vec![(METADATA_KEY.into(), spec.to_json())],
+    );
+    let frames = pictures(&set.held_out.first(GOLDEN_IMAGES));
+    let logits = tch::no_grad(|| network.logits(&frames));
+    write(path, &bytes, case([("frames", &frames)], [("logits", &logits)]))
+}
+
+/// Writes `path` and its golden file for a purifier; the threshold for suspects is calibrated here.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn puvae(trained: &Trained<Puvae>, set: &DataSet, form: Form, path: &Path) -> Result<()> {
+    let network = &trained.network;
+    let config = &network.config;
+    let purifier = purifier_spec(config, Some(calibrate(network, set)));
+    let spec = spec(&trained.header, architecture(config.size), set, Some(purifier));
+    let frames = pictures(&set.held_out.first(GOLDEN_IMAGES));
+    tch::manual_seed(1);
+    let noise = network.draw_noise(GOLDEN_IMAGES as i64);
+    let purified = tch::no_grad(|| network.purify(&frames, &noise));
+    let golden = case(
+        [("frames", &frames), ("noise", &noise)],
+        [("purified", &purified.frames), ("label", &purified.label), ("distances", &purified.distances)],
+    );
+    write(path, &puvae_graph(network, form, &spec), golden)
+}
+
+/// Writes an untrained purifier for 28×28 pictures, to measure speed with.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn untrained(size: Size, form: Form, path: &Path) -> Result<()> {
+    let config = PuvaeConfig::preset(size, 28, 10);
+    let network = Puvae::new(config, Params::new(1, Device::Cpu));
+    let spec = ModelSpec {
+        version: SPEC_VERSION,
+        role: Role::Purifier,
+        input: InputShape { channels: 1, height: 28, width: 28 },
+        classes: (0..10).map(|class| class.to_string()).collect(),
+        purifier: Some(purifier_spec(&network.config, None)),
+        provenance: Provenance {
+            architecture: format!("{}-untrained", architecture(size)),
+            dataset: "none".into(),
+            config: serde_json::to_value(&network.config)?,
+            seed: 1,
+            crate_version: env!("CARGO_PKG_VERSION").into(),
+        },
+    };
+    let bytes = puvae_graph(&network, form, &spec);
+    std::fs::write(path, &bytes).with_context(|| format!("{}: cannot write the model", path.display()))
+}
+
+fn architecture(size: Size) -> &'static str {
+    match size {
+        Size::Paper => "puvae-paper",
+        Size::Lite => "puvae-lite",
+    }
+}
+
+fn purifier_spec(config: &PuvaeConfig, suspect_above: Option<SuspectThreshold>) -> PurifierSpec {
+    PurifierSpec {
+        latent: config.latent as usize,
+        sigma_eps: config.sigma_eps as f32,
+        distance: match config.reference {
+            Input::Frame => Distance::RmseToInput,
+            Input::Denoised => Distance::RmseToDenoised,
+        },
+        suspect_above,
+    }
+}
+
+/// The graph of a purifier (the contract between training and runtime), with its spec inside.
+#[must_use]
+pub fn puvae_graph(network: &Puvae, form: Form, spec: &ModelSpec) -> Vec<u8> {
+    let config = &network.config;
+    let (side, k) = (config.side_px, config.classes);
+    let mut onnx = Onnx::new(&network.params);
+    let (frames, noise) = ("frames".to_owned(), "noise".to_owned());
+    let (purified, label, distances) = crate::puvae::write(&mut onnx, config, &frames, &noise, form);
+    onnx.finish(
+        vec![
+            ValueInfo::tensor("frames", FLOAT, &[-1, 1, side, side]),
+            ValueInfo::tensor("noise", FLOAT, &[-1, k, config.latent]),
+        ],
+        vec![
+            (purified, ValueInfo::tensor("purified", FLOAT, &[-1, 1, side, side])),
+            (label, ValueInfo::tensor("label", INT64, &[-1])),
+            (distances, ValueInfo::tensor("distances", FLOAT, &[-1, k])),
+        ],
+        vec![(METADATA_KEY.into(), spec.to_json())],
+    )
+}
+
+fn calibrate(network: &Puvae, set: &DataSet) -> SuspectThreshold {
+    let distances = network.purify_all(&pictures(&set.held_out), 1).distances;
+    let nearest = distances.amin(1, false).to_kind(Kind::Double);
+    let threshold = nearest.quantile_scalar(SUSPECT_QUANTILE, 0, false, "linear").double_value(&[]);
+    SuspectThreshold {
+        threshold: threshold as f32,
+        quantile: SUSPECT_QUANTILE,
+        calibrated_on: format!("{} held-out {}", set.name.as_str(), set.held_out.len()),
+    }
+}
+
+fn spec(header: &Header, architecture: &str, set: &DataSet, purifier: Option<PurifierSpec>) -> ModelSpec {
+    let side = set.side_px as usize;
+    ModelSpec {
+        version: SPEC_VERSION,
+        role: if purifier.is_some() { Role::Purifier } else { Role::Classifier },
+        input: InputShape { channels: 1, height: side, width: side },
+        classes: set.name.classes(),
+        purifier,
+        provenance: Provenance {
+            architecture: architecture.into(),
+            dataset: set.name.as_str().into(),
+            config: with_epochs(header),
+            seed: header.seed,
+            crate_version: env!("CARGO_PKG_VERSION").into(),
+        },
+    }
+}
+
+fn with_epochs(header: &Header) -> Value {
+    let mut config = header.config.clone();
+    config["epochs_done"] = header.epoch.into();
+    config
+}
+
+fn case<const I: usize, const O: usize>(inputs: [(&str, &Tensor); I], outputs: [(&str, &Tensor); O]) -> Golden {
+    let named = |tensors: &[(&str, &Tensor)]| -> BTreeMap<_, _> {
+        tensors.iter().map(|&(name, tensor)| (name.to_owned(), tensor.into())).collect()
+    };
+    Golden { tolerance: GOLDEN_TOLERANCE, cases: vec![Case { inputs: named(&inputs), outputs: named(&outputs) }] }
+}
+
+fn write(path: &Path, bytes: &[u8], golden: Golden) -> Result<()> {
+    std::fs::write(path, bytes).with_context(|| format!("{}: cannot write the model", path.display()))?;
+    golden.write(&path.with_extension("golden.json"))?;
+    println!("{}: {:.1} MB", path.display(), bytes.len() as f64 / 1e6);
+    Ok(())
+}

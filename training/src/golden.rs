@@ -1,0 +1,203 @@
+//! Golden files: inputs with the outputs that libtorch computed, for ONNX Runtime to be held against.
+//!
+//! libtorch and ONNX Runtime are never in one process, so they meet in these files. Besides one file for each
+//! shipped model there is a tiny graph for each kind of layer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::nn::onnx::{Onnx, floats};
+use crate::nn::params::Params;
+use crate::nn::proto::{self, ValueInfo};
+use crate::nn::torch::Torch;
+use crate::nn::{Backend, Classes, Conv, Deconv};
+
+/// The content of a golden file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// Largest absolute difference of a value that is still right; integers must be equal.
+    pub tolerance: f32,
+    /// Runs of the model.
+    pub cases: Vec<Case>,
+}
+
+/// One run: tensors by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What goes in.
+    pub inputs: BTreeMap<String, Array>,
+    /// What must come out.
+    pub outputs: BTreeMap<String, Array>,
+}
+
+/// A tensor in row-major order; integers are whole numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Array {
+    /// Sizes of its dimensions.
+    pub shape: Vec<i64>,
+    /// All values.
+    pub data: Vec<f32>,
+}
+
+impl From<&Tensor> for Array {
+    fn from(tensor: &Tensor) -> Self {
+        Self { shape: tensor.size(), data: floats(tensor) }
+    }
+}
+
+impl Golden {
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string(self)?;
+        std::fs::write(path, text + "\n").with_context(|| format!("{}: cannot write the golden file", path.display()))
+    }
+}
+
+/// Every kind of layer, by the name of its golden file.
+pub const LAYERS: [&str; 15] = [
+    "conv",
+    "conv-strided",
+    "conv-dilated",
+    "deconv",
+    "deconv-output-padding",
+    "linear",
+    "class-rows",
+    "softplus",
+    "sigmoid",
+    "pixel-shuffle",
+    "concat",
+    "columns",
+    "repeat-each",
+    "root-mean",
+    "select",
+];
+
+/// Writes `folder/<layer>.onnx` and `folder/<layer>.golden.json` for every kind of layer.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_layers(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot create the folder", folder.display()))?;
+    for name in LAYERS {
+        let (onnx, golden) = layer_files(name);
+        let path = folder.join(format!("{name}.onnx"));
+        std::fs::write(&path, onnx).with_context(|| format!("{}: cannot write", path.display()))?;
+        golden.write(&folder.join(format!("{name}.golden.json")))?;
+    }
+    Ok(())
+}
+
+/// The graph of one layer and what libtorch computes with it, for a batch of one and one of three.
+#[must_use]
+pub fn layer_files(name: &str) -> (Vec<u8>, Golden) {
+    let params = Params::new(7, Device::Cpu);
+    let cases = [1, 3].map(|n| {
+        let x = input(name, n);
+        let y = tch::no_grad(|| layer(&mut Torch::eval(&params), name, &x));
+        let case = Case {
+            inputs: BTreeMap::from([("x".into(), (&x).into())]),
+            outputs: BTreeMap::from([("y".into(), (&y).into())]),
+        };
+        (case, x.size(), y)
+    });
+    let batch = |sizes: &[i64]| [&[-1], &sizes[1..]].concat();
+    let mut onnx = Onnx::new(&params);
+    let y = layer(&mut onnx, name, &"x".to_owned());
+    let y_type = if cases[0].2.kind() == Kind::Int64 { proto::INT64 } else { proto::FLOAT };
+    let bytes = onnx.finish(
+        vec![ValueInfo::tensor("x", proto::FLOAT, &batch(&cases[0].1))],
+        vec![(y, ValueInfo::tensor("y", y_type, &batch(&cases[0].2.size())))],
+        Vec::new(),
+    );
+    (bytes, Golden { tolerance: 1e-5, cases: cases.into_iter().map(|case| case.0).collect() })
+}
+
+/// Smooth numbers in about ±1, no two the same.
+fn input(name: &str, n: i64) -> Tensor {
+    let sizes: &[i64] = match name {
+        "linear" | "class-rows" | "columns" | "softplus" | "sigmoid" => &[6],
+        "root-mean" | "select" => &[4, 5],
+        "pixel-shuffle" => &[8, 3, 3],
+        _ => &[2, 8, 8],
+    };
+    let count = n * sizes.iter().product::<i64>();
+    let values = (Tensor::arange(count, (Kind::Float, Device::Cpu)) * 0.7).sin();
+    values.reshape([&[n], sizes].concat())
+}
+
+fn layer<B: Backend>(b: &mut B, name: &str, x: &B::Value) -> B::Value {
+    let deconv = Deconv { out: 3, kernel: 4, stride: 2, padding: 1, output_padding: 0 };
+    match name {
+        "conv" => b.conv(x, "l", Conv::new(3, 3)),
+        "conv-strided" => b.conv(x, "l", Conv { padding: 2, ..Conv::new(3, 5).stride(2) }),
+        "conv-dilated" => b.conv(x, "l", Conv::new(3, 3).dilation(2).same()),
+        "deconv" => b.deconv(x, "l", deconv),
+        "deconv-output-padding" => b.deconv(x, "l", Deconv { kernel: 5, padding: 2, output_padding: 1, ..deconv }),
+        "linear" => b.linear(x, "l", 4),
+        "class-rows" => {
+            let table = b.class_rows("l", 5, 6, Classes::All); // [1, 5, 6]
+            let x = b.reshape(x, &[-1, 1, 6]);
+            let x = b.mul(&x, &table);
+            b.reshape(&x, &[-1, 30])
+        }
+        "softplus" => b.softplus(x),
+        "sigmoid" => b.sigmoid(x),
+        "pixel-shuffle" => b.pixel_shuffle(x, 2),
+        "concat" => {
+            let y = b.relu(x);
+            b.concat(x, &y)
+        }
+        "columns" => b.columns(x, 2, 3),
+        "repeat-each" => {
+            let y = b.repeat_each(x, 3, [2, 8, 8]);
+            b.reshape(&y, &[-1, 3, 128])
+        }
+        "root-mean" => {
+            let y = b.mul(x, x);
+            b.root_mean(&y)
+        }
+        "select" => {
+            let square = b.mul(x, x);
+            let distances = b.root_mean(&square);
+            let label = b.argmin(&distances);
+            b.pick(x, &label)
+        }
+        other => unreachable!("no layer named {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_layer_files_are_what_this_code_writes() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+        for name in LAYERS {
+            let (onnx, golden) = layer_files(name);
+            let path = folder.join(format!("{name}.onnx"));
+            assert!(
+                std::fs::read(&path).unwrap() == onnx,
+                "{name}.onnx differs; write it again with `puvae-train golden-layers`"
+            );
+            let text = std::fs::read_to_string(folder.join(format!("{name}.golden.json"))).unwrap();
+            let committed: Golden = serde_json::from_str(&text).unwrap();
+            for (new, old) in golden.cases.iter().zip(&committed.cases) {
+                let (new, old) = (&new.outputs["y"], &old.outputs["y"]);
+                assert_eq!(new.shape, old.shape, "{name}");
+                let difference = new.data.iter().zip(&old.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(difference <= golden.tolerance, "{name}: {difference}");
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Trains, attacks, evaluates and exports the networks that `puvae` runs.
+//!
+//! A network is described once, as a function over the operations of [`nn::Backend`]. With
+//! [`nn::torch::Torch`] the function computes, with [`nn::onnx::Onnx`] it writes an ONNX graph. From data
+//! to a shipped file: [`data`] → [`fit`] (of a [`classifier`] or a [`puvae`]) → [`evaluate`] (with
+//! [`attack`]) → [`export`].
+
+pub mod attack;
+pub mod checkpoint;
+pub mod classifier;
+pub mod curves;
+pub mod data;
+pub mod device;
+pub mod evaluate;
+pub mod export;
+pub mod fit;
+pub mod frames;
+pub mod golden;
+pub mod nn;
+pub mod noise;
+pub mod optim;
+pub mod progress;
+pub mod puvae;
+pub mod runs;

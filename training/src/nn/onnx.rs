@@ -1,0 +1,215 @@
+//! Writes a network down as an ONNX graph (opset 17).
+
+use std::collections::BTreeSet;
+
+use prost::Message;
+use tch::{Device, Tensor};
+
+use super::params::Params;
+use super::proto::{self, Attribute, Node, TensorData, ValueInfo};
+use super::{Backend, Classes, Conv, Deconv};
+
+const OPSET: i64 = 17;
+const IR_VERSION: i64 = 8;
+
+/// A graph being written; values are the names of tensors.
+#[derive(Debug)]
+pub struct Onnx<'a> {
+    params: &'a Params,
+    nodes: Vec<Node>,
+    initializers: Vec<TensorData>,
+    stored: BTreeSet<String>,
+}
+
+impl<'a> Onnx<'a> {
+    /// An empty graph that takes its weights from `params`.
+    #[must_use]
+    pub fn new(params: &'a Params) -> Self {
+        Self { params, nodes: Vec::new(), initializers: Vec::new(), stored: BTreeSet::new() }
+    }
+
+    /// The bytes of the file. An output is what it is called here, what it shall be called, its type and shape.
+    #[must_use]
+    pub fn finish(
+        mut self,
+        inputs: Vec<ValueInfo>,
+        outputs: Vec<(String, ValueInfo)>,
+        metadata: Vec<(String, String)>,
+    ) -> Vec<u8> {
+        for (value, info) in &outputs {
+            for name in self.nodes.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output)) {
+                if name == value {
+                    name.clone_from(&info.name);
+                }
+            }
+        }
+        let graph = proto::Graph {
+            node: self.nodes,
+            name: "puvae".into(),
+            initializer: self.initializers,
+            input: inputs,
+            output: outputs.into_iter().map(|output| output.1).collect(),
+        };
+        let model = proto::Model {
+            ir_version: IR_VERSION,
+            producer_name: "puvae-train".into(),
+            producer_version: env!("CARGO_PKG_VERSION").into(),
+            graph: Some(graph),
+            opset_import: vec![proto::OperatorSet { domain: String::new(), version: OPSET }],
+            metadata_props: metadata.into_iter().map(|(key, value)| proto::Entry { key, value }).collect(),
+        };
+        model.encode_to_vec()
+    }
+
+    fn node(&mut self, op: &str, inputs: &[&str], attribute: Vec<Attribute>) -> String {
+        let output = format!("v{}", self.nodes.len());
+        self.nodes.push(Node {
+            input: inputs.iter().map(ToString::to_string).collect(),
+            output: vec![output.clone()],
+            name: format!("{}_{}", op.to_lowercase(), self.nodes.len()),
+            op_type: op.into(),
+            attribute,
+        });
+        output
+    }
+
+    /// Stores the parameter `name`, in another shape if one is given.
+    fn parameter(&mut self, name: &str, shape: Option<&[i64]>) -> String {
+        if self.stored.insert(name.into()) {
+            let all = self.params.all();
+            let tensor = all.get(name).expect("the network's first forward pass made all its parameters");
+            let shape = shape.map_or_else(|| tensor.size(), Into::into);
+            let values = floats(tensor);
+            let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            self.initializers.push(TensorData { dims: shape, data_type: proto::FLOAT, name: name.into(), raw_data });
+        }
+        name.into()
+    }
+
+    fn integers(&mut self, values: &[i64]) -> String {
+        let name = format!("ints.{}", values.iter().map(i64::to_string).collect::<Vec<_>>().join("_"));
+        if self.stored.insert(name.clone()) {
+            let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let dims = vec![values.len() as i64];
+            self.initializers.push(TensorData { dims, data_type: proto::INT64, name: name.clone(), raw_data });
+        }
+        name
+    }
+
+    fn layer(&mut self, op: &str, x: &str, name: &str, attributes: Vec<Attribute>) -> String {
+        let weight = self.parameter(&format!("{name}.weight"), None);
+        let bias = self.parameter(&format!("{name}.bias"), None);
+        self.node(op, &[x, &weight, &bias], attributes)
+    }
+}
+
+/// All values of a tensor, in order.
+#[must_use]
+pub fn floats(tensor: &Tensor) -> Vec<f32> {
+    let flat = tensor.detach().to_device(Device::Cpu).to_kind(tch::Kind::Float).reshape([-1]);
+    Vec::try_from(&flat).expect("a flat f32 tensor is a vector of f32")
+}
+
+impl Backend for Onnx<'_> {
+    type Value = String;
+
+    fn conv(&mut self, x: &String, name: &str, conv: Conv) -> String {
+        let attributes = vec![
+            Attribute::ints("kernel_shape", &[conv.kernel; 2]),
+            Attribute::ints("strides", &[conv.stride; 2]),
+            Attribute::ints("pads", &[conv.padding; 4]),
+            Attribute::ints("dilations", &[conv.dilation; 2]),
+        ];
+        self.layer("Conv", x, name, attributes)
+    }
+
+    fn deconv(&mut self, x: &String, name: &str, deconv: Deconv) -> String {
+        let attributes = vec![
+            Attribute::ints("kernel_shape", &[deconv.kernel; 2]),
+            Attribute::ints("strides", &[deconv.stride; 2]),
+            Attribute::ints("pads", &[deconv.padding; 4]),
+            Attribute::ints("output_padding", &[deconv.output_padding; 2]),
+        ];
+        self.layer("ConvTranspose", x, name, attributes)
+    }
+
+    fn linear(&mut self, x: &String, name: &str, _out: i64) -> String {
+        self.layer("Gemm", x, name, vec![Attribute::int("transB", 1)])
+    }
+
+    /// # Panics
+    /// For given classes: an exported graph is always about all of them.
+    fn class_rows(&mut self, name: &str, count: i64, width: i64, classes: Classes<'_, String>) -> String {
+        assert!(matches!(classes, Classes::All), "an exported graph decodes every class");
+        self.parameter(name, Some(&[1, count, width]))
+    }
+
+    fn relu(&mut self, x: &String) -> String {
+        self.node("Relu", &[x], vec![])
+    }
+
+    fn sigmoid(&mut self, x: &String) -> String {
+        self.node("Sigmoid", &[x], vec![])
+    }
+
+    fn softplus(&mut self, x: &String) -> String {
+        self.node("Softplus", &[x], vec![])
+    }
+
+    fn dropout(&mut self, x: &String, _fraction: f64) -> String {
+        x.clone()
+    }
+
+    fn pixel_shuffle(&mut self, x: &String, factor: i64) -> String {
+        self.node("DepthToSpace", &[x], vec![Attribute::int("blocksize", factor), Attribute::text("mode", "CRD")])
+    }
+
+    fn reshape(&mut self, x: &String, shape: &[i64]) -> String {
+        let shape = self.integers(shape);
+        self.node("Reshape", &[x, &shape], vec![])
+    }
+
+    fn add(&mut self, a: &String, b: &String) -> String {
+        self.node("Add", &[a, b], vec![])
+    }
+
+    fn sub(&mut self, a: &String, b: &String) -> String {
+        self.node("Sub", &[a, b], vec![])
+    }
+
+    fn mul(&mut self, a: &String, b: &String) -> String {
+        self.node("Mul", &[a, b], vec![])
+    }
+
+    fn concat(&mut self, a: &String, b: &String) -> String {
+        self.node("Concat", &[a, b], vec![Attribute::int("axis", 1)])
+    }
+
+    fn columns(&mut self, x: &String, start: i64, len: i64) -> String {
+        let (starts, ends, axes) = (self.integers(&[start]), self.integers(&[start + len]), self.integers(&[1]));
+        self.node("Slice", &[x, &starts, &ends, &axes], vec![])
+    }
+
+    fn repeat_each(&mut self, x: &String, count: i64, image: [i64; 3]) -> String {
+        let (axis, repeats) = (self.integers(&[1]), self.integers(&[1, count, 1, 1, 1]));
+        let x = self.node("Unsqueeze", &[x, &axis], vec![]); // [N, 1, C, H, W]
+        let x = self.node("Expand", &[&x, &repeats], vec![]); // [N, count, C, H, W]
+        let [c, h, w] = image;
+        self.reshape(&x, &[-1, c, h, w])
+    }
+
+    fn root_mean(&mut self, x: &String) -> String {
+        let mean = self.node("ReduceMean", &[x], vec![Attribute::ints("axes", &[-1]), Attribute::int("keepdims", 0)]);
+        self.node("Sqrt", &[&mean], vec![])
+    }
+
+    fn argmin(&mut self, x: &String) -> String {
+        self.node("ArgMin", &[x], vec![Attribute::int("axis", 1), Attribute::int("keepdims", 0)])
+    }
+
+    fn pick(&mut self, x: &String, index: &String) -> String {
+        let axis = self.integers(&[1]);
+        let index = self.node("Unsqueeze", &[index, &axis], vec![]); // [N, 1]
+        self.node("GatherND", &[x, &index], vec![Attribute::int("batch_dims", 1)]) // [N, P]
+    }
+}

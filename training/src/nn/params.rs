@@ -1,0 +1,104 @@
+//! Named parameters: made on first use, saved and read as safetensors.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use tch::{Device, Kind, Tensor};
+
+/// The parameters of one network. A parameter is made the first time a forward pass asks for it, from a
+/// random stream of its own (seed and name), so the order of layers does not matter.
+#[derive(Debug)]
+pub struct Params {
+    device: Device,
+    seed: u64,
+    trainable: bool,
+    tensors: RefCell<BTreeMap<String, Tensor>>,
+}
+
+impl Params {
+    /// No parameters yet.
+    #[must_use]
+    pub fn new(seed: u64, device: Device) -> Self {
+        Self { device, seed, trainable: true, tensors: RefCell::default() }
+    }
+
+    /// These parameters and no others; they take no gradients.
+    #[must_use]
+    pub fn frozen(tensors: BTreeMap<String, Tensor>, device: Device) -> Self {
+        let tensors = tensors.into_iter().map(|(name, tensor)| (name, tensor.to_device(device))).collect();
+        Self { device, seed: 0, trainable: false, tensors: RefCell::new(tensors) }
+    }
+
+    /// Where the parameters live.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Shares the parameter `name`; made on first use, uniform in ±√(3 / `fan_in`) (variance 1 / `fan_in`), or
+    /// zero when `fan_in` is `None`.
+    ///
+    /// # Panics
+    /// When the parameter exists with another shape or, being frozen, does not exist: the network is not
+    /// the one the parameters belong to, which loading has checked.
+    #[must_use]
+    pub fn get(&self, name: &str, shape: &[i64], fan_in: Option<i64>) -> Tensor {
+        let mut tensors = self.tensors.borrow_mut();
+        if let Some(tensor) = tensors.get(name) {
+            assert_eq!(tensor.size(), shape, "shape of parameter {name}");
+            return tensor.shallow_clone();
+        }
+        assert!(self.trainable, "no parameter {name} in a frozen network");
+        let tensor = match fan_in {
+            None => Tensor::zeros(shape, (Kind::Float, self.device)),
+            Some(fan_in) => self.uniform(name, shape, (3.0 / fan_in as f64).sqrt()).to_device(self.device),
+        };
+        let tensor = tensor.set_requires_grad(true);
+        tensors.insert(name.into(), tensor.shallow_clone());
+        tensor
+    }
+
+    fn uniform(&self, name: &str, shape: &[i64], bound: f64) -> Tensor {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(fnv1a(name));
+        let count = shape.iter().product::<i64>() as usize;
+        let scale = 2.0 * bound / f64::from(u32::MAX);
+        let values: Vec<f32> = (0..count).map(|_| (f64::from(rng.next_u32()) * scale - bound) as f32).collect();
+        Tensor::from_slice(&values).reshape(shape)
+    }
+
+    /// All parameters by name, sharing their storage.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<String, Tensor> {
+        self.tensors.borrow().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+    }
+
+    /// Number of values in all parameters.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.tensors.borrow().values().map(Tensor::numel).sum()
+    }
+
+    /// Overwrites every parameter with the one of the same name.
+    ///
+    /// # Errors
+    /// When a name is missing or a shape differs.
+    pub fn copy_from(&self, saved: &BTreeMap<String, Tensor>) -> Result<()> {
+        for (name, tensor) in self.tensors.borrow().iter() {
+            let saved = saved.get(name).with_context(|| format!("no parameter {name} among the saved ones"))?;
+            if saved.size() != tensor.size() {
+                bail!("parameter {name}: expected shape {:?}, the saved one has {:?}", tensor.size(), saved.size());
+            }
+            tch::no_grad(|| tensor.shallow_clone().copy_(saved));
+        }
+        Ok(())
+    }
+}
+
+/// 64-bit FNV-1a (the published constants): a stable number for a name.
+fn fnv1a(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

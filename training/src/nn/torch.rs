@@ -1,0 +1,152 @@
+//! Computes a network with libtorch.
+
+use tch::{Kind, Tensor};
+
+use super::params::Params;
+use super::{Backend, Classes, Conv, Deconv};
+
+/// Computes with `params`; `train` switches dropout on.
+#[derive(Debug)]
+pub struct Torch<'a> {
+    params: &'a Params,
+    train: bool,
+}
+
+impl<'a> Torch<'a> {
+    /// For use: dropout does nothing.
+    #[must_use]
+    pub fn eval(params: &'a Params) -> Self {
+        Self { params, train: false }
+    }
+
+    /// For training: dropout drops.
+    #[must_use]
+    pub fn train(params: &'a Params) -> Self {
+        Self { params, train: true }
+    }
+
+    fn bias(&self, name: &str, out: i64) -> Tensor {
+        self.params.get(&format!("{name}.bias"), &[out], None)
+    }
+}
+
+/// A convolution of dilation d that keeps the size is a dense one on the d × d sub-grids, exactly the same
+/// numbers, and dense convolutions are the faster ones here (space-to-batch).
+fn dilated_as_dense(x: &Tensor, weight: &Tensor, bias: &Tensor, conv: Conv) -> Tensor {
+    let d = conv.dilation;
+    let (n, c, h, w) = x.size4().expect("convolutions take [N, C, H, W]");
+    let grids = x.reshape([n, c, h / d, d, w / d, d]).permute([3, 5, 0, 1, 2, 4]).reshape([d * d * n, c, h / d, w / d]); // [d·d·N, C, H/d, W/d]
+    let padding = conv.padding / d;
+    let y = grids.conv2d(weight, Some(bias), [1, 1], [padding, padding], [1, 1], 1);
+    y.reshape([d, d, n, conv.out, h / d, w / d]).permute([2, 3, 4, 0, 5, 1]).reshape([n, conv.out, h, w]) // [N, out, H, W]
+}
+
+impl Backend for Torch<'_> {
+    type Value = Tensor;
+
+    fn conv(&mut self, x: &Tensor, name: &str, conv: Conv) -> Tensor {
+        let (_, channels, height, width) = x.size4().expect("convolutions take [N, C, H, W]");
+        let shape = [conv.out, channels, conv.kernel, conv.kernel];
+        let weight = self.params.get(&format!("{name}.weight"), &shape, Some(channels * conv.kernel * conv.kernel));
+        let bias = self.bias(name, conv.out);
+        let d = conv.dilation;
+        let keeps_size = conv.stride == 1 && conv.padding == d * (conv.kernel - 1) / 2 && conv.kernel % 2 == 1;
+        if d > 1 && keeps_size && height % d == 0 && width % d == 0 {
+            return dilated_as_dense(x, &weight, &bias, conv);
+        }
+        x.conv2d(&weight, Some(bias), [conv.stride; 2], [conv.padding; 2], [d; 2], 1)
+    }
+
+    fn deconv(&mut self, x: &Tensor, name: &str, deconv: Deconv) -> Tensor {
+        let channels = x.size()[1];
+        let shape = [channels, deconv.out, deconv.kernel, deconv.kernel];
+        let taps = (deconv.kernel / deconv.stride).max(1);
+        let weight = self.params.get(&format!("{name}.weight"), &shape, Some(channels * taps * taps));
+        let bias = self.bias(name, deconv.out);
+        x.conv_transpose2d(
+            &weight,
+            Some(bias),
+            [deconv.stride; 2],
+            [deconv.padding; 2],
+            [deconv.output_padding; 2],
+            1,
+            [1; 2],
+        )
+    }
+
+    fn linear(&mut self, x: &Tensor, name: &str, out: i64) -> Tensor {
+        let features = x.size()[1];
+        let weight = self.params.get(&format!("{name}.weight"), &[out, features], Some(features));
+        x.linear(&weight, Some(self.bias(name, out)))
+    }
+
+    fn class_rows(&mut self, name: &str, count: i64, width: i64, classes: Classes<'_, Tensor>) -> Tensor {
+        let table = self.params.get(name, &[count, width], Some(count));
+        match classes {
+            Classes::All => table.unsqueeze(0),                                 // [1, K, width]
+            Classes::Given(index) => table.index_select(0, index).unsqueeze(1), // [N, 1, width]
+        }
+    }
+
+    fn relu(&mut self, x: &Tensor) -> Tensor {
+        x.relu()
+    }
+
+    fn sigmoid(&mut self, x: &Tensor) -> Tensor {
+        x.sigmoid()
+    }
+
+    fn softplus(&mut self, x: &Tensor) -> Tensor {
+        x.softplus()
+    }
+
+    fn dropout(&mut self, x: &Tensor, fraction: f64) -> Tensor {
+        x.dropout(fraction, self.train)
+    }
+
+    fn pixel_shuffle(&mut self, x: &Tensor, factor: i64) -> Tensor {
+        x.pixel_shuffle(factor)
+    }
+
+    fn reshape(&mut self, x: &Tensor, shape: &[i64]) -> Tensor {
+        x.reshape(shape)
+    }
+
+    fn add(&mut self, a: &Tensor, b: &Tensor) -> Tensor {
+        a + b
+    }
+
+    fn sub(&mut self, a: &Tensor, b: &Tensor) -> Tensor {
+        a - b
+    }
+
+    fn mul(&mut self, a: &Tensor, b: &Tensor) -> Tensor {
+        a * b
+    }
+
+    fn concat(&mut self, a: &Tensor, b: &Tensor) -> Tensor {
+        Tensor::cat(&[a, b], 1)
+    }
+
+    fn columns(&mut self, x: &Tensor, start: i64, len: i64) -> Tensor {
+        x.narrow(1, start, len)
+    }
+
+    fn repeat_each(&mut self, x: &Tensor, count: i64, _image: [i64; 3]) -> Tensor {
+        x.repeat_interleave_self_int(count, 0, None)
+    }
+
+    fn root_mean(&mut self, x: &Tensor) -> Tensor {
+        x.mean_dim(-1, false, Kind::Float).sqrt()
+    }
+
+    fn argmin(&mut self, x: &Tensor) -> Tensor {
+        x.argmin(1, false)
+    }
+
+    fn pick(&mut self, x: &Tensor, index: &Tensor) -> Tensor {
+        let (n, _, p) = x.size3().expect("picks from [N, K, P]");
+        let index = index.reshape([n, 1, 1]).expand([n, 1, p], false);
+        x.gather(1, &index, false).squeeze_dim(1) // [N, P]
+    }
+}

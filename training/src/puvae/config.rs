@@ -1,0 +1,183 @@
+//! What can be chosen about a purifier; every point that the paper leaves open is a field.
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+/// Which layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Size {
+    /// The paper's Table 2, 27.8 million parameters.
+    Paper,
+    /// Ours, below 3 million parameters, made to be shipped.
+    Lite,
+}
+
+/// How a loss is reduced over pixels and over latent dimensions; always the mean over the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reduction {
+    /// Sum: the only reading under which the paper's coefficients do not collapse.
+    Sum,
+    /// Mean.
+    Mean,
+}
+
+/// The form of L_CE (Eq. 18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CrossEntropy {
+    /// −y·log y_s − (1−y)·log(1−y_s) over the softmax outputs, as printed in the paper.
+    Binary,
+    /// −log y_s at the true class, as every re-implementation has it.
+    Categorical,
+}
+
+/// One of the two pictures the network has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Input {
+    /// The frame as it came.
+    Frame,
+    /// What the denoiser made of it.
+    Denoised,
+}
+
+/// The whole configuration of a purifier and its losses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PuvaeConfig {
+    /// Which layers.
+    pub size: Size,
+    /// Side of the square pictures, in pixels.
+    pub side_px: i64,
+    /// Number of classes K.
+    pub classes: i64,
+    /// Latent dimensions Z.
+    pub latent: i64,
+    /// Standard deviation of the latent noise at inference (1 in training).
+    pub sigma_eps: f64,
+    /// Whether a denoiser stands in front.
+    pub denoiser: bool,
+    /// What the encoder sees.
+    pub encoder_input: Input,
+    /// What candidates are compared with.
+    pub reference: Input,
+    /// Over pixels and latent dimensions.
+    pub reduction: Reduction,
+    /// Weight of the reconstruction loss L_RC (Eq. 15).
+    pub lambda_rc: f64,
+    /// Weight of L_KL (Eq. 16, without the usual ½).
+    pub lambda_kl: f64,
+    /// Weight of L_CE (Eq. 18), the source classifier's cross-entropy on the reconstruction.
+    pub lambda_ce: f64,
+    /// The form of L_CE.
+    pub cross_entropy: CrossEntropy,
+    /// Share of each batch on which L_CE is computed, in `(0, 1]`.
+    pub ce_share: f64,
+    /// Weight of the denoiser's Bernoulli cross-entropy to the clean picture.
+    pub lambda_denoise: f64,
+    /// Weight of the selector loss: cross-entropy of softmax(−½‖reference − candidate‖²) over the classes.
+    pub lambda_select: f64,
+    /// Share of each batch on which the selector loss is computed, in `(0, 1]`.
+    pub select_share: f64,
+    /// Share of each batch with random noise added, in `[0, 1]`.
+    pub random_share: f64,
+    /// Share of each batch attacked with FGSM of the source classifier, in `[0, 1]`; the rest stays clean.
+    pub fgsm_share: f64,
+    /// Largest ε of that noise and of that attack; each image draws its own.
+    pub epsilon_max: f64,
+}
+
+impl PuvaeConfig {
+    /// The default of each size: the paper's coefficients, or our recipe.
+    #[must_use]
+    pub fn preset(size: Size, side_px: i64, classes: i64) -> Self {
+        let paper = Self {
+            size,
+            side_px,
+            classes,
+            latent: 32,
+            sigma_eps: 0.1,
+            denoiser: false,
+            encoder_input: Input::Frame,
+            reference: Input::Frame,
+            reduction: Reduction::Sum,
+            lambda_rc: 0.01,
+            lambda_kl: 0.1,
+            lambda_ce: 10.0,
+            cross_entropy: CrossEntropy::Binary,
+            ce_share: 1.0,
+            lambda_denoise: 0.0,
+            lambda_select: 0.0,
+            select_share: 1.0,
+            random_share: 0.0,
+            fgsm_share: 0.0,
+            epsilon_max: 0.0,
+        };
+        match size {
+            Size::Paper => paper,
+            Size::Lite => Self {
+                denoiser: true,
+                encoder_input: Input::Denoised,
+                reference: Input::Denoised,
+                lambda_kl: 0.01,
+                cross_entropy: CrossEntropy::Categorical,
+                ce_share: 0.2,
+                lambda_denoise: 0.01,
+                lambda_select: 2.0,
+                select_share: 0.375,
+                random_share: 0.3,
+                fgsm_share: 0.4,
+                epsilon_max: 0.35,
+                ..paper
+            },
+        }
+    }
+
+    /// β of the equivalent β-VAE, whose KL has a ½ that Eq. 16 lacks and whose losses are sums.
+    #[must_use]
+    pub fn effective_beta(&self) -> f64 {
+        let ratio = 2.0 * self.lambda_kl / self.lambda_rc;
+        match self.reduction {
+            Reduction::Sum => ratio,
+            Reduction::Mean => ratio * (self.side_px * self.side_px) as f64 / self.latent as f64,
+        }
+    }
+
+    /// Refuses what cannot be trained.
+    ///
+    /// # Errors
+    /// Names the field, the rule and the value.
+    pub fn check(&self) -> Result<()> {
+        let share = |name, value: f64, low: f64| {
+            ensure!((low..=1.0).contains(&value), "{name} is {value}, expected {low} to 1");
+            Ok(())
+        };
+        share("random_share", self.random_share, 0.0)?;
+        share("fgsm_share", self.fgsm_share, 0.0)?;
+        share("random_share + fgsm_share", self.random_share + self.fgsm_share, 0.0)?;
+        share("ce_share", self.ce_share, 0.01)?;
+        share("select_share", self.select_share, 0.01)?;
+        share("epsilon_max", self.epsilon_max, 0.0)?;
+        ensure!(self.latent > 0, "latent is {}, expected at least 1", self.latent);
+        ensure!(
+            self.sigma_eps.is_finite() && self.sigma_eps >= 0.0,
+            "sigma_eps is {}, expected at least 0",
+            self.sigma_eps
+        );
+        ensure!(
+            self.side_px == 28,
+            "side_px is {}, expected 28: the layers are laid out for 28×28 pictures",
+            self.side_px
+        );
+        let lambdas = [self.lambda_rc, self.lambda_kl, self.lambda_ce, self.lambda_denoise, self.lambda_select];
+        ensure!(
+            lambdas.iter().all(|lambda| lambda.is_finite() && *lambda >= 0.0),
+            "a λ of {lambdas:?} is below 0 or not finite"
+        );
+        let denoised = self.encoder_input == Input::Denoised || self.reference == Input::Denoised;
+        ensure!(self.denoiser || !denoised, "encoder_input or reference is `denoised`, but denoiser is false");
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! What a purifier is trained to make small: Eq. 15–19 of the paper, and two losses of ours.
+
+use anyhow::Result;
+use tch::{Kind, Tensor};
+
+use super::config::{CrossEntropy, PuvaeConfig, Reduction};
+use super::network::{choose, decode, denoise, encode, trunk};
+use super::{Puvae, zero};
+use crate::attack::{self, Victim};
+use crate::classifier::Classifier;
+use crate::data::{Batch, Split};
+use crate::fit::{Scalars, Task, scalar};
+use crate::nn::Classes;
+use crate::nn::params::Params;
+use crate::nn::torch::Torch;
+use crate::noise;
+
+/// Training a purifier against a frozen source classifier M_s.
+#[derive(Debug)]
+pub struct PuvaeTask<'a> {
+    puvae: &'a Puvae,
+    source: &'a Classifier,
+    held_out: Split,
+    attacked: Tensor,
+}
+
+impl<'a> PuvaeTask<'a> {
+    /// Also attacks the source on the held-out images that each epoch ends with a look at.
+    ///
+    /// # Errors
+    /// When the configuration is absurd or there are no held-out images.
+    pub fn new(puvae: &'a Puvae, source: &'a Classifier, held_out: Split) -> Result<Self> {
+        puvae.config.check()?;
+        let fgsm = attack::Kinds::Fgsm { epsilon: 0.3 };
+        let attacked = attack::run(source, fgsm, &held_out, puvae.config.classes, 0)?.x;
+        Ok(Self { puvae, source, held_out, attacked })
+    }
+
+    fn selected_rightly(&self, x: &Tensor) -> f64 {
+        let labels = self.held_out.range(0..self.held_out.len()).y;
+        let label = self.puvae.purify_all(x, 0).label;
+        label.eq_tensor(&labels).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
+    }
+}
+
+impl Task for PuvaeTask<'_> {
+    fn params(&self) -> &Params {
+        &self.puvae.params
+    }
+
+    fn loss(&self, batch: &Batch) -> (Tensor, Scalars) {
+        let config = &self.puvae.config;
+        let b = &mut Torch::train(&self.puvae.params);
+        let n = batch.y.numel() as i64;
+        let frames = noise::add(config, self.source, batch);
+
+        let denoised = denoise(b, config, &frames);
+        let hidden = trunk(b, config, choose(config.encoder_input, &frames, denoised.as_ref())); // [N, F]
+        let latent = encode(b, config, &hidden, 1, Classes::Given(&batch.y));
+        let z = &latent.mu + latent.sigma.randn_like() * &latent.sigma; // Eq. 13 with σ_ε = 1
+        let reconstruction = decode(b, config, &z, Classes::Given(&batch.y)); // [N, C, H, W]
+
+        let rc = reduce(&bernoulli(&reconstruction, &batch.x), config);
+        let kl = latent.mu.square() + latent.sigma.square() - latent.sigma.square().clamp_min(1e-12).log() - 1.0;
+        let kl = reduce(&kl, config);
+        let ce = cross_entropy(config, self.source, &reconstruction, &batch.y);
+        let denoising = denoised
+            .as_ref()
+            .map_or_else(|| zero(frames.device()), |denoised| reduce(&bernoulli(denoised, &batch.x), config));
+        let selection = if config.lambda_select > 0.0 {
+            let count = share(n, config.select_share);
+            let reference = choose(config.reference, &frames, denoised.as_ref()).narrow(0, 0, count);
+            selector(b, config, &hidden.narrow(0, 0, count), &reference, &batch.y.narrow(0, 0, count))
+        } else {
+            zero(frames.device())
+        };
+        let loss = &rc * config.lambda_rc
+            + &kl * config.lambda_kl
+            + &ce * config.lambda_ce
+            + &denoising * config.lambda_denoise
+            + &selection * config.lambda_select;
+        let mut scalars =
+            vec![("reconstruction", scalar(&rc)), ("kl", scalar(&kl)), ("source_cross_entropy", scalar(&ce))];
+        if config.denoiser {
+            scalars.push(("denoising", scalar(&denoising)));
+        }
+        if config.lambda_select > 0.0 {
+            scalars.push(("selection", scalar(&selection)));
+        }
+        (loss, scalars)
+    }
+
+    fn validate(&self) -> Result<Scalars> {
+        Ok(vec![
+            ("held_out_clean_y_star", self.selected_rightly(&super::pictures(&self.held_out))),
+            ("held_out_source_fgsm_y_star", self.selected_rightly(&self.attacked)),
+        ])
+    }
+}
+
+/// Eq. 15, per value: −x·log x̂ − (1−x)·log(1−x̂).
+fn bernoulli(estimate: &Tensor, truth: &Tensor) -> Tensor {
+    estimate.binary_cross_entropy::<Tensor>(truth, None, tch::Reduction::None)
+}
+
+/// Over all but the batch as configured, then the mean over the batch.
+fn reduce(values: &Tensor, config: &PuvaeConfig) -> Tensor {
+    let rows = values.flatten(1, -1);
+    let rows = match config.reduction {
+        Reduction::Sum => rows.sum_dim_intlist(1, false, Kind::Float),
+        Reduction::Mean => rows.mean_dim(1, false, Kind::Float),
+    };
+    rows.mean(Kind::Float)
+}
+
+/// Images in a share of a batch, at least one.
+fn share(n: i64, share: f64) -> i64 {
+    ((n as f64 * share).round() as i64).clamp(1, n)
+}
+
+/// Eq. 17 and 18, on the configured share of the batch. The end of it, since the selector loss takes the start
+/// and noise is spread evenly over both.
+fn cross_entropy(config: &PuvaeConfig, source: &Classifier, reconstruction: &Tensor, y: &Tensor) -> Tensor {
+    if config.lambda_ce == 0.0 {
+        return zero(reconstruction.device());
+    }
+    let n = y.numel() as i64;
+    let count = share(n, config.ce_share);
+    let y = y.narrow(0, n - count, count);
+    let logits = source.logits(&reconstruction.narrow(0, n - count, count));
+    match config.cross_entropy {
+        CrossEntropy::Categorical => logits.cross_entropy_for_logits(&y),
+        CrossEntropy::Binary => {
+            let truth = y.one_hot(config.classes).to_kind(Kind::Float);
+            let sum = logits
+                .softmax(1, Kind::Float)
+                .binary_cross_entropy::<Tensor>(&truth, None, tch::Reduction::None)
+                .sum_dim_intlist(1, false, Kind::Float);
+            sum.mean(Kind::Float)
+        }
+    }
+}
+
+/// Cross-entropy over classes of softmax(−½‖reference − candidate‖²), every class decoded with the noise of
+/// inference: the selection of Eq. 21 made differentiable.
+fn selector(b: &mut Torch<'_>, config: &PuvaeConfig, hidden: &Tensor, reference: &Tensor, y: &Tensor) -> Tensor {
+    let latent = encode(b, config, hidden, 1, Classes::All);
+    let z = &latent.mu + latent.sigma.randn_like() * &latent.sigma * config.sigma_eps;
+    let candidates = decode(b, config, &z, Classes::All).reshape([-1, config.classes, config.side_px * config.side_px]);
+    let difference = candidates - reference.flatten(1, -1).unsqueeze(1); // [N, K, P]
+    let logits = difference.square().sum_dim_intlist(2, false, Kind::Float) * -0.5; // [N, K]
+    logits.cross_entropy_for_logits(y)
+}

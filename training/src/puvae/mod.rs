@@ -1,0 +1,100 @@
+//! PuVAE: a class-conditional VAE that reconstructs an image once for every class; the nearest candidate is
+//! the purified image (Hwang et al., IEEE Access 2019).
+//!
+//! `paper` is the network of the paper's Table 2. `lite` is ours: a strided trunk, sub-pixel convolutions in
+//! the decoder, and a small denoiser in front. They share everything but the layers named in [`network`].
+
+mod config;
+mod loss;
+mod network;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::data::{Split, batches};
+use crate::nn::params::Params;
+use crate::nn::torch::Torch;
+
+pub use config::{CrossEntropy, Input, PuvaeConfig, Reduction, Size};
+pub use loss::PuvaeTask;
+pub use network::{Form, purify as write};
+
+/// A purifier with its parameters.
+#[derive(Debug)]
+pub struct Puvae {
+    /// What it is.
+    pub config: PuvaeConfig,
+    /// Its weights.
+    pub params: Params,
+}
+
+/// What purifying a batch gives.
+#[derive(Debug)]
+pub struct Purified {
+    /// The selected candidates, `[N, C, H, W]` in `[0, 1]`.
+    pub frames: Tensor,
+    /// y*, `[N]` i64 (Eq. 21).
+    pub label: Tensor,
+    /// From each class's candidate to the reference, `[N, K]`.
+    pub distances: Tensor,
+}
+
+impl Puvae {
+    /// Makes a purifier and, with a first forward pass, its parameters.
+    #[must_use]
+    pub fn new(config: PuvaeConfig, params: Params) -> Self {
+        let puvae = Self { config, params };
+        let side = puvae.config.side_px;
+        let one = Tensor::zeros([1, 1, side, side], (Kind::Float, puvae.params.device()));
+        let _ = tch::no_grad(|| puvae.purify(&one, &puvae.no_noise(1)));
+        puvae
+    }
+
+    /// Purifies `x` `[N, C, H, W]` with latent noise `[N, K, Z]`, already scaled.
+    #[must_use]
+    pub fn purify(&self, x: &Tensor, noise: &Tensor) -> Purified {
+        let (frames, label, distances) =
+            network::purify(&mut Torch::eval(&self.params), &self.config, x, noise, Form::Shared);
+        Purified { frames, label, distances }
+    }
+
+    /// Latent noise of zero for `n` images: purifying with it is deterministic.
+    #[must_use]
+    pub fn no_noise(&self, n: i64) -> Tensor {
+        Tensor::zeros([n, self.config.classes, self.config.latent], (Kind::Float, self.params.device()))
+    }
+
+    /// Latent noise of standard deviation σ_ε for `n` images, from torch's random stream.
+    #[must_use]
+    pub fn draw_noise(&self, n: i64) -> Tensor {
+        self.no_noise(n).normal_(0.0, self.config.sigma_eps)
+    }
+
+    /// Purifies many pictures `[N, C, H, W]`, a batch at a time, with noise from `seed`.
+    #[must_use]
+    pub fn purify_all(&self, x: &Tensor, seed: i64) -> Purified {
+        tch::manual_seed(seed);
+        let parts: Vec<Purified> = batches(x.size()[0] as usize, 250)
+            .map(|range| {
+                let (start, len) = (range.start as i64, range.len() as i64);
+                tch::no_grad(|| self.purify(&x.narrow(0, start, len), &self.draw_noise(len)))
+            })
+            .collect();
+        let cat = |pick: fn(&Purified) -> &Tensor| Tensor::cat(&parts.iter().map(pick).collect::<Vec<_>>(), 0);
+        Purified {
+            frames: cat(|part| &part.frames),
+            label: cat(|part| &part.label),
+            distances: cat(|part| &part.distances),
+        }
+    }
+}
+
+/// The pictures of a split, `[N, C, H, W]` in `[0, 1]`.
+#[must_use]
+pub fn pictures(split: &Split) -> Tensor {
+    split.range(0..split.len()).x
+}
+
+/// One dimension for the device's sake: a scalar tensor of value zero.
+fn zero(device: Device) -> Tensor {
+    Tensor::zeros([], (Kind::Float, device))
+}

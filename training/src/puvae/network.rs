@@ -1,0 +1,187 @@
+//! The layers, once, for computing and for writing ONNX.
+
+use super::config::{Input, PuvaeConfig, Size};
+use crate::nn::{Backend, Classes, Conv, Deconv};
+
+/// How the work is laid out; the results are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// The class enters after flatten, so the encoder's trunk runs once an image.
+    Shared,
+    /// The whole network runs K times an image; only for comparing speeds.
+    Naive,
+}
+
+/// Frames `[N, C, H, W]` and noise `[N, K, Z]` → purified `[N, C, H, W]`, y* `[N]`, distances `[N, K]`.
+pub fn purify<B: Backend>(
+    b: &mut B,
+    config: &PuvaeConfig,
+    frames: &B::Value,
+    noise: &B::Value,
+    form: Form,
+) -> (B::Value, B::Value, B::Value) {
+    let (k, side) = (config.classes, config.side_px);
+    let pixels = side * side;
+    let tiled;
+    let (frames, images_per_frame) = match form {
+        Form::Shared => (frames, 1),
+        Form::Naive => {
+            tiled = b.repeat_each(frames, k, [1, side, side]); // [N·K, C, H, W]
+            (&tiled, k)
+        }
+    };
+    let denoised = denoise(b, config, frames);
+    let hidden = trunk(b, config, choose(config.encoder_input, frames, denoised.as_ref()));
+    let latent = encode(b, config, &hidden, images_per_frame, Classes::All);
+    let noise = b.reshape(noise, &[-1, config.latent]); // [N·K, Z]
+    let spread = b.mul(&latent.sigma, &noise);
+    let z = b.add(&latent.mu, &spread);
+    let candidates = decode(b, config, &z, Classes::All); // [N·K, C, H, W]
+    let candidates = b.reshape(&candidates, &[-1, k, pixels]); // [N, K, P]
+    let reference = choose(config.reference, frames, denoised.as_ref());
+    let reference = b.reshape(reference, &[-1, images_per_frame, pixels]); // [N, 1 or K, P]
+    let difference = b.sub(&candidates, &reference);
+    let square = b.mul(&difference, &difference);
+    let distances = b.root_mean(&square); // [N, K]
+    let label = b.argmin(&distances);
+    let purified = b.pick(&candidates, &label); // [N, P]
+    let purified = b.reshape(&purified, &[-1, 1, side, side]); // [N, C, H, W]
+    (purified, label, distances)
+}
+
+pub(super) fn choose<'a, V>(input: Input, frames: &'a V, denoised: Option<&'a V>) -> &'a V {
+    match input {
+        Input::Frame => frames,
+        Input::Denoised => denoised.expect("the configuration was checked: `denoised` needs the denoiser"),
+    }
+}
+
+/// The denoiser's picture, if there is a denoiser: a small U-net with one level.
+pub(super) fn denoise<B: Backend>(b: &mut B, config: &PuvaeConfig, frames: &B::Value) -> Option<B::Value> {
+    if !config.denoiser {
+        return None;
+    }
+    let conv = |b: &mut B, x: &B::Value, name: &str, conv: Conv| {
+        let y = b.conv(x, name, conv);
+        b.relu(&y)
+    };
+    let wide = conv(b, frames, "denoise.conv1", Conv::new(16, 3).same()); // [N, 16, H, W]
+    let x = conv(b, &wide, "denoise.conv2", Conv::new(32, 3).same().stride(2)); // [N, 32, H/2, W/2]
+    let y = conv(b, &x, "denoise.conv3", Conv::new(32, 3).same());
+    let y = b.conv(&y, "denoise.conv4", Conv::new(32, 3).same());
+    let y = b.add(&x, &y);
+    let y = b.relu(&y);
+    let y = conv(b, &y, "denoise.up", Conv::new(64, 3).same());
+    let y = b.pixel_shuffle(&y, 2); // [N, 16, H, W]
+    let y = b.concat(&wide, &y); // [N, 32, H, W]
+    let y = b.conv(&y, "denoise.out", Conv::new(1, 3).same());
+    Some(b.sigmoid(&y))
+}
+
+/// The part of the encoder that does not depend on the class: `[N, F]`, before the activation.
+pub(super) fn trunk<B: Backend>(b: &mut B, config: &PuvaeConfig, frames: &B::Value) -> B::Value {
+    let (convs, flat, features) = match config.size {
+        Size::Paper => ([Conv::new(32, 7).dilation(2).same(); 3], 32 * 28 * 28, 1024),
+        Size::Lite => {
+            let strided = |out| Conv { padding: 2, ..Conv::new(out, 5).stride(2) };
+            ([strided(32), strided(64), Conv::new(64, 3).same()], 64 * 7 * 7, 512)
+        }
+    };
+    let mut x = b.conv(frames, "encode.conv1", convs[0]);
+    x = b.relu(&x);
+    x = b.conv(&x, "encode.conv2", convs[1]);
+    x = b.relu(&x);
+    x = b.conv(&x, "encode.conv3", convs[2]);
+    x = b.relu(&x);
+    x = b.reshape(&x, &[-1, flat]);
+    b.linear(&x, "encode.fc1", features) // [N, F]
+}
+
+/// Mean and standard deviation of the latent, a row for each image and class.
+pub(super) struct Latent<V> {
+    /// `[N·J, Z]`
+    pub(super) mu: V,
+    /// `[N·J, Z]`
+    pub(super) sigma: V,
+}
+
+/// The rest of the encoder: Eq. 11 and 12.
+pub(super) fn encode<B: Backend>(
+    b: &mut B,
+    config: &PuvaeConfig,
+    hidden: &B::Value,
+    images_per_frame: i64,
+    classes: Classes<'_, B::Value>,
+) -> Latent<B::Value> {
+    let features = if config.size == Size::Paper { 1024 } else { 512 };
+    let x = add_class(b, config, hidden, "encode.class", features, images_per_frame, classes);
+    let mut x = b.relu(&x);
+    if config.size == Size::Paper {
+        x = b.linear(&x, "encode.fc2", 1024);
+        x = b.relu(&x);
+    }
+    let x = b.linear(&x, "encode.latent", 2 * config.latent);
+    let mu = b.columns(&x, 0, config.latent);
+    let sigma = b.columns(&x, config.latent, config.latent);
+    Latent { mu, sigma: b.softplus(&sigma) }
+}
+
+/// Eq. 14: latent `[N·J, Z]` → candidates `[N·J, C, H, W]` in `[0, 1]`.
+pub(super) fn decode<B: Backend>(
+    b: &mut B,
+    config: &PuvaeConfig,
+    z: &B::Value,
+    classes: Classes<'_, B::Value>,
+) -> B::Value {
+    let rows = if matches!(classes, Classes::All) { config.classes } else { 1 };
+    let features = if config.size == Size::Paper { 512 } else { 256 };
+    let x = b.linear(z, "decode.fc1", features);
+    let x = add_class(b, config, &x, "decode.class", features, rows, classes);
+    let x = b.relu(&x);
+    let y = match config.size {
+        Size::Paper => decode_paper(b, &x),
+        Size::Lite => decode_lite(b, &x),
+    };
+    b.sigmoid(&y)
+}
+
+fn decode_paper<B: Backend>(b: &mut B, x: &B::Value) -> B::Value {
+    let same = Deconv { out: 32, kernel: 7, stride: 2, padding: 3, output_padding: 1 };
+    let mut x = b.reshape(x, &[-1, 512, 1, 1]);
+    x = b.deconv(&x, "decode.deconv1", Deconv { padding: 0, output_padding: 0, ..same }); // [., 32, 7, 7]
+    x = b.relu(&x);
+    x = b.deconv(&x, "decode.deconv2", same); // [., 32, 14, 14]
+    x = b.relu(&x);
+    x = b.deconv(&x, "decode.deconv3", same); // [., 32, 28, 28]
+    x = b.relu(&x);
+    b.deconv(&x, "decode.out", Deconv { out: 1, kernel: 3, stride: 1, padding: 1, output_padding: 0 })
+}
+
+fn decode_lite<B: Backend>(b: &mut B, x: &B::Value) -> B::Value {
+    let mut x = b.linear(x, "decode.fc2", 32 * 7 * 7);
+    x = b.relu(&x);
+    x = b.reshape(&x, &[-1, 32, 7, 7]);
+    x = b.conv(&x, "decode.up1", Conv::new(4 * 32, 3).same());
+    x = b.pixel_shuffle(&x, 2); // [., 32, 14, 14]
+    x = b.relu(&x);
+    x = b.conv(&x, "decode.up2", Conv::new(4, 3).same());
+    b.pixel_shuffle(&x, 2) // [., 1, 28, 28]
+}
+
+/// Adds the class's row to features of shape `[N·rows, width]`: a fully connected layer whose input has the
+/// one-hot class appended, split in two.
+fn add_class<B: Backend>(
+    b: &mut B,
+    config: &PuvaeConfig,
+    x: &B::Value,
+    name: &str,
+    width: i64,
+    rows: i64,
+    classes: Classes<'_, B::Value>,
+) -> B::Value {
+    let table = b.class_rows(name, config.classes, width, classes); // [1, K, width] or [N, 1, width]
+    let x = b.reshape(x, &[-1, rows, width]);
+    let x = b.add(&x, &table);
+    b.reshape(&x, &[-1, width])
+}

@@ -1,0 +1,165 @@
+//! Runs: what is trained under which name, and how to get it back.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tch::Device;
+
+use crate::checkpoint::{Checkpoint, Header};
+use crate::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask};
+use crate::data::DataSet;
+use crate::fit::{Run, Schedule, fit};
+use crate::nn::params::Params;
+use crate::puvae::{Puvae, PuvaeConfig, PuvaeTask};
+
+/// Held-out images that each epoch of a purifier ends with a look at.
+const VALIDATION_IMAGES: usize = 2_000;
+
+/// What a checkpoint's configuration holds: the network and how it was trained.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe<C> {
+    /// The network.
+    pub network: C,
+    /// How long and how fast.
+    pub schedule: Schedule,
+}
+
+/// A network read back from its run.
+#[derive(Debug)]
+pub struct Trained<T> {
+    /// The network, frozen.
+    pub network: T,
+    /// What the checkpoint says of itself.
+    pub header: Header,
+}
+
+/// Where to train, and from where.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Folder of the run.
+    pub out: &'a Path,
+    /// Go on from the checkpoint there.
+    pub resume: bool,
+    /// Seed of everything drawn.
+    pub seed: u64,
+}
+
+impl Place<'_> {
+    fn run<C: Serialize>(&self, kind: &str, set: &DataSet, recipe: &Recipe<C>) -> Result<Run> {
+        let header = Header {
+            kind: kind.into(),
+            dataset: set.name.as_str().into(),
+            config: serde_json::to_value(recipe)?,
+            seed: self.seed,
+            epochs: recipe.schedule.epochs,
+            epoch: 0,
+        };
+        Ok(Run { out: self.out.into(), resume: self.resume, header })
+    }
+}
+
+/// Trains a classifier.
+///
+/// # Errors
+/// As [`fit`].
+pub fn train_classifier(
+    set: &DataSet,
+    architecture: Architecture,
+    schedule: Schedule,
+    place: Place<'_>,
+    device: Device,
+) -> Result<()> {
+    let network = ClassifierConfig { architecture, side_px: set.side_px, classes: set.name.classes().len() as i64 };
+    let classifier = Classifier::new(network.clone(), Params::new(place.seed, device));
+    let run = place.run("classifier", set, &Recipe { network, schedule })?;
+    eprintln!("{}: {} parameters", architecture.name(), classifier.params.count());
+    fit(&ClassifierTask { classifier: &classifier, held_out: &set.held_out }, &set.train, &schedule, &run)
+}
+
+/// Trains a purifier against a source classifier.
+///
+/// # Errors
+/// As [`fit`], and when the configuration is absurd or the source was trained on other data.
+pub fn train_puvae(
+    set: &DataSet,
+    config: PuvaeConfig,
+    source: &Trained<Classifier>,
+    schedule: Schedule,
+    place: Place<'_>,
+    device: Device,
+) -> Result<()> {
+    config.check()?;
+    same_data(set, &source.header)?;
+    let puvae = Puvae::new(config.clone(), Params::new(place.seed, device));
+    let mut run = place.run("puvae", set, &Recipe { network: config, schedule })?;
+    run.header.config["source"] = json!({ "config": source.header.config["network"], "seed": source.header.seed });
+    eprintln!("puvae: {} parameters, effective β {:.3}", puvae.params.count(), puvae.config.effective_beta());
+    let task = PuvaeTask::new(&puvae, &source.network, set.held_out.first(VALIDATION_IMAGES))?;
+    fit(&task, &set.train, &schedule, &run)
+}
+
+/// Reads a classifier back.
+///
+/// # Errors
+/// When there is no checkpoint in `out`, or one of something else.
+pub fn load_classifier(out: &Path, device: Device) -> Result<Trained<Classifier>> {
+    let (path, checkpoint) = load(out)?;
+    let recipe: Recipe<ClassifierConfig> = checkpoint.config(&path, "classifier")?;
+    let network = Classifier::new(recipe.network, Params::frozen(checkpoint.params, device));
+    Ok(Trained { network, header: checkpoint.header })
+}
+
+/// Reads a purifier back.
+///
+/// # Errors
+/// When there is no checkpoint in `out`, or one of something else.
+pub fn load_puvae(out: &Path, device: Device) -> Result<Trained<Puvae>> {
+    #[derive(Deserialize)]
+    struct WithSource {
+        network: PuvaeConfig,
+    }
+    let (path, checkpoint) = load(out)?;
+    let recipe: WithSource = checkpoint.config(&path, "puvae")?;
+    let network = Puvae::new(recipe.network, Params::frozen(checkpoint.params, device));
+    Ok(Trained { network, header: checkpoint.header })
+}
+
+/// What the run in `out` trained: `classifier` or `puvae`.
+///
+/// # Errors
+/// When there is no checkpoint in `out`.
+pub fn kind(out: &Path) -> Result<String> {
+    Ok(Checkpoint::load(&Run::checkpoint(out))?.header.kind)
+}
+
+fn load(out: &Path) -> Result<(std::path::PathBuf, Checkpoint)> {
+    let path = Run::checkpoint(out);
+    let checkpoint = Checkpoint::load(&path).with_context(|| format!("{}: no run to read", out.display()))?;
+    if checkpoint.header.epoch < checkpoint.header.epochs {
+        eprintln!(
+            "note: {} stopped after {} of {} epochs; go on with --resume",
+            out.display(),
+            checkpoint.header.epoch,
+            checkpoint.header.epochs
+        );
+    }
+    Ok((path, checkpoint))
+}
+
+/// Refuses a network that was trained on other data than `set`.
+///
+/// # Errors
+/// Names both data sets.
+pub fn same_data(set: &DataSet, header: &Header) -> Result<()> {
+    ensure!(
+        header.dataset == set.name.as_str(),
+        "the {} was trained on {}, expected {}; give a run of the same data set",
+        header.kind,
+        header.dataset,
+        set.name.as_str()
+    );
+    Ok(())
+}
