@@ -1,0 +1,226 @@
+//! Whole runs under the machine's own clock and scheduler: what must hold however the threads are interleaved.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ndarray::{Array2, ArrayView4};
+use puvae::classifier::Classifier;
+use puvae::clock::{Clock, SimulatedClock, StopFlag, SystemClock};
+use puvae::deadline::Deadline;
+use puvae::frame::{Frame, FrameId};
+use puvae::latency::Stage;
+use puvae::model::ModelError;
+use puvae::model::spec::InputShape;
+use puvae::pipeline::{
+    self, Accuracy, Outcome, PipelineConfig, PipelineError, PipelineFailure, Sink, SinkError, Summary,
+};
+use puvae::purifier::{Identity, Purified, Purifier};
+use puvae::source::{self, Pacing, Source, SourceError, SourceOptions};
+
+const SHAPE: InputShape = InputShape { channels: 1, height: 6, width: 6 };
+
+/// Knows where the synthetic source's bright field is: 4 classes, a grid of 2×2.
+struct BrightField {
+    classes: Vec<String>,
+}
+
+impl BrightField {
+    fn new() -> Self {
+        Self { classes: ["north-west", "north-east", "south-west", "south-east"].map(String::from).into() }
+    }
+}
+
+impl Classifier for BrightField {
+    fn input(&self) -> InputShape {
+        SHAPE
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn classify(&mut self, frames: ArrayView4<'_, f32>, logits: &mut Array2<f32>) -> Result<(), ModelError> {
+        logits.fill(0.0);
+        for ((n, _, y, x), value) in frames.indexed_iter() {
+            logits[(n, y / 3 * 2 + x / 3)] += value;
+        }
+        Ok(())
+    }
+}
+
+/// A defence whose y* is always class 0 and whose distance is the frame's mean; each run takes `takes`.
+struct Stub {
+    clock: SimulatedClock,
+    takes: Duration,
+}
+
+impl Purifier for Stub {
+    fn input(&self) -> InputShape {
+        SHAPE
+    }
+
+    fn purify(&mut self, _: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
+        self.clock.advance(self.takes);
+        out.frames.assign(&frames);
+        out.label.fill(0);
+        out.distances.fill(frames.mean().expect("a frame has pixels"));
+        Ok(())
+    }
+
+    fn suspect_above(&self) -> Option<f32> {
+        Some(0.0)
+    }
+}
+
+/// Gives frames as fast as it can, but says that it is a camera.
+struct Hasty(Box<dyn Source>);
+
+impl Source for Hasty {
+    fn next_frame(&mut self, stop: &StopFlag) -> Result<Option<Frame>, SourceError> {
+        self.0.next_frame(stop)
+    }
+
+    fn classes(&self) -> Option<&[String]> {
+        None
+    }
+
+    fn pacing(&self) -> Pacing {
+        Pacing::Live
+    }
+}
+
+#[derive(Default)]
+struct Log(Vec<Outcome>);
+
+impl Sink for Log {
+    fn outcome(&mut self, outcome: &Outcome) -> Result<(), SinkError> {
+        self.0.push(*outcome);
+        Ok(())
+    }
+}
+
+fn synthetic(frames: u64) -> Box<dyn Source> {
+    let uri = format!("synthetic:6x6?classes=4&seed=5&frames={frames}").parse().unwrap();
+    source::open(&uri, &SourceOptions::default(), Arc::new(SystemClock)).unwrap()
+}
+
+fn config(deadline: Duration) -> PipelineConfig {
+    PipelineConfig { deadline: Deadline::new(deadline).unwrap(), ..PipelineConfig::default() }
+}
+
+fn run(
+    source: Box<dyn Source>,
+    purifier: Box<dyn Purifier>,
+    config: &PipelineConfig,
+    clock: Arc<dyn Clock>,
+) -> (Result<Summary, Box<PipelineFailure>>, Vec<Outcome>) {
+    let mut log = Log::default();
+    let classifier = Box::new(BrightField::new());
+    let result = pipeline::run(source, purifier, classifier, config, clock, &StopFlag::new(), &mut [&mut log]);
+    (result, log.0)
+}
+
+fn identity() -> Box<dyn Purifier> {
+    Box::new(Identity::new(SHAPE))
+}
+
+#[test]
+fn a_source_that_waits_loses_nothing_and_keeps_its_order() {
+    let hour = Duration::from_secs(3600);
+    let (result, outcomes) = run(synthetic(500), identity(), &config(hour), Arc::new(SystemClock));
+    let summary = result.unwrap();
+    assert_eq!((summary.ledger.captured, summary.ledger.on_time), (500, 500));
+    assert!(outcomes.iter().map(|outcome| outcome.frame.0).eq(0..500));
+    let expected = Accuracy { labelled: 500, correct: 500, label_star_correct: None };
+    assert_eq!(summary.accuracy, Some(expected), "the bright field tells the label");
+    assert!(outcomes.iter().all(|outcome| outcome.verdict.is_some_and(|v| !v.purified && v.distance.is_none())));
+    for stage in [Stage::Capture, Stage::Queue, Stage::Preprocess, Stage::Purify, Stage::Classify, Stage::Response] {
+        assert_eq!(summary.latency[stage].count(), 500, "{stage:?}");
+    }
+    assert_eq!(summary.deliveries.len(), 500);
+}
+
+#[test]
+fn a_hasty_source_loses_frames_but_every_one_is_accounted_for_once() {
+    for deadline_us in [20, 100, 1_000_000] {
+        let source = Box::new(Hasty(synthetic(3000)));
+        let config = PipelineConfig { force: true, ..config(Duration::from_micros(deadline_us)) };
+        let (result, outcomes) = run(source, identity(), &config, Arc::new(SystemClock));
+        let summary = result.unwrap();
+        assert!(summary.ledger.balances(), "{:?}", summary.ledger);
+        let mut frames: Vec<u64> = outcomes.iter().map(|outcome| outcome.frame.0).collect();
+        frames.sort_unstable();
+        assert!(frames.into_iter().eq(0..3000));
+        for outcome in &outcomes {
+            let in_time = outcome.verdict.map(|verdict| verdict.response <= config.deadline.get());
+            assert_eq!(outcome.fate.as_str() == "on_time", in_time == Some(true), "{outcome:?}");
+        }
+        let delivered: Vec<u64> = outcomes.iter().filter(|o| o.verdict.is_some()).map(|o| o.frame.0).collect();
+        assert!(delivered.is_sorted(), "verdicts come in capture order");
+    }
+}
+
+#[test]
+fn the_same_frames_get_the_same_verdicts_again() {
+    let verdicts = || {
+        let (_, outcomes) = run(synthetic(100), identity(), &config(Duration::from_secs(60)), Arc::new(SystemClock));
+        outcomes.into_iter().map(|o| o.verdict.map(|v| (v.class, v.confidence.to_bits()))).collect::<Vec<_>>()
+    };
+    assert_eq!(verdicts(), verdicts());
+}
+
+#[test]
+fn a_defence_shows_in_verdicts_accuracy_suspects_and_samples() {
+    let clock = SimulatedClock::new();
+    let purifier = Box::new(Stub { clock: clock.clone(), takes: Duration::ZERO });
+    let config = PipelineConfig { samples: 8, ..config(Duration::from_secs(1)) };
+    let (result, outcomes) = run(synthetic(100), purifier, &config, Arc::new(clock));
+    let summary = result.unwrap();
+    let zeros = outcomes.iter().filter(|outcome| outcome.label == Some(0)).count() as u64;
+    let expected = Accuracy { labelled: 100, correct: 100, label_star_correct: Some(zeros) };
+    assert_eq!((summary.accuracy, summary.suspects), (Some(expected), 100));
+    assert!(outcomes.iter().all(|o| o.verdict.is_some_and(|v| v.purified && v.suspect && v.label_star == Some(0))));
+    assert_eq!(summary.samples.len(), 7, "one of 16 frames");
+    for sample in &summary.samples {
+        assert_eq!((sample.width, sample.height, sample.channels), (6, 6, 1));
+        assert_eq!(sample.purified.as_deref(), Some(&sample.input[..]));
+    }
+}
+
+#[test]
+fn an_impossible_deadline_is_refused_before_the_first_frame_unless_forced() {
+    let run_with = |force| {
+        let clock = SimulatedClock::new();
+        let purifier = Box::new(Stub { clock: clock.clone(), takes: Duration::from_millis(7) });
+        let config = PipelineConfig { force, ..config(Duration::from_millis(5)) };
+        run(synthetic(10), purifier, &config, Arc::new(clock))
+    };
+    let failure = run_with(false).0.unwrap_err();
+    assert!(
+        matches!(failure.cause, PipelineError::DeadlineImpossible { possible, .. } if possible == Duration::from_millis(7))
+    );
+    assert!(failure.to_string().starts_with("a deadline of 5ms is impossible on this machine"), "{failure}");
+    assert_eq!((failure.summary.ledger.captured, failure.summary.warm_up.runs), (0, 10));
+    let summary = run_with(true).0.unwrap();
+    assert_eq!((summary.ledger.captured, summary.ledger.on_time), (10, 0));
+    assert_eq!(summary.ledger.miss_ratio(), Some(1.0));
+}
+
+#[test]
+fn models_of_different_shapes_are_refused() {
+    let purifier = Box::new(Identity::new(InputShape { channels: 3, ..SHAPE }));
+    let failure = run(synthetic(1), purifier, &config(Duration::from_secs(1)), Arc::new(SystemClock)).0.unwrap_err();
+    assert!(failure.to_string().starts_with("the purifier returns frames of 3×6×6"), "{failure}");
+    assert!(failure.to_string().contains("the classifier takes 1×6×6"), "{failure}");
+}
+
+#[test]
+fn a_run_that_is_stopped_before_it_begins_still_has_a_summary() {
+    let (stop, classifier) = (StopFlag::new(), Box::new(BrightField::new()));
+    stop.set();
+    let config = config(Duration::from_secs(1));
+    let clock = Arc::new(SystemClock);
+    let summary = pipeline::run(synthetic(10), identity(), classifier, &config, clock, &stop, &mut []).unwrap();
+    assert!(summary.interrupted && summary.ledger.balances());
+    assert_eq!((summary.ledger.captured, summary.ledger.miss_ratio(), summary.accuracy), (0, None, None));
+}

@@ -1,0 +1,255 @@
+//! One suite that every source must pass, and what each refuses.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use image::{GrayImage, RgbImage, RgbaImage};
+use puvae::clock::{Clock, SimulatedClock, StopFlag};
+use puvae::frame::{Frame, FrameId, PixelFormat, StampSource};
+use puvae::source::{self, Pacing, Source, SourceError, SourceOptions};
+use tempfile::TempDir;
+
+const FRAMES: usize = 12;
+
+/// Twelve pictures in three folders, of several sizes, types and colours.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (class, name) in ["coat", "Bag", "dress"].into_iter().enumerate() {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        for number in 0..4 {
+            let file = |extension: &str| folder.path().join(name).join(format!("{number}.{extension}"));
+            let side = 4 + number + class as u32;
+            match number {
+                0 => GrayImage::new(side, 5).save(file("png")).unwrap(),
+                1 => RgbImage::new(side, 5).save(file("jpg")).unwrap(),
+                2 => RgbaImage::new(side, 5).save(file("png")).unwrap(),
+                _ => GrayImage::new(side, 5).save(file("pgm")).unwrap(),
+            }
+        }
+    }
+    fs::write(folder.path().join(".hidden"), "not a picture").unwrap();
+    folder
+}
+
+fn idx_files(count: u8, labels: &[u8]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut images = vec![0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 2, 0, 0, 0, 3];
+    images.extend(0..count * 6);
+    fs::write(folder.path().join("images"), images).unwrap();
+    let header = [0, 0, 8, 1, 0, 0, 0, labels.len() as u8];
+    fs::write(folder.path().join("labels"), [&header[..], labels].concat()).unwrap();
+    folder
+}
+
+fn idx_uri(folder: &Path) -> String {
+    format!("idx:{},{}", folder.join("images").display(), folder.join("labels").display())
+}
+
+fn open(uri: &str, options: &SourceOptions, clock: &SimulatedClock) -> Result<Box<dyn Source>, SourceError> {
+    source::open(&uri.parse().unwrap(), options, Arc::new(clock.clone()))
+}
+
+fn refusal(uri: &str, options: &SourceOptions) -> String {
+    open(uri, options, &SimulatedClock::new()).err().expect("the source is refused").to_string()
+}
+
+fn all(source: &mut dyn Source) -> Vec<Frame> {
+    let stop = StopFlag::new();
+    std::iter::from_fn(|| source.next_frame(&stop).unwrap()).collect()
+}
+
+fn classes(names: &[&str]) -> Option<Vec<String>> {
+    Some(names.iter().map(|name| (*name).to_string()).collect())
+}
+
+/// Runs `check` on each kind of source; all have 12 frames and 3 classes.
+fn for_each_source(check: impl Fn(&str)) {
+    let folder = folder();
+    check(&format!("dir:{}", folder.path().display()));
+    let idx = idx_files(12, &[0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]);
+    check(&idx_uri(idx.path()));
+    check("synthetic:9x7?classes=3&channels=3&frames=12");
+}
+
+#[test]
+fn frames_are_numbered_whole_labelled_and_in_order_of_time() {
+    for_each_source(|uri| {
+        for fps in [None, Some(30.0)] {
+            let clock = SimulatedClock::new();
+            let names = classes(&["bag", "coat", "dress"]);
+            let mut source = open(uri, &SourceOptions { fps, classes: names, ..Default::default() }, &clock).unwrap();
+            assert_eq!(source.classes().map(<[String]>::len), Some(3), "{uri}");
+            let frames = all(&mut *source);
+            assert_eq!(frames.len(), FRAMES, "{uri}");
+            for (index, frame) in frames.iter().enumerate() {
+                assert_eq!(frame.id, FrameId(index as u64), "{uri}");
+                assert_eq!(frame.pixels.len(), frame.width * frame.height * frame.format.channels(), "{uri}");
+                assert!(frame.label.is_some_and(|label| label < 3), "{uri}");
+            }
+            assert!(frames.is_sorted_by_key(|frame| frame.captured_at), "{uri}");
+            assert!(frames.iter().all(|frame| frame.captured_at >= clock.start()), "{uri}");
+        }
+    });
+}
+
+#[test]
+fn the_end_stays_the_end() {
+    for_each_source(|uri| {
+        let mut source = open(uri, &SourceOptions::default(), &SimulatedClock::new()).unwrap();
+        all(&mut *source);
+        assert!(all(&mut *source).is_empty(), "{uri}");
+    });
+}
+
+#[test]
+fn a_paced_source_stamps_frames_with_the_moment_they_were_due() {
+    for_each_source(|uri| {
+        let clock = SimulatedClock::new();
+        let mut source = open(uri, &SourceOptions { fps: Some(8.0), ..Default::default() }, &clock).unwrap();
+        assert_eq!(source.pacing(), Pacing::Paced);
+        let stop = StopFlag::new();
+        for index in 0..FRAMES as u32 {
+            let frame = source.next_frame(&stop).unwrap().unwrap();
+            assert_eq!(frame.captured_at - clock.start(), Duration::from_millis(125) * index, "{uri}");
+            assert_eq!(frame.stamp_source, StampSource::Schedule);
+            if index == 5 {
+                clock.advance(Duration::from_millis(300)); // Nobody asks for two frames: they are late, and say so.
+            }
+        }
+    });
+}
+
+#[test]
+fn a_source_that_waits_stamps_frames_with_the_moment_they_were_taken() {
+    for_each_source(|uri| {
+        let clock = SimulatedClock::new();
+        let mut source = open(uri, &SourceOptions::default(), &clock).unwrap();
+        assert_eq!(source.pacing(), Pacing::Unpaced);
+        clock.advance(Duration::from_millis(40));
+        let frame = source.next_frame(&StopFlag::new()).unwrap().unwrap();
+        assert_eq!((frame.captured_at, frame.stamp_source), (clock.now(), StampSource::Dequeue), "{uri}");
+    });
+}
+
+#[test]
+fn a_limit_ends_a_source_early_but_never_plays_it_twice() {
+    for_each_source(|uri| {
+        for (limit, expected) in [(5, 5), (100, FRAMES)] {
+            let options = SourceOptions { frames: Some(limit), ..Default::default() };
+            assert_eq!(all(&mut *open(uri, &options, &SimulatedClock::new()).unwrap()).len(), expected, "{uri}");
+        }
+    });
+}
+
+#[test]
+fn a_stopped_source_ends_for_good() {
+    for_each_source(|uri| {
+        let mut source = open(uri, &SourceOptions::default(), &SimulatedClock::new()).unwrap();
+        let stop = StopFlag::new();
+        stop.set();
+        assert!(source.next_frame(&stop).unwrap().is_none());
+        assert!(source.next_frame(&StopFlag::new()).unwrap().is_none(), "{uri}");
+    });
+}
+
+#[test]
+fn absurd_options_are_refused() {
+    for_each_source(|uri| {
+        for fps in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let text = refusal(uri, &SourceOptions { fps: Some(fps), ..Default::default() });
+            assert!(text.contains("frames a second, expected more than 0"), "{text}");
+        }
+        let text = refusal(uri, &SourceOptions { frames: Some(0), ..Default::default() });
+        assert!(text.starts_with("0 frames were asked for, expected at least 1"), "{text}");
+    });
+}
+
+#[test]
+fn folders_name_the_classes_and_their_pictures_come_in_natural_order() {
+    let folder = folder();
+    let uri = format!("dir:{}", folder.path().display());
+    let mut unnamed = open(&uri, &SourceOptions::default(), &SimulatedClock::new()).unwrap();
+    assert_eq!(unnamed.classes().unwrap(), ["Bag", "coat", "dress"]);
+    let frames = all(&mut *unnamed);
+    assert_eq!(
+        frames.iter().map(|frame| frame.label.unwrap()).collect::<Vec<_>>(),
+        [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
+    );
+    assert_eq!(frames.iter().map(|frame| frame.width).collect::<Vec<_>>(), [5, 6, 7, 8, 4, 5, 6, 7, 6, 7, 8, 9]);
+    let formats: Vec<_> = frames[..4].iter().map(|frame| frame.format).collect();
+    assert_eq!(formats, [PixelFormat::Gray8, PixelFormat::Rgb8, PixelFormat::Rgb8, PixelFormat::Gray8]);
+    let options = SourceOptions { classes: classes(&["dress", "coat", "bag"]), ..Default::default() };
+    let frames = all(&mut *open(&uri, &options, &SimulatedClock::new()).unwrap());
+    assert_eq!((frames[0].label, frames[11].label), (Some(2), Some(0)), "the classifier's order counts");
+}
+
+#[test]
+fn a_folder_that_is_no_class_is_refused_by_name() {
+    let folder = folder();
+    let options = SourceOptions { classes: classes(&["bag", "coat"]), ..Default::default() };
+    let text = refusal(&format!("dir:{}", folder.path().display()), &options);
+    assert!(
+        text.contains("dress: the folder's name is no class of the classifier, expected one of bag, coat"),
+        "{text}"
+    );
+    fs::create_dir(folder.path().join("0")).unwrap();
+    let options = SourceOptions { classes: classes(&["bag", "coat", "dress"]), ..Default::default() };
+    let text = refusal(&format!("dir:{}", folder.path().display()), &options);
+    assert!(text.contains("0 and ") && text.contains("Bag both stand for class 0"), "{text}");
+}
+
+#[test]
+fn a_folder_with_nothing_or_nothing_fitting_in_it_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let uri = format!("dir:{}", folder.path().display());
+    assert!(refusal(&uri, &SourceOptions::default()).contains("no pictures in it, expected at least one"));
+    fs::write(folder.path().join("notes.txt"), "notes").unwrap();
+    let text = refusal(&uri, &SourceOptions::default());
+    assert!(text.contains("notes.txt: not a picture of a known type, expected one of png, jpg"), "{text}");
+    let text = refusal(&format!("{uri}/notes.txt"), &SourceOptions::default());
+    assert!(text.contains("notes.txt: not a folder"), "{text}");
+    let text = refusal(&format!("{uri}/missing"), &SourceOptions::default());
+    assert!(text.contains("missing: cannot read"), "{text}");
+}
+
+#[test]
+fn a_picture_with_a_broken_header_is_named_before_the_run() {
+    let folder = folder();
+    fs::write(folder.path().join("coat/2.png"), "no picture").unwrap();
+    let text = refusal(&format!("dir:{}", folder.path().display()), &SourceOptions::default());
+    assert!(text.contains("coat/2.png: broken picture: "), "{text}");
+}
+
+#[test]
+fn a_picture_that_was_cut_off_is_named_when_its_turn_comes() {
+    let folder = folder();
+    let path = folder.path().join("coat/0.png");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 20]).unwrap();
+    let mut source =
+        open(&format!("dir:{}", folder.path().display()), &SourceOptions::default(), &SimulatedClock::new()).unwrap();
+    let stop = StopFlag::new();
+    let error = (0..5).find_map(|_| source.next_frame(&stop).err()).expect("the fifth picture is broken");
+    assert!(error.to_string().contains("coat/0.png: broken picture: "), "{error}");
+}
+
+#[test]
+fn idx_files_that_do_not_fit_are_refused() {
+    let idx = idx_files(2, &[1, 9]);
+    let options = SourceOptions { classes: classes(&["a", "b", "c"]), ..Default::default() };
+    let text = refusal(&idx_uri(idx.path()), &options);
+    assert!(text.contains("labels: label 9 at position 1, expected labels below 3"), "{text}");
+    let idx = idx_files(3, &[1, 1]);
+    assert!(refusal(&idx_uri(idx.path()), &SourceOptions::default()).contains("holds 3 images"));
+    let idx = idx_files(0, &[]);
+    assert!(refusal(&idx_uri(idx.path()), &SourceOptions::default()).contains("no pictures in it"));
+}
+
+#[test]
+fn a_synthetic_source_must_draw_the_classifiers_classes() {
+    let options = SourceOptions { classes: classes(&["a", "b"]), ..Default::default() };
+    let text = refusal("synthetic:9x9?classes=3", &options);
+    assert_eq!(text, "the synthetic source has 3 classes, the classifier has 2; write `classes=2`");
+}
