@@ -238,7 +238,8 @@ impl<'a> Reader<'a> {
         if (data.len() as u64) < expected {
             return Err(IdxError::Truncated { path: self.path.into(), expected, got: data.len() as u64 });
         }
-        let trailing = read_up_to(&mut self.bytes, &mut [0; 1]).map_err(|source| self.io(source))?;
+        // Also makes gzip check its sum.
+        let trailing = self.bytes.read(&mut [0; 1]).map_err(|source| self.io(source))?;
         if trailing > 0 {
             return Err(IdxError::Trailing { path: self.path.into(), count: shape[0] as usize });
         }
@@ -322,6 +323,15 @@ mod tests {
         std::fs::write(&path, &bytes[..bytes.len() - 12]).unwrap();
         let text = read_images(&path).unwrap_err().to_string();
         assert!(text.contains("truncated: the header promises 1200 bytes"), "{text}");
+    }
+
+    #[test]
+    fn a_gzip_stream_without_its_check_sum_is_refused() {
+        let (_folder, path) = write("images.gz", &images_file(200, &[7; 1200]));
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+        let text = read_images(&path).unwrap_err().to_string();
+        assert!(text.contains("images.gz: cannot read:"), "{text}");
     }
 
     #[test]

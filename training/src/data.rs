@@ -73,6 +73,16 @@ pub struct Batch {
 }
 
 impl Split {
+    /// Pictures `[N, C, H, W]` of bytes with their labels `[N]` i64.
+    ///
+    /// # Panics
+    /// When there are not as many labels as pictures.
+    #[must_use]
+    pub fn new(images: Tensor, labels: Tensor) -> Self {
+        assert_eq!(images.size()[0], labels.size()[0], "as many labels as pictures");
+        Self { images, labels }
+    }
+
     /// Number of images.
     #[must_use]
     pub fn len(&self) -> usize {

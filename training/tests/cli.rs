@@ -1,0 +1,73 @@
+//! `puvae-train` seen from outside: what it says about bad input.
+
+use std::path::Path;
+use std::process::Command;
+
+use puvae::idx::{Images, write_images, write_labels};
+
+fn train(args: &[&str]) -> (Option<i32>, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_puvae-train")).args(args).env("RUST_BACKTRACE", "0").output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// A data set whose training files have `count` images and `labels` labels.
+fn mnist(root: &Path, count: usize, labels: usize) {
+    let folder = root.join("mnist");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (prefix, count, labels) in [("train", count, labels), ("t10k", 2, 2)] {
+        let images = Images { count, height: 28, width: 28, pixels: vec![0; count * 784] };
+        write_images(&folder.join(format!("{prefix}-images-idx3-ubyte.gz")), &images).unwrap();
+        write_labels(&folder.join(format!("{prefix}-labels-idx1-ubyte.gz")), &vec![0; labels]).unwrap();
+    }
+}
+
+fn refused(root: &Path) -> String {
+    let (code, text) = train(&["data", "--data", root.to_str().unwrap(), "--dataset", "mnist"]);
+    assert_eq!(code, Some(1), "{text}");
+    text
+}
+
+#[test]
+fn a_missing_data_set_says_which_files_were_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = refused(folder.path());
+    assert!(text.contains("found neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz"), "{text}");
+}
+
+#[test]
+fn counts_that_differ_and_truncated_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    mnist(folder.path(), 3, 2);
+    assert!(refused(folder.path()).contains("holds 3 images"));
+    mnist(folder.path(), 3, 3);
+    let images = folder.path().join("mnist/train-images-idx3-ubyte.gz");
+    let bytes = std::fs::read(&images).unwrap();
+    std::fs::write(&images, &bytes[..bytes.len() / 2]).unwrap();
+    let text = refused(folder.path());
+    assert!(text.contains("train-images-idx3-ubyte.gz: truncated"), "{text}");
+}
+
+#[test]
+fn too_few_images_to_hold_any_back_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    mnist(folder.path(), 3, 3);
+    assert!(refused(folder.path()).contains("3 training images, expected more than the 10000 that are held out"));
+}
+
+#[test]
+fn a_folder_without_a_run_and_an_unknown_field_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    mnist(folder.path(), 10_001, 10_001);
+    let root = folder.path().to_str().unwrap();
+    let out = folder.path().join("out");
+    let common = ["--data", root, "--dataset", "mnist", "--epochs", "1", "--out", out.to_str().unwrap()];
+    let (code, text) = train(&[&["puvae", "--source", "/nonexistent"], &common[..]].concat());
+    assert!(code == Some(1) && text.contains("/nonexistent: no run to read"), "{text}");
+
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, "lambda_rx = 1.0").unwrap();
+    let args = ["puvae", "--source", "/nonexistent", "--config", config.to_str().unwrap()];
+    let (code, text) = train(&[&args, &common[..]].concat());
+    assert!(code == Some(1) && text.contains("unknown field `lambda_rx`"), "{text}");
+}

@@ -1,0 +1,173 @@
+//! Training runs: what resuming, another configuration and a broken checkpoint do.
+
+mod common;
+
+use std::cell::Cell;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use common::squares;
+use puvae_training::checkpoint::{Checkpoint, Header};
+use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask};
+use puvae_training::data::{Batch, Split};
+use puvae_training::fit::{Run, Scalars, Schedule, Task, fit};
+use puvae_training::nn::params::Params;
+use puvae_training::puvae::{Puvae, PuvaeConfig, PuvaeTask, Size};
+use tch::{Device, Tensor};
+
+const CLASSES: i64 = 4;
+
+fn classifier() -> Classifier {
+    let config = ClassifierConfig { architecture: Architecture::B, side_px: 28, classes: CLASSES };
+    Classifier::new(config, Params::new(3, Device::Cpu))
+}
+
+fn run(out: &Path, resume: bool, schedule: Schedule) -> Run {
+    let header = Header {
+        kind: "classifier".into(),
+        dataset: "squares".into(),
+        config: serde_json::json!({ "schedule": schedule }),
+        seed: 5,
+        epochs: schedule.epochs,
+        epoch: 0,
+    };
+    Run { out: out.into(), resume, header }
+}
+
+fn schedule(epochs: u32) -> Schedule {
+    Schedule { epochs, batch: 16, rate: 1e-3 }
+}
+
+/// Trains until the power fails at the end of an epoch.
+struct PowerCut<'a> {
+    task: ClassifierTask<'a>,
+    epochs_left: Cell<u32>,
+}
+
+impl Task for PowerCut<'_> {
+    fn params(&self) -> &Params {
+        self.task.params()
+    }
+
+    fn loss(&self, batch: &Batch) -> (Tensor, Scalars) {
+        self.task.loss(batch)
+    }
+
+    fn validate(&self) -> Result<Scalars> {
+        match self.epochs_left.get().checked_sub(1) {
+            None => bail!("power cut"),
+            Some(left) => self.epochs_left.set(left),
+        }
+        self.task.validate()
+    }
+}
+
+fn train(classifier: &Classifier, data: &Split, out: &Path, resume: bool, epochs_until_power_cut: u32) -> Result<()> {
+    let task = ClassifierTask { classifier, held_out: data };
+    let task = PowerCut { task, epochs_left: Cell::new(epochs_until_power_cut) };
+    fit(&task, data, &schedule(3), &run(out, resume, schedule(3)))
+}
+
+#[test]
+fn a_resumed_run_ends_exactly_where_an_uninterrupted_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    let data = squares(64, CLASSES, 1);
+    train(&classifier(), &data, &whole, false, 9).unwrap();
+    assert!(train(&classifier(), &data, &broken, false, 1).is_err());
+    assert_eq!(Checkpoint::load(&Run::checkpoint(&broken)).unwrap().header.epoch, 1);
+    train(&classifier(), &data, &broken, true, 9).unwrap();
+
+    let read = |out: &Path| std::fs::read(Run::checkpoint(out)).unwrap();
+    let params = |out: &Path| Checkpoint::load(&Run::checkpoint(out)).unwrap().params;
+    for (name, tensor) in params(&whole) {
+        assert!(tensor.equal(&params(&broken)[&name]), "parameter {name} differs");
+    }
+    assert_eq!(read(&whole).len(), read(&broken).len());
+    let log = std::fs::read_to_string(broken.join("log.jsonl")).unwrap();
+    assert_eq!(log.lines().count(), 3);
+    assert!(std::fs::read_to_string(broken.join("curves.svg")).unwrap().contains("held_out_accuracy"));
+}
+
+#[test]
+fn training_learns_the_squares() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = squares(64, CLASSES, 1);
+    let classifier = classifier();
+    train(&classifier, &data, folder.path(), false, 9).unwrap();
+    assert!(classifier.accuracy(&squares(40, CLASSES, 2)).unwrap() > 0.95);
+}
+
+#[test]
+fn a_run_that_is_there_already_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = squares(32, CLASSES, 1);
+    train(&classifier(), &data, folder.path(), false, 9).unwrap();
+    let error = train(&classifier(), &data, folder.path(), false, 9).unwrap_err().to_string();
+    assert!(error.contains("a run is there already; go on with --resume"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_of_another_configuration_is_refused_by_the_field_that_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = squares(32, CLASSES, 1);
+    train(&classifier(), &data, folder.path(), false, 9).unwrap();
+    let classifier = classifier();
+    let task = ClassifierTask { classifier: &classifier, held_out: &data };
+    let faster = Schedule { rate: 2e-3, ..schedule(3) };
+    let error = fit(&task, &data, &faster, &run(folder.path(), true, faster)).unwrap_err().to_string();
+    assert!(error.contains("config.schedule.rate is 0.001 there, expected 0.002"), "{error}");
+    assert!(error.contains("checkpoint.safetensors"), "{error}");
+}
+
+#[test]
+fn a_truncated_checkpoint_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = squares(32, CLASSES, 1);
+    train(&classifier(), &data, folder.path(), false, 9).unwrap();
+    let path = Run::checkpoint(folder.path());
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let error = format!("{:#}", train(&classifier(), &data, folder.path(), true, 9).unwrap_err());
+    assert!(error.contains("checkpoint.safetensors: not a whole checkpoint"), "{error}");
+}
+
+#[test]
+fn absurd_schedules_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, classifier) = (squares(32, CLASSES, 1), classifier());
+    let task = ClassifierTask { classifier: &classifier, held_out: &data };
+    let refused = |schedule: Schedule| {
+        fit(&task, &data, &schedule, &run(folder.path(), false, schedule)).unwrap_err().to_string()
+    };
+    assert!(refused(schedule(0)).contains("--epochs is 0"));
+    assert!(refused(Schedule { rate: f64::NAN, ..schedule(1) }).contains("--rate is NaN"));
+    assert!(
+        refused(Schedule { batch: 500, ..schedule(1) })
+            .contains("32 training images, expected at least one batch of 500")
+    );
+}
+
+#[test]
+fn a_purifier_learns_with_every_loss_on_and_leaves_its_source_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = squares(64, CLASSES, 1);
+    let trained = classifier();
+    train(&trained, &data, &folder.path().join("source"), false, 9).unwrap();
+    let source = Classifier::new(trained.config.clone(), Params::frozen(trained.params.all(), Device::Cpu));
+    let before = source.params.all()["fc2.weight"].copy();
+
+    let config = PuvaeConfig::preset(Size::Lite, 28, CLASSES);
+    let puvae = Puvae::new(config, Params::new(1, Device::Cpu));
+    let task = PuvaeTask::new(&puvae, &source, data.first(16)).unwrap();
+    let out = folder.path().join("puvae");
+    fit(&task, &data, &schedule(4), &run(&out, false, schedule(4))).unwrap();
+
+    assert!(source.params.all()["fc2.weight"].equal(&before));
+    let log = std::fs::read_to_string(out.join("log.jsonl")).unwrap();
+    let loss = |line: usize| -> f64 {
+        let epoch: serde_json::Value = serde_json::from_str(log.lines().nth(line).unwrap()).unwrap();
+        epoch["scalars"]["loss"].as_f64().unwrap()
+    };
+    assert!(loss(3) < loss(0), "{log}");
+}
