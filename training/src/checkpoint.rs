@@ -49,9 +49,9 @@ impl Checkpoint {
         let named = |prefix: &str, tensors: BTreeMap<String, Tensor>| {
             tensors.into_iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)).collect::<Vec<_>>()
         };
-        let tensors = [named("param", params.all()), named("adam", adam.state())].concat_owned();
+        let tensors = named("param", params.all()).into_iter().chain(named("adam", adam.state()));
         let stored: Vec<(String, Stored)> =
-            tensors.iter().map(|(name, tensor)| Ok((name.clone(), Stored::new(tensor)?))).collect::<Result<_>>()?;
+            tensors.map(|(name, tensor)| Ok((name, Stored::new(&tensor)?))).collect::<Result<_>>()?;
         let views =
             stored.iter().map(|(name, stored)| Ok((name.clone(), stored.view()?))).collect::<Result<Vec<_>>>()?;
         let metadata = HashMap::from([("header".to_owned(), serde_json::to_string(header)?)]);
@@ -133,16 +133,6 @@ fn first_difference(
         });
     }
     (expected != found).then(|| (at.to_owned(), expected.to_string(), found.to_string()))
-}
-
-trait ConcatOwned<T> {
-    fn concat_owned(self) -> Vec<T>;
-}
-
-impl<T> ConcatOwned<T> for [Vec<T>; 2] {
-    fn concat_owned(self) -> Vec<T> {
-        self.into_iter().flatten().collect()
-    }
 }
 
 struct Stored {

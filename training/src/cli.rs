@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use puvae_training::attack::Kinds;
+use puvae_training::attack::Attack;
 use puvae_training::classifier::Architecture;
 use puvae_training::data::{DataSet, Name};
 use puvae_training::fit::Schedule;
 use puvae_training::puvae::{Form, PuvaeConfig, Size};
 use puvae_training::runs::{self, Place};
-use puvae_training::{device, evaluate, export, frames, golden};
+use puvae_training::{device, evaluate, export, frames, golden, table};
 
 /// Trains, attacks, evaluates and exports the networks that puvae runs.
 #[derive(Debug, Parser)]
@@ -105,6 +105,12 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Print results files as a Markdown table, with the paper's numbers beside ours.
+    Table {
+        /// Files that `evaluate` wrote.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Write a tiny graph and golden file for every kind of layer.
     GoldenLayers {
         /// Folder for them.
@@ -163,10 +169,10 @@ struct Attacks {
 }
 
 impl Attacks {
-    fn kinds(&self) -> Vec<Kinds> {
+    fn kinds(&self) -> Vec<Attack> {
         let &Self { epsilon, alpha, .. } = self;
-        let iterative = self.steps.iter().map(|&steps| Kinds::IFgsm { epsilon, alpha, steps });
-        std::iter::once(Kinds::Fgsm { epsilon }).chain(iterative).collect()
+        let iterative = self.steps.iter().map(|&steps| Attack::IFgsm { epsilon, alpha, steps });
+        std::iter::once(Attack::Fgsm { epsilon }).chain(iterative).collect()
     }
 }
 
@@ -177,7 +183,7 @@ struct Training {
     /// Folder for the run: checkpoint, log and curves.
     #[arg(long)]
     out: PathBuf,
-    /// Go on from the checkpoint in --out.
+    /// Go on from the checkpoint in --out, if there is one.
     #[arg(long)]
     resume: bool,
     /// Seed of everything drawn.
@@ -232,6 +238,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             let target = runs::load_classifier(&target, device)?.network;
             frames::write(&target, &data.load()?, &attacks.kinds(), images, seed, &out)?;
         }
+        Command::Table { files } => print!("{}", table::markdown(&table::read(&files)?)),
         Command::GoldenLayers { out } => golden::write_layers(&out)?,
     }
     Ok(())

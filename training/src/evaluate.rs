@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::attack::{self, Kinds, Victim};
+use crate::attack::{self, Attack, Victim};
 use crate::classifier::{Classifier, correct};
 use crate::data::{DataSet, Split, batches};
 use crate::device;
@@ -49,7 +49,7 @@ pub struct Row {
     /// `clean`, `fgsm`, `ifgsm-40` …
     pub attack: String,
     /// The attack's parameters; `null` for clean images.
-    pub parameters: Option<Kinds>,
+    pub parameters: Option<Attack>,
     /// Share of attacks that reached their target class on the undefended classifier; `null` for clean images.
     pub attack_success: Option<f64>,
     /// Mean L2 norm of the perturbation.
@@ -86,7 +86,7 @@ pub fn run(
     (split, split_name): (&Split, &str),
     target: &Trained<Classifier>,
     purifier: Option<&Trained<Puvae>>,
-    attacks: &[Kinds],
+    attacks: &[Attack],
     seed: u64,
 ) -> Result<Results> {
     same_data(set, &target.header)?;
@@ -117,7 +117,7 @@ pub fn run(
 ///
 /// # Errors
 /// When an attack's parameters are absurd or there are no images.
-pub fn rows(subject: &Subject<'_>, attacks: &[Kinds], mut report: impl FnMut(&Row)) -> Result<Vec<Row>> {
+pub fn rows(subject: &Subject<'_>, attacks: &[Attack], mut report: impl FnMut(&Row)) -> Result<Vec<Row>> {
     let clean = subject.split.all();
     let mut rows = vec![row(subject, "clean", &clean.x)];
     report(&rows[0]);

@@ -120,7 +120,7 @@ pub fn puvae_graph(network: &Puvae, form: Form, spec: &ModelSpec) -> Vec<u8> {
     let (side, k) = (config.side_px, config.classes);
     let mut onnx = Onnx::new(&network.params);
     let (frames, noise) = ("frames".to_owned(), "noise".to_owned());
-    let (purified, label, distances) = crate::puvae::write(&mut onnx, config, &frames, &noise, form);
+    let (purified, label, distances) = crate::puvae::purify(&mut onnx, config, &frames, &noise, form);
     onnx.finish(
         vec![
             ValueInfo::tensor("frames", FLOAT, &[-1, 1, side, side]),

@@ -1,9 +1,11 @@
 //! The training loop. No line of it knows which network it trains.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -69,7 +71,7 @@ pub struct EpochLog {
     /// Wall time of the epoch, in seconds.
     pub seconds: f64,
     /// Means over the epoch and held-out figures, by name.
-    pub scalars: std::collections::BTreeMap<String, f64>,
+    pub scalars: BTreeMap<String, f64>,
 }
 
 /// Where a run writes, and what it is called.
@@ -112,27 +114,7 @@ pub fn fit(task: &dyn Task, train: &Split, schedule: &Schedule, run: &Run) -> Re
     bar.reset_eta();
     for epoch in log.len() as u32..schedule.epochs {
         let started = Instant::now();
-        let seed = run.header.seed;
-        tch::manual_seed((seed << 16) as i64 + i64::from(epoch));
-        let order = permutation(train.len(), seed, u64::from(epoch));
-        let mut sums = Sums::default();
-        for (step, indices) in order.chunks_exact(schedule.batch).enumerate() {
-            let (loss, mut scalars) = task.loss(&train.select(indices));
-            let value = loss.double_value(&[]);
-            if !value.is_finite() {
-                bail!(
-                    "the loss became {value} in epoch {}, step {step}; lower --rate and --resume from the last checkpoint",
-                    epoch + 1
-                );
-            }
-            scalars.push(("loss", value));
-            sums.add(&scalars);
-            let done = epoch as usize * steps_an_epoch + step;
-            adam.step(&loss, schedule.rate_at(done, steps_an_epoch * schedule.epochs as usize));
-            bar.inc(1);
-            bar.set_message(format!("epoch {} loss {value:.4}", epoch + 1));
-        }
-        let mut scalars = sums.means();
+        let mut scalars = train_epoch(task, train, schedule, (run.header.seed, epoch), &mut adam, &bar)?;
         scalars.extend(task.validate()?.into_iter().map(|(name, value)| (name.to_owned(), value)));
         log.push(EpochLog { epoch: epoch + 1, seconds: started.elapsed().as_secs_f64(), scalars });
         finish_epoch(task, run, &adam, &log)?;
@@ -140,6 +122,36 @@ pub fn fit(task: &dyn Task, train: &Split, schedule: &Schedule, run: &Run) -> Re
     }
     bar.finish();
     Ok(())
+}
+
+/// One pass over the training images in an order of its own; the means of the epoch's figures.
+fn train_epoch(
+    task: &dyn Task,
+    train: &Split,
+    schedule: &Schedule,
+    (seed, epoch): (u64, u32),
+    adam: &mut Adam,
+    bar: &ProgressBar,
+) -> Result<BTreeMap<String, f64>> {
+    tch::manual_seed((seed << 16) as i64 + i64::from(epoch));
+    let order = permutation(train.len(), seed, u64::from(epoch));
+    let steps = train.len() / schedule.batch;
+    let mut sums = Sums::default();
+    for (step, indices) in order.chunks_exact(schedule.batch).enumerate() {
+        let (loss, mut scalars) = task.loss(&train.select(indices));
+        let value = scalar(&loss);
+        ensure!(
+            value.is_finite(),
+            "the loss became {value} in epoch {}, step {step}; lower --rate and --resume from the last checkpoint",
+            epoch + 1
+        );
+        scalars.push(("loss", value));
+        sums.add(&scalars);
+        adam.step(&loss, schedule.rate_at(epoch as usize * steps + step, steps * schedule.epochs as usize));
+        bar.inc(1);
+        bar.set_message(format!("epoch {} loss {value:.4}", epoch + 1));
+    }
+    Ok(sums.means())
 }
 
 fn start(task: &dyn Task, run: &Run, adam: &mut Adam) -> Result<Vec<EpochLog>> {
@@ -175,7 +187,7 @@ fn line(log: &EpochLog) -> String {
 
 #[derive(Default)]
 struct Sums {
-    sums: std::collections::BTreeMap<String, f64>,
+    sums: BTreeMap<String, f64>,
     count: f64,
 }
 
@@ -187,7 +199,7 @@ impl Sums {
         self.count += 1.0;
     }
 
-    fn means(self) -> std::collections::BTreeMap<String, f64> {
+    fn means(self) -> BTreeMap<String, f64> {
         self.sums.into_iter().map(|(name, sum)| (name, sum / self.count)).collect()
     }
 }

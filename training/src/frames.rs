@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use puvae::idx::{self, Images};
 use tch::{Kind, Tensor};
 
-use crate::attack::{self, Kinds};
+use crate::attack::{self, Attack};
 use crate::classifier::Classifier;
 use crate::data::{DataSet, permutation};
 
@@ -19,7 +19,7 @@ use crate::data::{DataSet, permutation};
 pub fn write(
     target: &Classifier,
     set: &DataSet,
-    attacks: &[Kinds],
+    attacks: &[Attack],
     count: usize,
     seed: u64,
     prefix: &Path,

@@ -22,3 +22,4 @@ pub mod optim;
 pub mod progress;
 pub mod puvae;
 pub mod runs;
+pub mod table;

@@ -9,7 +9,6 @@ use crate::puvae::PuvaeConfig;
 
 /// The batch's pictures, the configured shares of them disturbed; each disturbed image has an ε of its own,
 /// uniform in `(0, epsilon_max)`. The shares are interleaved, so that any part of the batch has all of them.
-#[must_use]
 pub fn add(config: &PuvaeConfig, source: &Classifier, batch: &Batch) -> Tensor {
     let n = batch.y.numel() as i64;
     let random = (config.random_share * n as f64).round() as i64;

@@ -31,8 +31,8 @@ impl Adam {
     #[must_use]
     pub fn new(params: &Params) -> Self {
         let slots = params.all().into_iter().map(|(name, parameter)| {
-            let (mean, square) = (parameter.zeros_like(), parameter.zeros_like());
-            Slot { name, parameter, mean: mean.set_requires_grad(false), square: square.set_requires_grad(false) }
+            let zeros = || parameter.detach().zeros_like();
+            Slot { name, mean: zeros(), square: zeros(), parameter }
         });
         Self { slots: slots.collect(), steps: 0 }
     }

@@ -108,7 +108,8 @@ pub fn train_puvae(
 pub fn load_classifier(out: &Path, device: Device) -> Result<Trained<Classifier>> {
     let (path, checkpoint) = load(out)?;
     let recipe: Recipe<ClassifierConfig> = checkpoint.config(&path, "classifier")?;
-    let network = Classifier::new(recipe.network, Params::frozen(checkpoint.params, device));
+    let network = Classifier::new(recipe.network, Params::new(0, device));
+    fill(&network.params, &checkpoint, &path)?;
     Ok(Trained { network, header: checkpoint.header })
 }
 
@@ -123,8 +124,18 @@ pub fn load_puvae(out: &Path, device: Device) -> Result<Trained<Puvae>> {
     }
     let (path, checkpoint) = load(out)?;
     let recipe: WithSource = checkpoint.config(&path, "puvae")?;
-    let network = Puvae::new(recipe.network, Params::frozen(checkpoint.params, device));
+    recipe.network.check().with_context(|| format!("{}: the configuration in the checkpoint", path.display()))?;
+    let network = Puvae::new(recipe.network, Params::new(0, device));
+    fill(&network.params, &checkpoint, &path)?;
     Ok(Trained { network, header: checkpoint.header })
+}
+
+fn fill(params: &Params, checkpoint: &Checkpoint, path: &Path) -> Result<()> {
+    params
+        .copy_from(&checkpoint.params)
+        .with_context(|| format!("{}: not the network it says it is", path.display()))?;
+    params.freeze();
+    Ok(())
 }
 
 /// What the run in `out` trained: `classifier` or `puvae`.

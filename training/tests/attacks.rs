@@ -1,7 +1,7 @@
 //! Attacks and the harness that judges them.
 
 use proptest::prelude::*;
-use puvae_training::attack::{Goal, Kinds, SignGradient, Victim, clip, draw_targets, run};
+use puvae_training::attack::{Attack, Goal, SignGradient, Victim, clip, draw_targets, run};
 use puvae_training::data::Split;
 use tch::{Device, Kind, Tensor};
 
@@ -67,7 +67,7 @@ fn a_target_is_never_the_true_class_and_every_other_class_is_drawn() {
 fn the_harness_measures_the_perturbation_and_the_success() {
     let images = Tensor::full([6, 1, 2, 2], 128, (Kind::Uint8, Device::Cpu));
     let split = Split::new(images, Tensor::from_slice(&[0i64, 1, 0, 1, 0, 1]));
-    let adversarial = run(&Linear::new(), Kinds::Fgsm { epsilon: 0.25 }, &split, 2, 1).unwrap();
+    let adversarial = run(&Linear::new(), Attack::Fgsm { epsilon: 0.25 }, &split, 2, 1).unwrap();
     assert!((adversarial.mean_linf - 0.25).abs() < 1e-6, "{adversarial:?}");
     assert!((adversarial.mean_l2 - 0.5).abs() < 1e-6, "{adversarial:?}");
     // Towards class 0 the linear victim follows; towards class 1 the same step turns it as well.
@@ -79,13 +79,13 @@ fn absurd_parameters_are_refused() {
     let images = Tensor::zeros([1, 1, 2, 2], (Kind::Uint8, Device::Cpu));
     let split = Split::new(images, Tensor::from_slice(&[0i64]));
     let refused = |kind| run(&Linear::new(), kind, &split, 2, 1).unwrap_err().to_string();
-    assert!(refused(Kinds::Fgsm { epsilon: 0.0 }).contains("epsilon is 0, expected a number above 0"));
-    assert!(refused(Kinds::IFgsm { epsilon: 0.1, alpha: f64::NAN, steps: 3 }).contains("alpha is NaN"));
+    assert!(refused(Attack::Fgsm { epsilon: 0.0 }).contains("epsilon is 0, expected a number above 0"));
+    assert!(refused(Attack::IFgsm { epsilon: 0.1, alpha: f64::NAN, steps: 3 }).contains("alpha is NaN"));
     let none = Split::new(
         Tensor::zeros([0, 1, 2, 2], (Kind::Uint8, Device::Cpu)),
         Tensor::zeros([0], (Kind::Int64, Device::Cpu)),
     );
-    let error = run(&Linear::new(), Kinds::Fgsm { epsilon: 0.1 }, &none, 2, 1).unwrap_err().to_string();
+    let error = run(&Linear::new(), Attack::Fgsm { epsilon: 0.1 }, &none, 2, 1).unwrap_err().to_string();
     assert!(error.contains("no images to attack"), "{error}");
 }
 

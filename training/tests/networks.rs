@@ -51,7 +51,7 @@ fn the_shared_trunk_gives_the_numbers_of_the_naive_form() {
         let x = Tensor::arange(2 * 784, (Kind::Float, Device::Cpu)).sin().abs().reshape([2, 1, 28, 28]);
         let noise = puvae.no_noise(2) + 0.1;
         let [shared, naive] = [Form::Shared, Form::Naive].map(|form| {
-            tch::no_grad(|| puvae::write(&mut Torch::eval(&puvae.params), &puvae.config, &x, &noise, form))
+            tch::no_grad(|| puvae::purify(&mut Torch::eval(&puvae.params), &puvae.config, &x, &noise, form))
         });
         assert!(shared.0.allclose(&naive.0, 1e-5, 1e-6, false), "{size:?}");
         assert!(shared.1.equal(&naive.1), "{size:?}");

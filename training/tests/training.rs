@@ -154,7 +154,9 @@ fn a_purifier_learns_with_every_loss_on_and_leaves_its_source_alone() {
     let data = squares(64, CLASSES, 1);
     let trained = classifier();
     train(&trained, &data, &folder.path().join("source"), false, 9).unwrap();
-    let source = Classifier::new(trained.config.clone(), Params::frozen(trained.params.all(), Device::Cpu));
+    let source = classifier();
+    source.params.copy_from(&trained.params.all()).unwrap();
+    source.params.freeze();
     let before = source.params.all()["fc2.weight"].copy();
 
     let config = PuvaeConfig::preset(Size::Lite, 28, CLASSES);

@@ -32,7 +32,6 @@ pub enum Goal {
 
 impl Goal {
     /// What the attacker makes small: cross-entropy to the target, or minus cross-entropy to the truth.
-    #[must_use]
     pub fn loss(&self, logits: &Tensor) -> Tensor {
         match self {
             // Summed, so that an image's gradient does not depend on the others of its batch.
@@ -48,7 +47,7 @@ impl Goal {
 
 /// An attack of bounded L∞ norm, as a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub enum Kinds {
+pub enum Attack {
     /// Fast gradient sign method: one step of ε.
     Fgsm {
         /// Bound of the L∞ norm.
@@ -65,7 +64,7 @@ pub enum Kinds {
     },
 }
 
-impl Kinds {
+impl Attack {
     /// The name results files use.
     #[must_use]
     pub fn name(&self) -> String {
@@ -75,9 +74,9 @@ impl Kinds {
         }
     }
 
-    /// The attack itself. FGSM is iFGSM with one step of ε.
+    /// The steps it takes. FGSM is iFGSM with one step of ε.
     #[must_use]
-    pub fn attack(&self) -> SignGradient {
+    pub fn steps(&self) -> SignGradient {
         match *self {
             Self::Fgsm { epsilon } => SignGradient { epsilon, alpha: epsilon, steps: 1 },
             Self::IFgsm { epsilon, alpha, steps } => SignGradient { epsilon, alpha, steps },
@@ -101,7 +100,6 @@ pub struct Adversarial {
 }
 
 /// A class for every label, drawn from the others.
-#[must_use]
 pub fn draw_targets(y: &Tensor, classes: i64, seed: u64) -> Tensor {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let labels = Vec::<i64>::try_from(y.to_device(tch::Device::Cpu)).expect("labels are a vector of i64");
@@ -115,14 +113,14 @@ pub fn draw_targets(y: &Tensor, classes: i64, seed: u64) -> Tensor {
 ///
 /// # Errors
 /// When ε or the step size is not a positive number, or there are no images.
-pub fn run(victim: &dyn Victim, kind: Kinds, split: &Split, classes: i64, seed: u64) -> Result<Adversarial> {
-    let attack = kind.attack();
+pub fn run(victim: &dyn Victim, kind: Attack, split: &Split, classes: i64, seed: u64) -> Result<Adversarial> {
+    let steps = kind.steps();
     ensure!(
-        attack.epsilon.is_finite() && attack.epsilon > 0.0,
+        steps.epsilon.is_finite() && steps.epsilon > 0.0,
         "epsilon is {}, expected a number above 0",
-        attack.epsilon
+        steps.epsilon
     );
-    ensure!(attack.alpha.is_finite() && attack.alpha > 0.0, "alpha is {}, expected a number above 0", attack.alpha);
+    ensure!(steps.alpha.is_finite() && steps.alpha > 0.0, "alpha is {}, expected a number above 0", steps.alpha);
     ensure!(!split.is_empty(), "no images to attack");
     let targets = draw_targets(&split.range(0..split.len()).y, classes, seed);
     let bar = progress::bar(&kind.name(), split.len());
@@ -130,8 +128,8 @@ pub fn run(victim: &dyn Victim, kind: Kinds, split: &Split, classes: i64, seed: 
     for range in batches(split.len(), 250) {
         let batch = split.range(range.clone());
         let target = targets.narrow(0, range.start as i64, range.len() as i64);
-        let proposal = attack.perturb(victim, &batch.x, &Goal::Targeted(target.shallow_clone()));
-        let x = clip(&proposal, &batch.x, attack.epsilon);
+        let proposal = steps.perturb(victim, &batch.x, &Goal::Targeted(target.shallow_clone()));
+        let x = clip(&proposal, &batch.x, steps.epsilon);
         let delta = (&x - &batch.x).flatten(1, -1);
         l2 += delta.square().sum_dim_intlist(1, false, Kind::Float).sqrt().sum(Kind::Double).double_value(&[]);
         linf += delta.abs().amax(1, false).sum(Kind::Double).double_value(&[]);
@@ -151,7 +149,6 @@ pub fn run(victim: &dyn Victim, kind: Kinds, split: &Split, classes: i64, seed: 
 }
 
 /// The nearest point to `proposal` within ε of `x` (L∞) and in `[0, 1]`.
-#[must_use]
 pub fn clip(proposal: &Tensor, x: &Tensor, epsilon: f64) -> Tensor {
     (x + (proposal - x).clamp(-epsilon, epsilon)).clamp(0.0, 1.0)
 }

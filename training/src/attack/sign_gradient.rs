@@ -18,7 +18,6 @@ pub struct SignGradient {
 
 impl SignGradient {
     /// The adversarial pictures it proposes for `x` `[N, C, H, W]`.
-    #[must_use]
     pub fn perturb(&self, victim: &dyn Victim, x: &Tensor, goal: &Goal) -> Tensor {
         let mut adversarial = x.shallow_clone();
         for _ in 0..self.steps {
@@ -30,7 +29,6 @@ impl SignGradient {
 }
 
 /// sign ∇ₓ of the goal's loss at `x`.
-#[must_use]
 pub fn direction(victim: &dyn Victim, x: &Tensor, goal: &Goal) -> Tensor {
     let x = x.detach().copy().set_requires_grad(true);
     let loss = goal.loss(&victim.logits(&x));

@@ -14,7 +14,6 @@ use tch::{Device, Kind, Tensor};
 pub struct Params {
     device: Device,
     seed: u64,
-    trainable: bool,
     tensors: RefCell<BTreeMap<String, Tensor>>,
 }
 
@@ -22,14 +21,14 @@ impl Params {
     /// No parameters yet.
     #[must_use]
     pub fn new(seed: u64, device: Device) -> Self {
-        Self { device, seed, trainable: true, tensors: RefCell::default() }
+        Self { device, seed, tensors: RefCell::default() }
     }
 
-    /// These parameters and no others; they take no gradients.
-    #[must_use]
-    pub fn frozen(tensors: BTreeMap<String, Tensor>, device: Device) -> Self {
-        let tensors = tensors.into_iter().map(|(name, tensor)| (name, tensor.to_device(device))).collect();
-        Self { device, seed: 0, trainable: false, tensors: RefCell::new(tensors) }
+    /// From now on these parameters take no gradients.
+    pub fn freeze(&self) {
+        for tensor in self.tensors.borrow().values() {
+            let _ = tensor.shallow_clone().requires_grad_(false);
+        }
     }
 
     /// Where the parameters live.
@@ -42,16 +41,13 @@ impl Params {
     /// zero when `fan_in` is `None`.
     ///
     /// # Panics
-    /// When the parameter exists with another shape or, being frozen, does not exist: the network is not
-    /// the one the parameters belong to, which loading has checked.
-    #[must_use]
+    /// When the parameter exists with another shape: one name, two layers.
     pub fn get(&self, name: &str, shape: &[i64], fan_in: Option<i64>) -> Tensor {
         let mut tensors = self.tensors.borrow_mut();
         if let Some(tensor) = tensors.get(name) {
             assert_eq!(tensor.size(), shape, "shape of parameter {name}");
             return tensor.shallow_clone();
         }
-        assert!(self.trainable, "no parameter {name} in a frozen network");
         let tensor = match fan_in {
             None => Tensor::zeros(shape, (Kind::Float, self.device)),
             Some(fan_in) => self.uniform(name, shape, (3.0 / fan_in as f64).sqrt()).to_device(self.device),

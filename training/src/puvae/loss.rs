@@ -31,7 +31,7 @@ impl<'a> PuvaeTask<'a> {
     /// When the configuration is absurd or there are no held-out images.
     pub fn new(puvae: &'a Puvae, source: &'a Classifier, held_out: Split) -> Result<Self> {
         puvae.config.check()?;
-        let fgsm = attack::Kinds::Fgsm { epsilon: 0.3 };
+        let fgsm = attack::Attack::Fgsm { epsilon: 0.3 };
         let attacked = attack::run(source, fgsm, &held_out, puvae.config.classes, 0)?.x;
         Ok(Self { puvae, source, held_out, attacked })
     }

@@ -16,7 +16,7 @@ use crate::nn::torch::Torch;
 
 pub use config::{CrossEntropy, Input, PuvaeConfig, Reduction, Size};
 pub use loss::PuvaeTask;
-pub use network::{Form, purify as write};
+pub use network::{Form, purify};
 
 /// A purifier with its parameters.
 #[derive(Debug)]
@@ -58,13 +58,11 @@ impl Puvae {
     }
 
     /// Latent noise of zero for `n` images: purifying with it is deterministic.
-    #[must_use]
     pub fn no_noise(&self, n: i64) -> Tensor {
         Tensor::zeros([n, self.config.classes, self.config.latent], (Kind::Float, self.params.device()))
     }
 
     /// Latent noise of standard deviation σ_ε for `n` images, from torch's random stream.
-    #[must_use]
     pub fn draw_noise(&self, n: i64) -> Tensor {
         self.no_noise(n).normal_(0.0, self.config.sigma_eps)
     }
@@ -89,7 +87,6 @@ impl Puvae {
 }
 
 /// The pictures of a split, `[N, C, H, W]` in `[0, 1]`.
-#[must_use]
 pub fn pictures(split: &Split) -> Tensor {
     split.range(0..split.len()).x
 }
