@@ -1,5 +1,8 @@
 //! Whole runs under the machine's own clock and scheduler: what must hold however the threads are interleaved.
 
+#![cfg(feature = "runtime")]
+#![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

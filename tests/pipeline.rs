@@ -1,5 +1,7 @@
 //! The pipeline from outside: the fate of every frame, step by step under a simulated clock.
 
+#![cfg(feature = "runtime")]
+
 mod scripted;
 
 use puvae::frame::FrameId;

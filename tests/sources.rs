@@ -1,5 +1,8 @@
 //! One suite that every source must pass, and what each refuses.
 
+#![cfg(feature = "runtime")]
+#![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

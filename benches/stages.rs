@@ -1,0 +1,121 @@
+//! The hot steps of a frame's way that are not the models: preprocessing, a hop over a queue, the histograms,
+//! and everything together. Run with `cargo bench --bench stages`.
+
+#![expect(missing_docs, reason = "criterion's macro writes a public function without any")]
+
+use std::hint::black_box;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ndarray::{Array2, ArrayView4};
+use puvae::classifier::Classifier;
+use puvae::clock::{StopFlag, SystemClock};
+use puvae::deadline::Deadline;
+use puvae::latency::LatencyHistogram;
+use puvae::model::ModelError;
+use puvae::model::spec::InputShape;
+use puvae::pipeline::{self, PipelineConfig};
+use puvae::preprocess::{Picture, PixelFormat, Prep, Preprocessor};
+use puvae::purifier::Identity;
+use puvae::queue::{self, WhenFull};
+use puvae::source::{self, SourceOptions};
+
+const SHAPE: InputShape = InputShape { channels: 1, height: 28, width: 28 };
+
+fn preprocess(c: &mut Criterion) {
+    let mut group = c.benchmark_group("preprocess to 1×28×28");
+    for (name, width, height, format) in [
+        ("28x28 grey", 28, 28, PixelFormat::Gray8),
+        ("640x480 grey", 640, 480, PixelFormat::Gray8),
+        ("640x480 RGB", 640, 480, PixelFormat::Rgb8),
+        ("1920x1080 RGB", 1920, 1080, PixelFormat::Rgb8),
+    ] {
+        let pixels = vec![100; width * height * format.channels()];
+        let mut preprocessor = Preprocessor::new(Prep::Plain, SHAPE);
+        let mut tensor = vec![0.0; SHAPE.pixels()];
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let picture = Picture { width, height, format, pixels: black_box(&pixels) };
+                preprocessor.apply(&picture, &mut tensor).expect("the picture is whole");
+            });
+        });
+    }
+    group.finish();
+}
+
+fn queue_hop(c: &mut Criterion) {
+    let capacity = NonZeroUsize::MIN;
+    c.bench_function("queue, there and back again", |b| {
+        let (mut to, mut from_here) = queue::bounded::<u64>(capacity, WhenFull::Wait);
+        let (mut back, mut from_there) = queue::bounded(capacity, WhenFull::Wait);
+        let echo = std::thread::spawn(move || {
+            while let Some(item) = from_here.recv() {
+                back.send(item).expect("the other end waits for it");
+            }
+        });
+        b.iter(|| {
+            to.send(black_box(1)).expect("the echo listens");
+            from_there.recv()
+        });
+        drop(to);
+        echo.join().expect("the echo does not panic");
+    });
+}
+
+fn histograms(c: &mut Criterion) {
+    c.bench_function("record a duration", |b| {
+        let mut histogram = LatencyHistogram::new();
+        b.iter(|| histogram.record(black_box(Duration::from_micros(2345))));
+    });
+    c.bench_function("record an age from 3 ms to 36 ms", |b| {
+        let mut histogram = LatencyHistogram::new();
+        b.iter(|| histogram.record_rising(black_box(Duration::from_millis(3)), black_box(Duration::from_millis(36))));
+    });
+}
+
+/// Takes no time.
+struct Indifferent([String; 2]);
+
+impl Classifier for Indifferent {
+    fn input(&self) -> InputShape {
+        SHAPE
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.0
+    }
+
+    fn classify(&mut self, _: ArrayView4<'_, f32>, logits: &mut Array2<f32>) -> Result<(), ModelError> {
+        logits.fill(0.0);
+        Ok(())
+    }
+}
+
+fn whole_run(frames: u64) {
+    let uri = format!("synthetic:28x28?classes=2&frames={frames}").parse().expect("it is a source");
+    let source = source::open(&uri, &SourceOptions::default(), Arc::new(SystemClock)).expect("it makes sense");
+    let deadline = Deadline::new(Duration::from_secs(3600)).expect("it is not zero");
+    pipeline::run(
+        source,
+        Box::new(Identity::new(SHAPE)),
+        Box::new(Indifferent(["a", "b"].map(String::from))),
+        &PipelineConfig { deadline, ..PipelineConfig::default() },
+        Arc::new(SystemClock),
+        &StopFlag::new(),
+        &mut [],
+    )
+    .expect("nothing fails");
+}
+
+fn overhead(c: &mut Criterion) {
+    const FRAMES: u64 = 2000;
+    let mut group = c.benchmark_group("pipeline without models");
+    group.sample_size(10).throughput(Throughput::Elements(FRAMES));
+    group.bench_function("2000 frames", |b| b.iter(|| whole_run(FRAMES)));
+    group.finish();
+}
+
+criterion_group!(benches, preprocess, queue_hop, histograms, overhead);
+criterion_main!(benches);

@@ -1,0 +1,69 @@
+//! Nobody allocates per frame once the pipeline runs: five times as many frames cost no more allocations.
+
+#![cfg(feature = "runtime")]
+#![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
+
+use std::alloc::System;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ndarray::{Array2, ArrayView4};
+use puvae::classifier::Classifier;
+use puvae::clock::{StopFlag, SystemClock};
+use puvae::deadline::Deadline;
+use puvae::model::ModelError;
+use puvae::model::spec::InputShape;
+use puvae::pipeline::{self, PipelineConfig};
+use puvae::purifier::Identity;
+use puvae::source::{self, SourceOptions};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const SHAPE: InputShape = InputShape { channels: 1, height: 16, width: 16 };
+
+struct Indifferent([String; 2]);
+
+impl Classifier for Indifferent {
+    fn input(&self) -> InputShape {
+        SHAPE
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.0
+    }
+
+    fn classify(&mut self, _: ArrayView4<'_, f32>, logits: &mut Array2<f32>) -> Result<(), ModelError> {
+        logits.fill(0.0);
+        Ok(())
+    }
+}
+
+/// Allocations of a whole run over RGB pictures that must be resized.
+fn allocations(frames: u64) -> usize {
+    let region = Region::new(ALLOCATOR);
+    let uri = format!("synthetic:40x30?classes=2&channels=3&frames={frames}").parse().unwrap();
+    let source = source::open(&uri, &SourceOptions::default(), Arc::new(SystemClock)).unwrap();
+    let deadline = Deadline::new(Duration::from_secs(3600)).unwrap();
+    let summary = pipeline::run(
+        source,
+        Box::new(Identity::new(SHAPE)),
+        Box::new(Indifferent(["a", "b"].map(String::from))),
+        &PipelineConfig { deadline, ..PipelineConfig::default() },
+        Arc::new(SystemClock),
+        &StopFlag::new(),
+        &mut [],
+    )
+    .unwrap();
+    assert_eq!(summary.ledger.on_time, frames);
+    region.change().allocations
+}
+
+#[test]
+fn more_frames_cost_no_more_allocations() {
+    allocations(100);
+    let (few, many) = (allocations(1000), allocations(5000));
+    // How far the pools grow depends on how the threads meet; it is bounded by the queues, not by the frames.
+    assert!(many < few + 400, "{few} allocations for 1000 frames, {many} for 5000");
+}
