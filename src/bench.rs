@@ -9,8 +9,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
 use indicatif::ProgressBar;
 use ndarray::{Array2, Array4};
 use puvae::classifier::Classifier as _;
@@ -26,6 +24,7 @@ use puvae::model::onnx_purifier::OnnxPurifier;
 use puvae::model::spec::Role;
 use puvae::purifier::{Purified, Purifier as _};
 use puvae::report::output::OutputFile;
+use puvae::report::table::lay_out;
 use serde::Serialize;
 
 use crate::cli::{BenchArgs, bar, print};
@@ -108,12 +107,10 @@ enum Model {
 
 impl Model {
     fn open(engine: &mut Engine, path: &Path) -> Result<Self, ModelError> {
-        let role = ModelInfo::of_any_role(&Graph::open(engine, path)?)?.spec.role;
-        Ok(match role {
-            Role::Purifier => Self::Purifier(Box::new(OnnxPurifier::open(engine, path, 0)?), Purified::default()),
-            Role::Classifier => {
-                Self::Classifier(Box::new(OnnxClassifier::open(engine, path)?), Array2::default((0, 0)))
-            }
+        let graph = Graph::open(engine, path)?;
+        Ok(match ModelInfo::of_any_role(&graph)?.spec.role {
+            Role::Purifier => Self::Purifier(Box::new(OnnxPurifier::from_graph(graph, 0)?), Purified::default()),
+            Role::Classifier => Self::Classifier(Box::new(OnnxClassifier::from_graph(graph)?), Array2::default((0, 0))),
         })
     }
 
@@ -213,28 +210,26 @@ fn quantile_us(sorted: &[Duration], quantile: f64) -> f64 {
 }
 
 fn table(results: &Results) -> String {
-    let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["batch", "file", "architecture", "runs", "p50 ms", "p99 ms", "images/s", "time to first"]);
-    for column in table.column_iter_mut().skip(3) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    for result in &results.results {
-        let file = Path::new(&result.file).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        table.add_row([
+    let row = |result: &Measurement| {
+        vec![
             result.batch.to_string(),
-            file,
+            Path::new(&result.file).file_name().unwrap_or_default().to_string_lossy().into_owned(),
             result.architecture.clone(),
             result.iterations.to_string(),
             format!("{:.3}", result.p50_us / 1e3),
             format!("{:.3}", result.p99_us / 1e3),
             format!("{:.0}", result.images_per_s),
             format!("{:.2}", result.ratio_to_first),
-        ]);
-    }
+        ]
+    };
+    let header = ["batch", "file", "architecture", "runs", "p50 ms", "p99 ms", "images/s", "time to first"];
     let provider = &results.provider;
     format!(
-        "{} threads, provider {} ({}), at least {} s and {FEWEST_RUNS} runs of each after {WARM_UP_RUNS} to warm up\n{table}",
-        results.threads, provider.used, provider.reason, results.seconds
+        "{} threads, provider {} ({}), at least {} s and {FEWEST_RUNS} runs of each after {WARM_UP_RUNS} to warm up\n{}",
+        results.threads,
+        provider.used,
+        provider.reason,
+        results.seconds,
+        lay_out(&header, 3, results.results.iter().map(row).collect())
     )
 }

@@ -23,7 +23,14 @@ impl OnnxClassifier {
     /// # Errors
     /// When the file is not a whole and consistent classifier.
     pub fn open(engine: &mut Engine, path: &Path) -> Result<Self, ModelError> {
-        let graph = Graph::open(engine, path)?;
+        Self::from_graph(Graph::open(engine, path)?)
+    }
+
+    /// As [`OnnxClassifier::open`], for a file that is open already.
+    ///
+    /// # Errors
+    /// As [`OnnxClassifier::open`].
+    pub fn from_graph(graph: Graph) -> Result<Self, ModelError> {
         let info = ModelInfo::of(&graph, Role::Classifier)?;
         Ok(Self { graph, info })
     }

@@ -33,7 +33,14 @@ impl OnnxPurifier {
     /// # Errors
     /// When the file is not a whole and consistent purifier.
     pub fn open(engine: &mut Engine, path: &Path, seed: u64) -> Result<Self, ModelError> {
-        let graph = Graph::open(engine, path)?;
+        Self::from_graph(Graph::open(engine, path)?, seed)
+    }
+
+    /// As [`OnnxPurifier::open`], for a file that is open already.
+    ///
+    /// # Errors
+    /// As [`OnnxPurifier::open`].
+    pub fn from_graph(graph: Graph, seed: u64) -> Result<Self, ModelError> {
         let info = ModelInfo::of(&graph, Role::Purifier)?;
         let purifier = info.spec.purifier.clone().expect("a checked spec of a purifier has purifier fields");
         let noise = Array3::zeros((1, info.spec.classes.len(), purifier.latent));

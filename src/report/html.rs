@@ -164,11 +164,11 @@ fn figure(sample: &Sample) -> String {
 
 fn facts(report: &Report) -> String {
     let run = &report.run;
-    let mut html = String::from("<h2>How it was run</h2>\n<table class=\"facts\">\n");
+    let mut html = String::from("<h2>Findings and settings</h2>\n<table class=\"facts\">\n");
     let mut row =
         |name: &str, value: String| push(&mut html, format!("<tr><td>{name}</td><td>{}</td></tr>", text(value)));
-    for finding in findings(report) {
-        row("", finding);
+    for (name, finding) in findings(report) {
+        row(name, finding);
     }
     row("source", run.source.clone());
     row("pace", run.fps.map_or("waits for the pipeline".into(), |fps| format!("{fps} frames a second")));

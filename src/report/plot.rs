@@ -21,12 +21,11 @@ type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// The range of durations, in µs, that all histograms of a report are drawn over.
 pub(super) fn common_range(report: &Report) -> (f64, f64) {
-    let histograms = [&report.latency_us.purify, &report.latency_us.classify, &report.latency_us.response];
-    let edges = || histograms.iter().flat_map(|histogram| &histogram.buckets);
+    let edges = || report.latency_us.named().into_iter().flat_map(|(_, histogram)| &histogram.buckets);
     let deadline = report.deadline_us as f64;
     let from = edges().map(|bucket| bucket.from_us).fold(deadline / 4.0, f64::min);
     let to = edges().map(|bucket| bucket.to_us).fold(deadline, f64::max);
-    (from.max(0.5) / 1.3, to * 1.3)
+    (from.max(1.0) / 1.3, to * 1.3)
 }
 
 /// How often which duration occurred, both axes logarithmic so that a single outlier can be seen, and the

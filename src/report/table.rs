@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, Table, TableComponent};
 
-use super::schema::{Histogram, Report};
+use super::schema::{Accuracy, Histogram, Report};
 
 /// What stands where nothing was measured.
 const NOT_MEASURED: &str = "n/a";
@@ -16,10 +16,10 @@ pub fn render(report: &Report) -> String {
     let mut text = String::new();
     let mut add = |part: String| writeln!(text, "{part}").expect("a string takes what is written to it");
     add(headline(report));
-    add(ledger(report).to_string());
-    add(latencies(report).to_string());
-    for line in findings(report) {
-        add(line);
+    add(ledger(report));
+    add(latencies(report));
+    for (name, line) in findings(report) {
+        add(format!(" {name:<10}{line}"));
     }
     text
 }
@@ -43,27 +43,27 @@ pub fn headline(report: &Report) -> String {
     )
 }
 
-fn table(header: &[&str]) -> Table {
+/// Columns under a header, the first `left` aligned to the left and the numbers after them to the right.
+#[must_use]
+pub fn lay_out(header: &[&str], left: usize, rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header);
-    for column in table.column_iter_mut().skip(1) {
+    table.load_preset(UTF8_HORIZONTAL_ONLY).remove_style(TableComponent::HorizontalLines).set_header(header);
+    for column in table.column_iter_mut().skip(left) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table
+    table.add_rows(rows);
+    table.to_string()
 }
 
-fn ledger(report: &Report) -> Table {
+fn ledger(report: &Report) -> String {
     let ledger = &report.ledger;
     let share = |count: u64| match ledger.captured {
         0 => NOT_MEASURED.into(),
         captured => percent(count as f64 / captured as f64),
     };
-    let mut table = table(&["fate", "frames", "share"]);
-    for (name, count) in rows(report) {
-        table.add_row([name.into(), count.to_string(), share(count)]);
-    }
-    table.add_row(["captured".into(), ledger.captured.to_string(), share(ledger.captured)]);
-    table
+    let row = |name: &str, count: u64| vec![name.to_owned(), count.to_string(), share(count)];
+    let fates = rows(report).into_iter().chain([("captured", ledger.captured)]);
+    lay_out(&["fate", "frames", "share"], 1, fates.map(|(name, count)| row(name, count)).collect())
 }
 
 /// The ledger's entries, in the order of the report.
@@ -80,45 +80,55 @@ pub(super) fn rows(report: &Report) -> [(&'static str, u64); 7] {
     ]
 }
 
-fn latencies(report: &Report) -> Table {
-    let mut table = table(&["latency", "p50", "p90", "p99", "p99.9", "max", "samples"]);
-    for (name, histogram) in report.latency_us.named() {
+fn latencies(report: &Report) -> String {
+    let row = |(name, histogram): (&str, &Histogram)| {
         let Histogram { p50, p90, p99, p99_9, max, .. } = *histogram;
         let mut row = vec![name.to_owned()];
         row.extend([p50, p90, p99, p99_9, max].map(optional));
         row.push(histogram.count.to_string());
-        table.add_row(row);
-    }
-    table
+        row
+    };
+    let header = ["latency", "p50", "p90", "p99", "p99.9", "max", "samples"];
+    lay_out(&header, 1, report.latency_us.named().map(row).into())
 }
 
-/// What is left to say, a line each.
-pub(super) fn findings(report: &Report) -> Vec<String> {
-    let mut lines = vec![format!(
-        "longest run of misses {} · newest verdict older than the deadline {} of the time",
-        report.longest_miss_run,
-        report.age_over_deadline_ratio.map_or(NOT_MEASURED.into(), percent)
-    )];
-    if let Some(accuracy) = &report.accuracy {
-        let of = |correct: u64| {
-            format!("{correct} of {} ({})", accuracy.labelled, percent(correct as f64 / accuracy.labelled as f64))
-        };
-        let star = accuracy.label_star_correct.map(|correct| format!(" · purifier's own label {}", of(correct)));
-        lines.push(format!("correct {}{}", of(accuracy.correct), star.unwrap_or_default()));
-    }
-    if let Some(purifier) = report.models.purifier.as_ref().and_then(|model| model.spec.purifier.as_ref()) {
-        lines.push(match &purifier.suspect_above {
-            Some(suspect) => format!("suspects {} (distance above {})", report.suspects, suspect.threshold),
-            None => "suspects n/a (the purifier has no calibrated threshold)".into(),
-        });
-    }
+/// What is left to say: a name and a line each.
+pub(super) fn findings(report: &Report) -> Vec<(&'static str, String)> {
     let provider = &report.provider;
-    lines.push(format!(
-        "provider {} (asked for {}: {}) · {} threads",
-        provider.used, provider.requested, provider.reason, report.run.threads
-    ));
-    lines.extend(report.run.failure.as_ref().map(|failure| format!("failed: {failure}")));
+    let over = report.age_over_deadline_ratio.map_or(NOT_MEASURED.into(), percent);
+    let longest = report.longest_miss_run;
+    let mut lines = vec![
+        ("misses", format!("longest run {longest}; newest verdict older than the deadline {over} of the time")),
+        ("accuracy", report.accuracy.as_ref().map_or("n/a (no labels)".into(), correct)),
+        ("suspects", suspects(report)),
+        (
+            "provider",
+            format!(
+                "{} (asked for {}: {}), {} threads for each model",
+                provider.used, provider.requested, provider.reason, report.run.threads
+            ),
+        ),
+    ];
+    lines.extend(report.run.failure.clone().map(|failure| ("failure", failure)));
     lines
+}
+
+fn correct(accuracy: &Accuracy) -> String {
+    let of = |count: u64| {
+        let share = percent(count as f64 / accuracy.labelled as f64);
+        format!("{count} of {} ({share})", accuracy.labelled)
+    };
+    let star = accuracy.label_star_correct.map(|count| format!(", purifier's own label {}", of(count)));
+    format!("correct {}{}", of(accuracy.correct), star.unwrap_or_default())
+}
+
+fn suspects(report: &Report) -> String {
+    let purifier = report.models.purifier.as_ref().and_then(|model| model.spec.purifier.as_ref());
+    match purifier.map(|purifier| &purifier.suspect_above) {
+        Some(Some(above)) => format!("{} (distance above {})", report.suspects, above.threshold),
+        Some(None) => "n/a (the purifier has no calibrated threshold)".into(),
+        None => "n/a (no purifier)".into(),
+    }
 }
 
 /// A share of 1 in percent, with one digit more where it would else look like none or all.

@@ -9,15 +9,15 @@ use tempfile::TempDir;
 use crate::onnx::{SHAPE, TestModel};
 
 /// Frames in the fixture's IDX files.
-pub const FRAMES: usize = 12;
+pub(crate) const FRAMES: usize = 12;
 
 /// The folder: `p.onnx`, `c.onnx`, `images` and `labels`.
-pub struct Fixture {
-    pub folder: TempDir,
+pub(crate) struct Fixture {
+    pub(crate) folder: TempDir,
 }
 
 impl Fixture {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         TestModel::purifier().write(folder.path(), "p.onnx");
         TestModel::classifier().write(folder.path(), "c.onnx");
@@ -25,37 +25,37 @@ impl Fixture {
         Self { folder }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// The program with these arguments, to be run in the folder.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_puvae"));
         command.args(args).current_dir(self.path()).env_remove("RUST_LOG").stdin(Stdio::null());
         command
     }
 
-    pub fn puvae(&self, args: &[&str]) -> Ran {
+    pub(crate) fn puvae(&self, args: &[&str]) -> Ran {
         Ran::from(self.command(args).output().unwrap())
     }
 
     /// `puvae run` over the fixture's frames and models, with a deadline that any machine meets.
-    pub fn run(&self, more: &[&str]) -> Ran {
+    pub(crate) fn run(&self, more: &[&str]) -> Ran {
         self.puvae(&run_args(more))
     }
 
-    pub fn json(&self, name: &str) -> Value {
+    pub(crate) fn json(&self, name: &str) -> Value {
         serde_json::from_str(&std::fs::read_to_string(self.path().join(name)).unwrap()).unwrap()
     }
 
-    pub fn lines(&self, name: &str) -> Vec<Value> {
+    pub(crate) fn lines(&self, name: &str) -> Vec<Value> {
         parse_lines(&std::fs::read_to_string(self.path().join(name)).unwrap())
     }
 }
 
 /// Arguments of a run over the fixture; what comes in `more` wins.
-pub fn run_args<'a>(more: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn run_args<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let mut args = vec!["run"];
     for (flag, value) in [
         ("--source", "idx:images,labels"),
@@ -73,15 +73,15 @@ pub fn run_args<'a>(more: &[&'a str]) -> Vec<&'a str> {
     args
 }
 
-pub fn parse_lines(text: &str) -> Vec<Value> {
+pub(crate) fn parse_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// What a run left.
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl From<Output> for Ran {
@@ -97,7 +97,7 @@ impl From<Output> for Ran {
 impl Ran {
     /// Asserts the exit code and that standard error holds all these words.
     #[track_caller]
-    pub fn expect(self, code: i32, words: &[&str]) -> Self {
+    pub(crate) fn expect(self, code: i32, words: &[&str]) -> Self {
         assert_eq!(self.code, Some(code), "stderr: {}", self.stderr);
         for word in words {
             assert!(self.stderr.contains(word), "`{word}` is not in: {}", self.stderr);
@@ -107,7 +107,7 @@ impl Ran {
 }
 
 /// `images` and `labels`: frame n has pixel n mod 4 lit, and label n mod 4.
-pub fn write_idx(folder: &Path, frames: usize) {
+pub(crate) fn write_idx(folder: &Path, frames: usize) {
     let mut images = vec![0, 0, 8, 3];
     let mut labels = vec![0, 0, 8, 1];
     for side in [frames, SHAPE.height, SHAPE.width] {

@@ -2,6 +2,9 @@
 //!
 //! ONNX Runtime is found as the program finds it; without one these tests fail and say how to get one.
 
+#![cfg(feature = "runtime")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
+
 mod bad_files;
 mod bad_usage;
 mod fixture;

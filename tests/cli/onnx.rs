@@ -129,26 +129,26 @@ struct Dimension {
 
 /// A model to write; change a field to break it.
 #[derive(Clone)]
-pub struct TestModel {
+pub(crate) struct TestModel {
     /// What the spec says.
-    pub spec: ModelSpec,
+    pub(crate) spec: ModelSpec,
     /// What the graph is built for.
-    pub graph: ModelSpec,
+    pub(crate) graph: ModelSpec,
     /// Whether the spec goes into the file.
-    pub with_spec: bool,
+    pub(crate) with_spec: bool,
     /// Whether the outputs are NaN.
-    pub nan: bool,
+    pub(crate) nan: bool,
 }
 
-pub const SHAPE: InputShape = InputShape { channels: 1, height: 4, width: 4 };
+pub(crate) const SHAPE: InputShape = InputShape { channels: 1, height: 4, width: 4 };
 const LATENT: usize = 3;
 
 impl TestModel {
-    pub fn classifier() -> Self {
+    pub(crate) fn classifier() -> Self {
         Self::of(Role::Classifier, None)
     }
 
-    pub fn purifier() -> Self {
+    pub(crate) fn purifier() -> Self {
         let suspect_above =
             Some(SuspectThreshold { threshold: 0.05, quantile: 0.95, calibrated_on: "nothing at all".into() });
         let distance = Distance::RmseToInput;
@@ -173,7 +173,7 @@ impl TestModel {
         Self { graph: spec.clone(), spec, with_spec: true, nan: false }
     }
 
-    pub fn write(&self, folder: &Path, name: &str) -> PathBuf {
+    pub(crate) fn write(&self, folder: &Path, name: &str) -> PathBuf {
         let graph = match self.graph.role {
             Role::Classifier => classifier_graph(&self.graph, self.nan),
             Role::Purifier => purifier_graph(&self.graph, self.nan),

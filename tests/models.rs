@@ -1,0 +1,111 @@
+//! Every shipped model, and every kind of layer, in ONNX Runtime against what training's engine computed.
+//!
+//! Beside `X.onnx` lies `X.golden.json`: inputs, the outputs they gave there, and how far these may differ.
+
+#![cfg(feature = "runtime")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ndarray::{ArrayD, IxDyn};
+use puvae::model::engine::{Engine, EngineOptions, Provider};
+use puvae::model::file::ModelInfo;
+use puvae::model::graph::{Graph, Outputs};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Golden {
+    /// Largest difference of a value, relative to values above 1.
+    tolerance: f64,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    inputs: BTreeMap<String, Tensor>,
+    outputs: BTreeMap<String, Tensor>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tensor {
+    shape: Vec<usize>,
+    data: Vec<f64>,
+}
+
+/// The ONNX files in a folder of the repository, by name.
+fn models_in(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "onnx"));
+    files.sort();
+    assert!(!files.is_empty(), "{}: no ONNX files", folder.display());
+    files
+}
+
+fn engine() -> Engine {
+    let options = EngineOptions { provider: Provider::Cpu, ..EngineOptions::default() };
+    Engine::start(&options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn check_golden(graph: &mut Graph) {
+    let path = graph.path().with_extension("golden.json");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let golden: Golden = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(!golden.cases.is_empty(), "{}: no cases", path.display());
+    for case in &golden.cases {
+        let array = |tensor: &Tensor| {
+            let values = tensor.data.iter().map(|&value| value as f32).collect();
+            ArrayD::from_shape_vec(IxDyn(&tensor.shape), values).unwrap()
+        };
+        let inputs: Vec<(&str, ArrayD<f32>)> =
+            case.inputs.iter().map(|(name, input)| (name.as_str(), array(input))).collect();
+        let inputs: Vec<_> = inputs.iter().map(|(name, array)| (*name, array.view())).collect();
+        let outputs = graph.run(&inputs).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!case.outputs.is_empty(), "{}: a case without outputs", path.display());
+        for (name, expected) in &case.outputs {
+            compare(&outputs, name, expected, golden.tolerance, &path);
+        }
+    }
+}
+
+/// Whole numbers (labels) must be equal; others may differ by the tolerance.
+fn compare(outputs: &Outputs<'_>, name: &str, expected: &Tensor, tolerance: f64, path: &Path) {
+    let (shape, got, tolerance): (_, Vec<f64>, _) = match outputs.i64(name) {
+        Ok((shape, values)) => (shape, values.iter().map(|&value| value as f64).collect(), 0.0),
+        Err(_) => {
+            let (shape, values) = outputs.f32(name).unwrap_or_else(|error| panic!("{error}"));
+            (shape, values.iter().copied().map(f64::from).collect(), tolerance)
+        }
+    };
+    assert_eq!(shape, expected.shape, "{}: shape of `{name}`", path.display());
+    for (index, (got, expected)) in got.iter().zip(&expected.data).enumerate() {
+        let allowed = tolerance * expected.abs().max(1.0);
+        // Written so that NaN fails.
+        let close = (got - expected).abs() <= allowed;
+        assert!(close, "{}: `{name}` [{index}] is {got}, expected {expected} within {allowed}", path.display());
+    }
+}
+
+#[test]
+fn every_kind_of_layer_computes_what_it_computed_in_training() {
+    let mut engine = engine();
+    for file in models_in("tests/golden") {
+        let mut graph = Graph::open(&mut engine, &file).unwrap_or_else(|error| panic!("{error}"));
+        check_golden(&mut graph);
+    }
+}
+
+#[test]
+fn every_shipped_model_is_what_it_says_and_computes_what_it_computed_in_training() {
+    let mut engine = engine();
+    for file in models_in("models") {
+        let mut graph = Graph::open(&mut engine, &file).unwrap_or_else(|error| panic!("{error}"));
+        ModelInfo::of_any_role(&graph).unwrap_or_else(|error| panic!("{error}"));
+        check_golden(&mut graph);
+    }
+}
