@@ -4,6 +4,7 @@ mod common;
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, bail};
 use common::squares;
@@ -16,6 +17,13 @@ use puvae_training::puvae::{Puvae, PuvaeConfig, PuvaeTask, Size};
 use tch::{Device, Tensor};
 
 const CLASSES: i64 = 4;
+
+/// libtorch has one random stream for the whole process, so tests that train take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn my_turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn classifier() -> Classifier {
     let config = ClassifierConfig { architecture: Architecture::B, side_px: 28, classes: CLASSES };
@@ -70,6 +78,7 @@ fn train(classifier: &Classifier, data: &Split, out: &Path, resume: bool, epochs
 
 #[test]
 fn a_resumed_run_ends_exactly_where_an_uninterrupted_one_does() {
+    let _turn = my_turn();
     let folder = tempfile::tempdir().unwrap();
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
     let data = squares(64, CLASSES, 1);
@@ -91,15 +100,19 @@ fn a_resumed_run_ends_exactly_where_an_uninterrupted_one_does() {
 
 #[test]
 fn training_learns_the_squares() {
+    let _turn = my_turn();
     let folder = tempfile::tempdir().unwrap();
     let data = squares(64, CLASSES, 1);
     let classifier = classifier();
-    train(&classifier, &data, folder.path(), false, 9).unwrap();
+    let task = ClassifierTask { classifier: &classifier, held_out: &data };
+    let fast = Schedule { epochs: 6, batch: 8, rate: 1e-2 };
+    fit(&task, &data, &fast, &run(folder.path(), false, fast)).unwrap();
     assert!(classifier.accuracy(&squares(40, CLASSES, 2)).unwrap() > 0.95);
 }
 
 #[test]
 fn a_run_that_is_there_already_is_not_overwritten() {
+    let _turn = my_turn();
     let folder = tempfile::tempdir().unwrap();
     let data = squares(32, CLASSES, 1);
     train(&classifier(), &data, folder.path(), false, 9).unwrap();
@@ -109,6 +122,7 @@ fn a_run_that_is_there_already_is_not_overwritten() {
 
 #[test]
 fn a_checkpoint_of_another_configuration_is_refused_by_the_field_that_differs() {
+    let _turn = my_turn();
     let folder = tempfile::tempdir().unwrap();
     let data = squares(32, CLASSES, 1);
     train(&classifier(), &data, folder.path(), false, 9).unwrap();
@@ -122,6 +136,7 @@ fn a_checkpoint_of_another_configuration_is_refused_by_the_field_that_differs() 
 
 #[test]
 fn a_truncated_checkpoint_is_refused_by_name() {
+    let _turn = my_turn();
     let folder = tempfile::tempdir().unwrap();
     let data = squares(32, CLASSES, 1);
     train(&classifier(), &data, folder.path(), false, 9).unwrap();
@@ -134,6 +149,7 @@ fn a_truncated_checkpoint_is_refused_by_name() {
 
 #[test]
 fn absurd_schedules_are_refused() {
+    let _turn = my_turn();
     let folder = tempfile::tempdir().unwrap();
     let (data, classifier) = (squares(32, CLASSES, 1), classifier());
     let task = ClassifierTask { classifier: &classifier, held_out: &data };
@@ -150,6 +166,7 @@ fn absurd_schedules_are_refused() {
 
 #[test]
 fn a_purifier_learns_with_every_loss_on_and_leaves_its_source_alone() {
+    let _turn = my_turn();
     let folder = tempfile::tempdir().unwrap();
     let data = squares(64, CLASSES, 1);
     let trained = classifier();
