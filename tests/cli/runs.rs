@@ -97,3 +97,14 @@ fn an_automatic_provider_says_what_it_chose_and_why() {
         used => assert_eq!((used, reason), ("cuda", "CUDA accepted the model")),
     }
 }
+
+#[test]
+fn cuda_is_used_or_refused_with_the_reason_but_never_replaced() {
+    let fixture = Fixture::new();
+    let ran = fixture.run(&["--provider", "cuda", "--json", "r.json"]);
+    if ran.code == Some(0) {
+        assert_eq!(fixture.json("r.json")["provider"]["used"], "cuda");
+    } else {
+        ran.expect(1, &["c.onnx: provider cuda was asked for and refused: ", "choose --provider auto or cpu"]);
+    }
+}
