@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::{Device, Kind, Tensor};
 
+use crate::files;
 use crate::nn::params::Params;
 use crate::optim::Adam;
 
@@ -55,11 +56,7 @@ impl Checkpoint {
         let views =
             stored.iter().map(|(name, stored)| Ok((name.clone(), stored.view()?))).collect::<Result<Vec<_>>>()?;
         let metadata = HashMap::from([("header".to_owned(), serde_json::to_string(header)?)]);
-        let partial = path.with_extension("partial");
-        safetensors::serialize_to_file(views, &Some(metadata), &partial)
-            .with_context(|| format!("{}: cannot write the checkpoint", partial.display()))?;
-        std::fs::rename(&partial, path)
-            .with_context(|| format!("{}: cannot put the checkpoint in place", path.display()))
+        files::replace_with(path, |partial| Ok(safetensors::serialize_to_file(views, &Some(metadata), partial)?))
     }
 
     /// Reads a checkpoint.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::attack::Victim;
-use crate::data::{Batch, Split, batches};
+use crate::data::{Batch, Split};
+use crate::evaluate;
 use crate::fit::{Scalars, Task};
 use crate::nn::params::Params;
 use crate::nn::torch::Torch;
@@ -58,7 +59,7 @@ impl Architecture {
     }
 }
 
-/// How a classifier is trained.
+/// A classifier's layers and sizes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierConfig {
@@ -104,13 +105,8 @@ impl Classifier {
         if split.is_empty() {
             bail!("no images to measure an accuracy on");
         }
-        let correct: f64 = batches(split.len(), 500)
-            .map(|range| {
-                let batch = split.range(range);
-                tch::no_grad(|| correct(&self.logits(&batch.x), &batch.y))
-            })
-            .sum();
-        Ok(correct / split.len() as f64)
+        let batch = split.all();
+        Ok(evaluate::accuracy(self, &batch.x, &batch.y) / 100.0)
     }
 }
 

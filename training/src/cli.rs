@@ -10,7 +10,7 @@ use puvae_training::data::{DataSet, Name};
 use puvae_training::fit::Schedule;
 use puvae_training::puvae::{Form, PuvaeConfig, Size};
 use puvae_training::runs::{self, Place};
-use puvae_training::{device, evaluate, export, frames, golden, table};
+use puvae_training::{device, evaluate, export, files, frames, golden, table};
 
 /// Trains, attacks, evaluates and exports the networks that puvae runs.
 #[derive(Debug, Parser)]
@@ -215,6 +215,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             runs::train_puvae(&set, config, &source, training.schedule, training.place(), device)?;
         }
         Command::Evaluate { data, target, purifier, split, images, attacks, seed, out } => {
+            files::check_writable(&out)?;
             let set = data.load()?;
             let images = images.unwrap_or(usize::MAX);
             let (split, name) = match split {
@@ -226,6 +227,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             evaluate::run(&set, (&split, name), &target, purifier.as_ref(), &attacks.kinds(), seed)?.write(&out)?;
         }
         Command::Export { data, run, out, form } => {
+            files::check_writable(&out)?;
             let set = data.load()?;
             if runs::kind(&run)? == "classifier" {
                 export::classifier(&runs::load_classifier(&run, device)?, &set, &out)?;
@@ -233,9 +235,13 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
                 export::puvae(&runs::load_puvae(&run, device)?, &set, form, &out)?;
             }
         }
-        Command::ExportUntrained { preset, out, form } => export::untrained(preset, form, &out)?,
+        Command::ExportUntrained { preset, out, form } => {
+            files::check_writable(&out)?;
+            export::untrained(preset, form, &out)?;
+        }
         Command::Attack { data, target, attacks, images, seed, out } => {
-            let target = runs::load_classifier(&target, device)?.network;
+            files::check_writable(&out)?;
+            let target = runs::load_classifier(&target, device)?;
             frames::write(&target, &data.load()?, &attacks.kinds(), images, seed, &out)?;
         }
         Command::Table { files } => print!("{}", table::markdown(&table::read(&files)?)),

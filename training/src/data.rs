@@ -108,6 +108,17 @@ impl Split {
         self.subset(indices).all()
     }
 
+    /// All labels, `[N]` i64.
+    pub fn labels(&self) -> Tensor {
+        self.labels.shallow_clone()
+    }
+
+    /// Where the images live.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.labels.device()
+    }
+
     /// Every image, in order.
     #[must_use]
     pub fn all(&self) -> Batch {
@@ -165,7 +176,7 @@ impl DataSet {
         let (test, test_side_px) = load_split(&folder, "t10k", name, device)?;
         if side_px != test_side_px {
             bail!(
-                "{}: training pictures of {side_px} pixels a side, test pictures of {test_side_px}; expected one size",
+                "{}: training pictures of {side_px} pixels a side, test pictures of {test_side_px}; expected one size; fetch the data set again",
                 folder.display()
             );
         }

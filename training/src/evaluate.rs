@@ -5,14 +5,16 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::attack::{self, Attack, Victim};
+use crate::checkpoint::Header;
 use crate::classifier::{Classifier, correct};
 use crate::data::{DataSet, Split, batches};
 use crate::device;
+use crate::files;
 use crate::puvae::Puvae;
 use crate::runs::{Trained, same_data};
 
@@ -35,10 +37,14 @@ pub struct Results {
     pub device: String,
     /// The target classifier M_t: its configuration and seed.
     pub target: serde_json::Value,
+    /// Whether M_t is the very network that the purifier learned from.
+    pub target_is_source: bool,
     /// The purifier: its configuration, epochs and seed; `null` without one.
     pub purifier: Option<serde_json::Value>,
-    /// A row for clean images and for each attack.
+    /// A row for clean images, for random noise and for each attack.
     pub rows: Vec<Row>,
+    /// Signs that the evaluation is broken; see [`warnings`].
+    pub warnings: Vec<String>,
     /// Wall time of the evaluation, in seconds.
     pub seconds: f64,
 }
@@ -46,11 +52,11 @@ pub struct Results {
 /// Accuracies under one attack, in percent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
-    /// `clean`, `fgsm`, `ifgsm-40` …
+    /// `clean`, `uniform-noise` (as large as the first attack), `fgsm`, `ifgsm-40` …
     pub attack: String,
-    /// The attack's parameters; `null` for clean images.
+    /// The attack's parameters; `null` without an attack.
     pub parameters: Option<Attack>,
-    /// Share of attacks that reached their target class on the undefended classifier; `null` for clean images.
+    /// Share of attacks that reached their target class on the undefended classifier; `null` without an attack.
     pub attack_success: Option<f64>,
     /// Mean L2 norm of the perturbation.
     pub mean_l2: f64,
@@ -63,6 +69,12 @@ pub struct Row {
     /// The purifier's own selection y* (Eq. 21) as a classifier.
     pub y_star: Option<f64>,
 }
+
+/// The row of random noise.
+const NOISE: &str = "uniform-noise";
+
+/// Images classified at a time.
+const CLASSIFY_BATCH: usize = 500;
 
 /// What is evaluated.
 #[derive(Debug)]
@@ -95,32 +107,90 @@ pub fn run(
     }
     let subject = Subject { target: &target.network, purifier: purifier.map(|trained| &trained.network), split, seed };
     let (rows, seconds) = timed(|| rows(&subject, attacks, |row| println!("{}", line(row))));
+    let rows = rows?;
+    let warnings = warnings(&rows);
+    warnings.iter().for_each(|warning| println!("warning: {warning}"));
+    let args = std::env::args().skip(1);
     Ok(Results {
         schema: 1,
-        command: std::iter::once("puvae-train".to_owned())
-            .chain(std::env::args().skip(1))
-            .collect::<Vec<_>>()
-            .join(" "),
+        command: std::iter::once("puvae-train".to_owned()).chain(args).collect::<Vec<_>>().join(" "),
         dataset: set.name.as_str().into(),
         split: split_name.into(),
         n: split.len(),
         seed,
-        device: device::name(split.all().y.device()),
+        device: device::name(split.device()),
         target: serde_json::to_value(&target.header)?,
+        target_is_source: purifier.is_some_and(|purifier| is_source(&target.header, &purifier.header)),
         purifier: purifier.map(|trained| serde_json::to_value(&trained.header)).transpose()?,
-        rows: rows?,
+        rows,
+        warnings,
         seconds,
     })
 }
 
-/// A row for the clean images and one for each attack; each is handed to `report` as soon as it is known.
+fn is_source(target: &Header, purifier: &Header) -> bool {
+    let source = &purifier.config["source"];
+    source["config"] == target.config["network"] && source["seed"] == target.seed
+}
+
+/// Signs that an evaluation is broken (Carlini et al., "On Evaluating Adversarial Robustness", 2019), looked for
+/// on the undefended classifier, which is what the attacker sees.
+#[must_use]
+pub fn warnings(rows: &[Row]) -> Vec<String> {
+    let left = |name: &str| rows.iter().find(|row| row.attack == name).map(|row| row.undefended);
+    let mut found = Vec::new();
+    let mut iterative: Vec<(u32, f64)> = rows
+        .iter()
+        .filter_map(|row| match row.parameters {
+            Some(Attack::IFgsm { steps, .. }) => Some((steps, row.undefended)),
+            _ => None,
+        })
+        .collect();
+    iterative.sort_unstable_by_key(|attack| attack.0);
+    if let (Some(fgsm), Some(&(steps, most))) = (left("fgsm"), iterative.last())
+        && fgsm < most
+    {
+        found.push(format!("one step leaves {fgsm:.2} %, {steps} steps leave {most:.2} %: a single step should not be the stronger attack"));
+    }
+    for pair in iterative.windows(2) {
+        if pair[1].1 > pair[0].1 {
+            found.push(format!(
+                "{} steps leave {:.2} %, {} steps {:.2} %: more steps do not help the attacker",
+                pair[0].0, pair[0].1, pair[1].0, pair[1].1
+            ));
+        }
+    }
+    for row in rows.iter().filter(|row| row.parameters.is_some()) {
+        if left(NOISE).is_some_and(|noise| noise <= row.undefended) {
+            found.push(format!("uniform noise of the same size does as much as {}", row.attack));
+        }
+    }
+    found
+}
+
+/// A row for the clean images, one for random noise of the first attack's size, and one for each attack; each is handed to `report` as soon as it is known.
 ///
 /// # Errors
 /// When an attack's parameters are absurd or there are no images.
 pub fn rows(subject: &Subject<'_>, attacks: &[Attack], mut report: impl FnMut(&Row)) -> Result<Vec<Row>> {
-    let clean = subject.split.all();
-    let mut rows = vec![row(subject, "clean", &clean.x)];
+    ensure!(!subject.split.is_empty(), "no images to evaluate on; --images must be at least 1");
+    attacks.iter().try_for_each(Attack::check)?;
+    let clean = subject.split.all().x;
+    let mut rows = vec![row(subject, "clean", &clean)];
     report(&rows[0]);
+    if let Some(first) = attacks.first() {
+        tch::manual_seed(subject.seed as i64);
+        let noisy = (&clean + (clean.rand_like() * 2.0 - 1.0) * first.steps().epsilon).clamp(0.0, 1.0);
+        let delta = (&noisy - &clean).flatten(1, -1);
+        let mean = |norms: Tensor| norms.mean(Kind::Double).double_value(&[]);
+        let row = Row {
+            mean_l2: mean(delta.square().sum_dim_intlist(1, false, Kind::Float).sqrt()),
+            mean_linf: mean(delta.abs().amax(1, false)),
+            ..row(subject, NOISE, &noisy)
+        };
+        report(&row);
+        rows.push(row);
+    }
     for &kind in attacks {
         let adversarial =
             attack::run(subject.target, kind, subject.split, subject.target.config.classes, subject.seed)?;
@@ -138,7 +208,7 @@ pub fn rows(subject: &Subject<'_>, attacks: &[Attack], mut report: impl FnMut(&R
 }
 
 fn row(subject: &Subject<'_>, attack: &str, x: &Tensor) -> Row {
-    let y = subject.split.all().y;
+    let y = subject.split.labels();
     let purified = subject.purifier.map(|purifier| purifier.purify_all(x, subject.seed as i64));
     let y_star = purified.as_ref().map(|purified| {
         100.0 * purified.label.eq_tensor(&y).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
@@ -156,8 +226,9 @@ fn row(subject: &Subject<'_>, attack: &str, x: &Tensor) -> Row {
 }
 
 /// Accuracy on pictures `[N, C, H, W]`, in percent.
-fn accuracy(classifier: &Classifier, x: &Tensor, y: &Tensor) -> f64 {
-    let right: f64 = batches(y.numel(), 500)
+#[must_use]
+pub fn accuracy(classifier: &Classifier, x: &Tensor, y: &Tensor) -> f64 {
+    let right: f64 = batches(y.numel(), CLASSIFY_BATCH)
         .map(|range| {
             let (start, len) = (range.start as i64, range.len() as i64);
             tch::no_grad(|| correct(&classifier.logits(&x.narrow(0, start, len)), &y.narrow(0, start, len)))
@@ -181,7 +252,7 @@ impl Results {
     /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)?;
-        std::fs::write(path, text + "\n").with_context(|| format!("{}: cannot write the results", path.display()))
+        files::replace(path, (text + "\n").as_bytes())
     }
 }
 
@@ -190,7 +261,7 @@ impl Results {
 pub fn line(row: &Row) -> String {
     let percent = |value: Option<f64>| value.map_or("    –".into(), |value| format!("{value:5.2}"));
     format!(
-        "{:10} undefended {:5.2} %   defended {} %   y* {} %   mean L2 {:.2}  L∞ {:.3}",
+        "{:13} undefended {:5.2} %   defended {} %   y* {} %   mean L2 {:.2}  L∞ {:.3}",
         row.attack,
         row.undefended,
         percent(row.defended),
@@ -198,4 +269,46 @@ pub fn line(row: &Row) -> String {
         row.mean_l2,
         row.mean_linf
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(attack: &str, parameters: Option<Attack>, undefended: f64) -> Row {
+        Row {
+            attack: attack.into(),
+            parameters,
+            attack_success: None,
+            mean_l2: 0.0,
+            mean_linf: 0.0,
+            undefended,
+            defended: None,
+            y_star: None,
+        }
+    }
+
+    fn rows(noise: f64, fgsm: f64, ten: f64, forty: f64) -> Vec<Row> {
+        let iterative = |steps| Some(Attack::IFgsm { epsilon: 0.3, alpha: 0.03, steps });
+        vec![
+            row("clean", None, 92.0),
+            row(NOISE, None, noise),
+            row("fgsm", Some(Attack::Fgsm { epsilon: 0.3 }), fgsm),
+            row("ifgsm-10", iterative(10), ten),
+            row("ifgsm-40", iterative(40), forty),
+        ]
+    }
+
+    #[test]
+    fn a_sound_evaluation_has_no_warnings() {
+        assert_eq!(warnings(&rows(60.0, 12.0, 3.0, 0.0)), [""; 0]);
+    }
+
+    #[test]
+    fn each_sign_of_a_broken_evaluation_is_named() {
+        let text = |rows: &[Row]| warnings(rows).join("\n");
+        assert!(text(&rows(60.0, 2.0, 4.0, 3.0)).contains("one step leaves 2.00 %, 40 steps leave 3.00 %"));
+        assert!(text(&rows(60.0, 12.0, 3.0, 5.0)).contains("10 steps leave 3.00 %, 40 steps 5.00 %"));
+        assert!(text(&rows(11.0, 12.0, 3.0, 0.0)).contains("uniform noise of the same size does as much as fgsm"));
+    }
 }

@@ -18,8 +18,8 @@ use crate::golden::{Case, Golden};
 use crate::nn::onnx::Onnx;
 use crate::nn::params::Params;
 use crate::nn::proto::{FLOAT, INT64, ValueInfo};
-use crate::puvae::{Form, Input, Puvae, PuvaeConfig, Size, pictures};
-use crate::runs::Trained;
+use crate::puvae::{Form, Input, Puvae, PuvaeConfig, Size};
+use crate::runs::{Trained, same_data};
 
 /// Images in a golden file.
 const GOLDEN_IMAGES: usize = 4;
@@ -31,8 +31,9 @@ const SUSPECT_QUANTILE: f64 = 0.99;
 /// Writes `path` and its golden file for a classifier.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When the run is of other data, or a file cannot be written.
 pub fn classifier(trained: &Trained<Classifier>, set: &DataSet, path: &Path) -> Result<()> {
+    same_data(set, &trained.header)?;
     let network = &trained.network;
     let (side, k) = (network.config.side_px, network.config.classes);
     let architecture = network.config.architecture;
@@ -44,7 +45,7 @@ pub fn classifier(trained: &Trained<Classifier>, set: &DataSet, path: &Path) -> 
         vec![(logits, ValueInfo::tensor("logits", FLOAT, &[-1, k]))],
         vec![(METADATA_KEY.into(), spec.to_json())],
     );
-    let frames = pictures(&set.held_out.first(GOLDEN_IMAGES));
+    let frames = set.held_out.first(GOLDEN_IMAGES).all().x;
     let logits = tch::no_grad(|| network.logits(&frames));
     write(path, &bytes, case([("frames", &frames)], [("logits", &logits)]))
 }
@@ -52,21 +53,25 @@ pub fn classifier(trained: &Trained<Classifier>, set: &DataSet, path: &Path) -> 
 /// Writes `path` and its golden file for a purifier; the threshold for suspects is calibrated here.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When the run is of other data, or a file cannot be written.
 pub fn puvae(trained: &Trained<Puvae>, set: &DataSet, form: Form, path: &Path) -> Result<()> {
+    same_data(set, &trained.header)?;
     let network = &trained.network;
     let config = &network.config;
     let purifier = purifier_spec(config, Some(calibrate(network, set)));
     let spec = spec(&trained.header, architecture(config.size), set, Some(purifier));
-    let frames = pictures(&set.held_out.first(GOLDEN_IMAGES));
-    tch::manual_seed(1);
-    let noise = network.draw_noise(GOLDEN_IMAGES as i64);
-    let purified = tch::no_grad(|| network.purify(&frames, &noise));
-    let golden = case(
-        [("frames", &frames), ("noise", &noise)],
-        [("purified", &purified.frames), ("label", &purified.label), ("distances", &purified.distances)],
-    );
+    let golden = puvae_golden(network, &set.held_out.first(GOLDEN_IMAGES).all().x);
     write(path, &puvae_graph(network, form, &spec), golden)
+}
+
+fn puvae_golden(network: &Puvae, frames: &Tensor) -> Golden {
+    tch::manual_seed(1);
+    let noise = network.draw_noise(frames.size()[0]);
+    let purified = tch::no_grad(|| network.purify(frames, &noise));
+    case(
+        [("frames", frames), ("noise", &noise)],
+        [("purified", &purified.frames), ("label", &purified.label), ("distances", &purified.distances)],
+    )
 }
 
 /// Writes an untrained purifier for 28×28 pictures, to measure speed with.
@@ -90,8 +95,10 @@ pub fn untrained(size: Size, form: Form, path: &Path) -> Result<()> {
             crate_version: env!("CARGO_PKG_VERSION").into(),
         },
     };
-    let bytes = puvae_graph(&network, form, &spec);
-    std::fs::write(path, &bytes).with_context(|| format!("{}: cannot write the model", path.display()))
+    let side = network.config.side_px;
+    let ramp = Tensor::arange(2 * side * side, (Kind::Float, Device::Cpu)) * 0.1;
+    let frames = ramp.sin().abs().reshape([2, 1, side, side]);
+    write(path, &puvae_graph(&network, form, &spec), puvae_golden(&network, &frames))
 }
 
 fn architecture(size: Size) -> &'static str {
@@ -136,7 +143,7 @@ pub fn puvae_graph(network: &Puvae, form: Form, spec: &ModelSpec) -> Vec<u8> {
 }
 
 fn calibrate(network: &Puvae, set: &DataSet) -> SuspectThreshold {
-    let distances = network.purify_all(&pictures(&set.held_out), 1).distances;
+    let distances = network.purify_all(&set.held_out.all().x, 1).distances;
     let nearest = distances.amin(1, false).to_kind(Kind::Double);
     let threshold = nearest.quantile_scalar(SUSPECT_QUANTILE, 0, false, "linear").double_value(&[]);
     SuspectThreshold {

@@ -12,6 +12,7 @@ use tch::{Kind, Tensor};
 use crate::checkpoint::{Checkpoint, Header};
 use crate::curves;
 use crate::data::{Batch, Split, permutation};
+use crate::files;
 use crate::nn::params::Params;
 use crate::optim::Adam;
 use crate::progress;
@@ -47,6 +48,7 @@ pub struct Schedule {
 }
 
 const WARM_UP_STEPS: usize = 200;
+const LOG: &str = "log.jsonl";
 
 impl Schedule {
     fn check(&self) -> Result<()> {
@@ -142,7 +144,7 @@ fn train_epoch(
         let value = scalar(&loss);
         ensure!(
             value.is_finite(),
-            "the loss became {value} in epoch {}, step {step}; lower --rate and --resume from the last checkpoint",
+            "the loss became {value} in epoch {}, step {step}; train again with a lower --rate in another --out",
             epoch + 1
         );
         scalars.push(("loss", value));
@@ -164,16 +166,28 @@ fn start(task: &dyn Task, run: &Run, adam: &mut Adam) -> Result<Vec<EpochLog>> {
         (true, true) => {
             let checkpoint = Checkpoint::load(&path)?;
             checkpoint.restore(&path, &run.header, task.params(), adam)?;
-            let text = std::fs::read_to_string(run.out.join("log.jsonl")).context("the run's log.jsonl")?;
-            let log: Vec<EpochLog> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-            Ok(log.into_iter().take(checkpoint.header.epoch as usize).collect())
+            read_log(&run.out.join(LOG), checkpoint.header.epoch as usize)
         }
     }
 }
 
+/// The first `epochs` lines of a log.
+fn read_log(path: &Path, epochs: usize) -> Result<Vec<EpochLog>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read the log", path.display()))?;
+    let lines = text.lines().take(epochs).map(serde_json::from_str).collect::<Result<Vec<EpochLog>, _>>();
+    let log = lines.with_context(|| format!("{}: not a log of puvae-train", path.display()))?;
+    ensure!(
+        log.len() == epochs,
+        "{}: {} epochs logged, the checkpoint beside it has {epochs}; train again in another --out",
+        path.display(),
+        log.len()
+    );
+    Ok(log)
+}
+
 fn finish_epoch(task: &dyn Task, run: &Run, adam: &Adam, log: &[EpochLog]) -> Result<()> {
     let lines: Vec<String> = log.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-    std::fs::write(run.out.join("log.jsonl"), lines.join("\n") + "\n").context("cannot write log.jsonl")?;
+    files::replace(&run.out.join(LOG), (lines.join("\n") + "\n").as_bytes())?;
     curves::write(&run.out.join("curves.svg"), log)?;
     // Last: a checkpoint is never ahead of its log.
     let header = Header { epoch: log.len() as u32, ..run.header.clone() };

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use crate::files;
 use crate::nn::onnx::{Onnx, floats};
 use crate::nn::params::Params;
 use crate::nn::proto::{self, ValueInfo};
@@ -59,12 +60,13 @@ impl Golden {
     /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string(self)?;
-        std::fs::write(path, text + "\n").with_context(|| format!("{}: cannot write the golden file", path.display()))
+        files::replace(path, (text + "\n").as_bytes())
     }
 }
 
 /// Every kind of layer, by the name of its golden file.
-pub const LAYERS: [&str; 15] = [
+pub const LAYERS: [&str; 18] = [
+    "add",
     "conv",
     "conv-strided",
     "conv-dilated",
@@ -79,7 +81,9 @@ pub const LAYERS: [&str; 15] = [
     "columns",
     "repeat-each",
     "root-mean",
+    "relu",
     "select",
+    "sub",
 ];
 
 /// Writes `folder/<layer>.onnx` and `folder/<layer>.golden.json` for every kind of layer.
@@ -149,6 +153,15 @@ fn layer<B: Backend>(b: &mut B, name: &str, x: &B::Value) -> B::Value {
             let x = b.reshape(x, &[-1, 1, 6]);
             let x = b.mul(&x, &table);
             b.reshape(&x, &[-1, 30])
+        }
+        "relu" => b.relu(x),
+        "add" => {
+            let y = b.relu(x);
+            b.add(x, &y)
+        }
+        "sub" => {
+            let y = b.relu(x);
+            b.sub(x, &y)
         }
         "softplus" => b.softplus(x),
         "sigmoid" => b.sigmoid(x),

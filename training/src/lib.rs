@@ -13,6 +13,7 @@ pub mod data;
 pub mod device;
 pub mod evaluate;
 pub mod export;
+pub mod files;
 pub mod fit;
 pub mod frames;
 pub mod golden;

@@ -8,11 +8,11 @@ use crate::data::Batch;
 use crate::puvae::PuvaeConfig;
 
 /// The batch's pictures, the configured shares of them disturbed; each disturbed image has an ε of its own,
-/// uniform in `(0, epsilon_max)`. The shares are interleaved, so that any part of the batch has all of them.
+/// uniform in `(0, epsilon_max)`. Which images are disturbed, and how, is random.
 pub fn add(config: &PuvaeConfig, source: &Classifier, batch: &Batch) -> Tensor {
     let n = batch.y.numel() as i64;
     let random = (config.random_share * n as f64).round() as i64;
-    let attacked = (config.fgsm_share * n as f64).round() as i64;
+    let attacked = ((config.fgsm_share * n as f64).round() as i64).min(n - random);
     if random + attacked == 0 {
         return batch.x.shallow_clone();
     }
@@ -44,8 +44,8 @@ fn random_noise(config: &PuvaeConfig, x: &Tensor) -> Tensor {
     (x + direction * draw_epsilons(config, x)).clamp(0.0, 1.0)
 }
 
-/// Targeted FGSM of the source at random classes; half of the images from a randomly disturbed start, so that
-/// more gradients are met than each image's one.
+/// Targeted FGSM of the source at random classes; for half of the images with the gradient at a randomly disturbed
+/// picture, so that more gradients are met than each image's one.
 fn fgsm(config: &PuvaeConfig, source: &Classifier, batch: &Batch) -> Tensor {
     let n = batch.x.size()[0];
     let epsilons = draw_epsilons(config, &batch.x);

@@ -17,6 +17,9 @@ use crate::puvae::{Puvae, PuvaeConfig, PuvaeTask};
 /// Held-out images that each epoch of a purifier ends with a look at.
 const VALIDATION_IMAGES: usize = 2_000;
 
+/// Smaller pictures leave nothing after the classifiers' convolutions.
+const SMALLEST_SIDE_PX: i64 = 9;
+
 /// What a checkpoint's configuration holds: the network and how it was trained.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +28,9 @@ pub struct Recipe<C> {
     pub network: C,
     /// How long and how fast.
     pub schedule: Schedule,
+    /// For a purifier, the source classifier it learned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<serde_json::Value>,
 }
 
 /// A network read back from its run.
@@ -72,9 +78,14 @@ pub fn train_classifier(
     place: Place<'_>,
     device: Device,
 ) -> Result<()> {
+    ensure!(
+        set.side_px >= SMALLEST_SIDE_PX,
+        "pictures of {} pixels a side, expected at least {SMALLEST_SIDE_PX}: the convolutions are not padded",
+        set.side_px
+    );
     let network = ClassifierConfig { architecture, side_px: set.side_px, classes: set.name.classes().len() as i64 };
     let classifier = Classifier::new(network.clone(), Params::new(place.seed, device));
-    let run = place.run("classifier", set, &Recipe { network, schedule })?;
+    let run = place.run("classifier", set, &Recipe { network, schedule, source: None })?;
     eprintln!("{}: {} parameters", architecture.name(), classifier.params.count());
     fit(&ClassifierTask { classifier: &classifier, held_out: &set.held_out }, &set.train, &schedule, &run)
 }
@@ -94,11 +105,28 @@ pub fn train_puvae(
     config.check()?;
     same_data(set, &source.header)?;
     let puvae = Puvae::new(config.clone(), Params::new(place.seed, device));
-    let mut run = place.run("puvae", set, &Recipe { network: config, schedule })?;
-    run.header.config["source"] = json!({ "config": source.header.config["network"], "seed": source.header.seed });
+    ensure!(
+        config.classes == source.network.config.classes,
+        "classes is {}, but the source classifier has {}",
+        config.classes,
+        source.network.config.classes
+    );
+    let recipe = Recipe { network: config, schedule, source: Some(identity(&source.header)) };
+    let run = place.run("puvae", set, &recipe)?;
     eprintln!("puvae: {} parameters, effective β {:.3}", puvae.params.count(), puvae.config.effective_beta());
     let task = PuvaeTask::new(&puvae, &source.network, set.held_out.first(VALIDATION_IMAGES))?;
     fit(&task, &set.train, &schedule, &run)
+}
+
+/// What identifies a classifier: its network, how it was trained, and from which seed.
+#[must_use]
+pub fn identity(classifier: &Header) -> serde_json::Value {
+    json!({
+        "config": classifier.config["network"],
+        "schedule": classifier.config["schedule"],
+        "epochs_done": classifier.epoch,
+        "seed": classifier.seed
+    })
 }
 
 /// Reads a classifier back.
@@ -118,12 +146,8 @@ pub fn load_classifier(out: &Path, device: Device) -> Result<Trained<Classifier>
 /// # Errors
 /// When there is no checkpoint in `out`, or one of something else.
 pub fn load_puvae(out: &Path, device: Device) -> Result<Trained<Puvae>> {
-    #[derive(Deserialize)]
-    struct WithSource {
-        network: PuvaeConfig,
-    }
     let (path, checkpoint) = load(out)?;
-    let recipe: WithSource = checkpoint.config(&path, "puvae")?;
+    let recipe: Recipe<PuvaeConfig> = checkpoint.config(&path, "puvae")?;
     recipe.network.check().with_context(|| format!("{}: the configuration in the checkpoint", path.display()))?;
     let network = Puvae::new(recipe.network, Params::new(0, device));
     fill(&network.params, &checkpoint, &path)?;

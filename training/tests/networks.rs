@@ -78,5 +78,8 @@ fn absurd_configurations_are_refused_by_field() {
     assert!(refused(PuvaeConfig { denoiser: false, ..lite.clone() }).contains("`denoised`, but denoiser is false"));
     assert!(refused(PuvaeConfig { latent: 0, ..lite.clone() }).contains("latent is 0"));
     assert!(refused(PuvaeConfig { side_px: 32, ..lite.clone() }).contains("side_px is 32, expected 28"));
-    assert!(refused(PuvaeConfig { lambda_ce: f64::NAN, ..lite }).contains("λ of"));
+    assert!(
+        refused(PuvaeConfig { lambda_ce: f64::NAN, ..lite })
+            .contains("lambda_ce is NaN, expected a number of at least 0")
+    );
 }

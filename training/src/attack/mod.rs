@@ -15,6 +15,9 @@ use crate::data::{Split, batches};
 use crate::progress;
 pub use sign_gradient::{SignGradient, direction};
 
+/// Images attacked at a time.
+const ATTACK_BATCH: usize = 250;
+
 /// A differentiable classifier: pictures `[N, C, H, W]` in `[0, 1]` → logits `[N, K]`.
 pub trait Victim {
     /// The logits, with a gradient to `x` when `x` asks for one.
@@ -74,6 +77,18 @@ impl Attack {
         }
     }
 
+    /// Refuses parameters that are no attack.
+    ///
+    /// # Errors
+    /// When ε or the step size is not a positive number, or there are no steps.
+    pub fn check(&self) -> Result<()> {
+        let SignGradient { epsilon, alpha, steps } = self.steps();
+        ensure!(epsilon.is_finite() && epsilon > 0.0, "epsilon is {epsilon}, expected a number above 0");
+        ensure!(alpha.is_finite() && alpha > 0.0, "alpha is {alpha}, expected a number above 0");
+        ensure!(steps > 0, "steps is 0, expected at least 1");
+        Ok(())
+    }
+
     /// The steps it takes. FGSM is iFGSM with one step of ε.
     #[must_use]
     pub fn steps(&self) -> SignGradient {
@@ -115,17 +130,12 @@ pub fn draw_targets(y: &Tensor, classes: i64, seed: u64) -> Tensor {
 /// When ε or the step size is not a positive number, or there are no images.
 pub fn run(victim: &dyn Victim, kind: Attack, split: &Split, classes: i64, seed: u64) -> Result<Adversarial> {
     let steps = kind.steps();
-    ensure!(
-        steps.epsilon.is_finite() && steps.epsilon > 0.0,
-        "epsilon is {}, expected a number above 0",
-        steps.epsilon
-    );
-    ensure!(steps.alpha.is_finite() && steps.alpha > 0.0, "alpha is {}, expected a number above 0", steps.alpha);
+    kind.check()?;
     ensure!(!split.is_empty(), "no images to attack");
-    let targets = draw_targets(&split.range(0..split.len()).y, classes, seed);
+    let targets = draw_targets(&split.labels(), classes, seed);
     let bar = progress::bar(&kind.name(), split.len());
     let (mut pictures, mut l2, mut linf, mut reached) = (Vec::new(), 0.0, 0.0, 0.0);
-    for range in batches(split.len(), 250) {
+    for range in batches(split.len(), ATTACK_BATCH) {
         let batch = split.range(range.clone());
         let target = targets.narrow(0, range.start as i64, range.len() as i64);
         let proposal = steps.perturb(victim, &batch.x, &Goal::Targeted(target.shallow_clone()));

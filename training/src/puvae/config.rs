@@ -13,6 +13,24 @@ pub enum Size {
     Lite,
 }
 
+impl Size {
+    /// Width of the encoder's hidden layers.
+    pub(super) fn encoder_features(self) -> i64 {
+        match self {
+            Self::Paper => 1024,
+            Self::Lite => 512,
+        }
+    }
+
+    /// Width of the decoder's first layer.
+    pub(super) fn decoder_features(self) -> i64 {
+        match self {
+            Self::Paper => 512,
+            Self::Lite => 256,
+        }
+    }
+}
+
 /// How a loss is reduced over pixels and over latent dimensions; always the mean over the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -171,11 +189,17 @@ impl PuvaeConfig {
             "side_px is {}, expected 28: the layers are laid out for 28×28 pictures",
             self.side_px
         );
-        let lambdas = [self.lambda_rc, self.lambda_kl, self.lambda_ce, self.lambda_denoise, self.lambda_select];
-        ensure!(
-            lambdas.iter().all(|lambda| lambda.is_finite() && *lambda >= 0.0),
-            "a λ of {lambdas:?} is below 0 or not finite"
-        );
+        ensure!(self.classes > 1, "classes is {}, expected at least 2", self.classes);
+        let lambdas = [
+            ("lambda_rc", self.lambda_rc),
+            ("lambda_kl", self.lambda_kl),
+            ("lambda_ce", self.lambda_ce),
+            ("lambda_denoise", self.lambda_denoise),
+            ("lambda_select", self.lambda_select),
+        ];
+        for (name, lambda) in lambdas {
+            ensure!(lambda.is_finite() && lambda >= 0.0, "{name} is {lambda}, expected a number of at least 0");
+        }
         let denoised = self.encoder_input == Input::Denoised || self.reference == Input::Denoised;
         ensure!(self.denoiser || !denoised, "encoder_input or reference is `denoised`, but denoiser is false");
         Ok(())

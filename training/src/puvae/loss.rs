@@ -15,6 +15,9 @@ use crate::nn::params::Params;
 use crate::nn::torch::Torch;
 use crate::noise;
 
+/// ε of the attack on the source that each epoch's validation looks at: the paper's.
+const VALIDATION_EPSILON: f64 = 0.3;
+
 /// Training a purifier against a frozen source classifier M_s.
 #[derive(Debug)]
 pub struct PuvaeTask<'a> {
@@ -31,13 +34,13 @@ impl<'a> PuvaeTask<'a> {
     /// When the configuration is absurd or there are no held-out images.
     pub fn new(puvae: &'a Puvae, source: &'a Classifier, held_out: Split) -> Result<Self> {
         puvae.config.check()?;
-        let fgsm = attack::Attack::Fgsm { epsilon: 0.3 };
+        let fgsm = attack::Attack::Fgsm { epsilon: VALIDATION_EPSILON };
         let attacked = attack::run(source, fgsm, &held_out, puvae.config.classes, 0)?.x;
         Ok(Self { puvae, source, held_out, attacked })
     }
 
     fn selected_rightly(&self, x: &Tensor) -> f64 {
-        let labels = self.held_out.range(0..self.held_out.len()).y;
+        let labels = self.held_out.labels();
         let label = self.puvae.purify_all(x, 0).label;
         label.eq_tensor(&labels).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
     }
@@ -92,7 +95,7 @@ impl Task for PuvaeTask<'_> {
 
     fn validate(&self) -> Result<Scalars> {
         Ok(vec![
-            ("held_out_clean_y_star", self.selected_rightly(&super::pictures(&self.held_out))),
+            ("held_out_clean_y_star", self.selected_rightly(&self.held_out.all().x)),
             ("held_out_source_fgsm_y_star", self.selected_rightly(&self.attacked)),
         ])
     }
@@ -118,8 +121,7 @@ fn share(n: i64, share: f64) -> i64 {
     ((n as f64 * share).round() as i64).clamp(1, n)
 }
 
-/// Eq. 17 and 18, on the configured share of the batch. The end of it, since the selector loss takes the start
-/// and noise is spread evenly over both.
+/// Eq. 17 and 18, on the configured share of the batch: the end of it, since the selector loss takes the start.
 fn cross_entropy(config: &PuvaeConfig, source: &Classifier, reconstruction: &Tensor, y: &Tensor) -> Tensor {
     if config.lambda_ce == 0.0 {
         return zero(reconstruction.device());

@@ -10,13 +10,16 @@ mod network;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::data::{Split, batches};
+use crate::data::batches;
 use crate::nn::params::Params;
 use crate::nn::torch::Torch;
 
 pub use config::{CrossEntropy, Input, PuvaeConfig, Reduction, Size};
 pub use loss::PuvaeTask;
 pub use network::{Form, purify};
+
+/// Images purified at a time; each needs memory for K candidates.
+const PURIFY_BATCH: usize = 250;
 
 /// A purifier with its parameters.
 #[derive(Debug)]
@@ -71,7 +74,7 @@ impl Puvae {
     #[must_use]
     pub fn purify_all(&self, x: &Tensor, seed: i64) -> Purified {
         tch::manual_seed(seed);
-        let parts: Vec<Purified> = batches(x.size()[0] as usize, 250)
+        let parts: Vec<Purified> = batches(x.size()[0] as usize, PURIFY_BATCH)
             .map(|range| {
                 let (start, len) = (range.start as i64, range.len() as i64);
                 tch::no_grad(|| self.purify(&x.narrow(0, start, len), &self.draw_noise(len)))
@@ -86,12 +89,7 @@ impl Puvae {
     }
 }
 
-/// The pictures of a split, `[N, C, H, W]` in `[0, 1]`.
-pub fn pictures(split: &Split) -> Tensor {
-    split.range(0..split.len()).x
-}
-
-/// One dimension for the device's sake: a scalar tensor of value zero.
+/// A loss that is switched off.
 fn zero(device: Device) -> Tensor {
     Tensor::zeros([], (Kind::Float, device))
 }

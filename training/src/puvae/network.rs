@@ -81,21 +81,22 @@ pub(super) fn denoise<B: Backend>(b: &mut B, config: &PuvaeConfig, frames: &B::V
 
 /// The part of the encoder that does not depend on the class: `[N, F]`, before the activation.
 pub(super) fn trunk<B: Backend>(b: &mut B, config: &PuvaeConfig, frames: &B::Value) -> B::Value {
-    let (convs, flat, features) = match config.size {
-        Size::Paper => ([Conv::new(32, 7).dilation(2).same(); 3], 32 * 28 * 28, 1024),
+    let (convs, shrink) = match config.size {
+        Size::Paper => ([Conv::new(32, 7).dilation(2).same(); 3], 1),
         Size::Lite => {
             let strided = |out| Conv { padding: 2, ..Conv::new(out, 5).stride(2) };
-            ([strided(32), strided(64), Conv::new(64, 3).same()], 64 * 7 * 7, 512)
+            ([strided(32), strided(64), Conv::new(64, 3).same()], 4)
         }
     };
+    let side = config.side_px / shrink;
     let mut x = b.conv(frames, "encode.conv1", convs[0]);
     x = b.relu(&x);
     x = b.conv(&x, "encode.conv2", convs[1]);
     x = b.relu(&x);
     x = b.conv(&x, "encode.conv3", convs[2]);
     x = b.relu(&x);
-    x = b.reshape(&x, &[-1, flat]);
-    b.linear(&x, "encode.fc1", features) // [N, F]
+    x = b.reshape(&x, &[-1, convs[2].out * side * side]);
+    b.linear(&x, "encode.fc1", config.size.encoder_features()) // [N, F]
 }
 
 /// Mean and standard deviation of the latent, a row for each image and class.
@@ -114,11 +115,11 @@ pub(super) fn encode<B: Backend>(
     images_per_frame: i64,
     classes: Classes<'_, B::Value>,
 ) -> Latent<B::Value> {
-    let features = if config.size == Size::Paper { 1024 } else { 512 };
+    let features = config.size.encoder_features();
     let x = add_class(b, config, hidden, "encode.class", features, images_per_frame, classes);
     let mut x = b.relu(&x);
     if config.size == Size::Paper {
-        x = b.linear(&x, "encode.fc2", 1024);
+        x = b.linear(&x, "encode.fc2", features);
         x = b.relu(&x);
     }
     let x = b.linear(&x, "encode.latent", 2 * config.latent);
@@ -135,20 +136,20 @@ pub(super) fn decode<B: Backend>(
     classes: Classes<'_, B::Value>,
 ) -> B::Value {
     let rows = if matches!(classes, Classes::All) { config.classes } else { 1 };
-    let features = if config.size == Size::Paper { 512 } else { 256 };
+    let features = config.size.decoder_features();
     let x = b.linear(z, "decode.fc1", features);
     let x = add_class(b, config, &x, "decode.class", features, rows, classes);
     let x = b.relu(&x);
     let y = match config.size {
-        Size::Paper => decode_paper(b, &x),
-        Size::Lite => decode_lite(b, &x),
+        Size::Paper => decode_paper(b, &x, features),
+        Size::Lite => decode_lite(b, &x, config.side_px / 4),
     };
     b.sigmoid(&y)
 }
 
-fn decode_paper<B: Backend>(b: &mut B, x: &B::Value) -> B::Value {
+fn decode_paper<B: Backend>(b: &mut B, x: &B::Value, features: i64) -> B::Value {
     let same = Deconv { out: 32, kernel: 7, stride: 2, padding: 3, output_padding: 1 };
-    let mut x = b.reshape(x, &[-1, 512, 1, 1]);
+    let mut x = b.reshape(x, &[-1, features, 1, 1]);
     x = b.deconv(&x, "decode.deconv1", Deconv { padding: 0, output_padding: 0, ..same }); // [., 32, 7, 7]
     x = b.relu(&x);
     x = b.deconv(&x, "decode.deconv2", same); // [., 32, 14, 14]
@@ -158,11 +159,13 @@ fn decode_paper<B: Backend>(b: &mut B, x: &B::Value) -> B::Value {
     b.deconv(&x, "decode.out", Deconv { out: 1, kernel: 3, stride: 1, padding: 1, output_padding: 0 })
 }
 
-fn decode_lite<B: Backend>(b: &mut B, x: &B::Value) -> B::Value {
-    let mut x = b.linear(x, "decode.fc2", 32 * 7 * 7);
+/// `side` is that of the smallest picture, a quarter of the output's.
+fn decode_lite<B: Backend>(b: &mut B, x: &B::Value, side: i64) -> B::Value {
+    const CHANNELS: i64 = 32;
+    let mut x = b.linear(x, "decode.fc2", CHANNELS * side * side);
     x = b.relu(&x);
-    x = b.reshape(&x, &[-1, 32, 7, 7]);
-    x = b.conv(&x, "decode.up1", Conv::new(4 * 32, 3).same());
+    x = b.reshape(&x, &[-1, CHANNELS, side, side]);
+    x = b.conv(&x, "decode.up1", Conv::new(4 * CHANNELS, 3).same());
     x = b.pixel_shuffle(&x, 2); // [., 32, 14, 14]
     x = b.relu(&x);
     x = b.conv(&x, "decode.up2", Conv::new(4, 3).same());

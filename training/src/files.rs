@@ -1,0 +1,45 @@
+//! Writing files so that a program that is killed, or a full disk, does not cost what was there.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// Puts `bytes` in place of the file at `path` in one step: whoever reads it sees the old content or the new.
+///
+/// # Errors
+/// When the file cannot be written; the old content is still there.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_with(path, |partial| Ok(std::fs::write(partial, bytes)?))
+}
+
+/// As [`replace`], with the content written by `write`.
+///
+/// # Errors
+/// When `write` fails or the file cannot be put in place.
+pub fn replace_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let partial = path.with_extension("partial");
+    let written = || -> Result<()> {
+        write(&partial)?;
+        File::open(&partial)?.sync_all()?;
+        Ok(std::fs::rename(&partial, path)?)
+    };
+    written().with_context(|| format!("{}: cannot write; is the disk full or the folder read-only?", path.display()))
+}
+
+/// Finds out, before hours of work, whether a file can be written; makes its folder.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let existed = path.exists();
+    let tried = || -> std::io::Result<()> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        OpenOptions::new().append(true).create(true).open(path)?.flush()?;
+        if existed { Ok(()) } else { std::fs::remove_file(path) }
+    };
+    tried().with_context(|| format!("{}: cannot write there; choose another --out", path.display()))
+}
