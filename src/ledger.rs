@@ -66,6 +66,17 @@ impl Fate {
         }
     }
 
+    /// The stage it did not reach any more, or that failed on it; `None` for every other fate.
+    #[must_use]
+    pub fn stage(self) -> Option<&'static str> {
+        match self {
+            Self::Expired(ExpiredAt::Purify) | Self::Failed(FailedAt::Purify) => Some("purify"),
+            Self::Expired(ExpiredAt::Classify) | Self::Failed(FailedAt::Classify) => Some("classify"),
+            Self::Failed(FailedAt::Preprocess) => Some("preprocess"),
+            Self::OnTime | Self::Late | Self::Dropped(_) => None,
+        }
+    }
+
     /// Whether nobody got a verdict on it in time.
     #[must_use]
     pub fn is_miss(self) -> bool {
@@ -221,6 +232,14 @@ mod tests {
             ledger.record(fate);
             assert_eq!(serde_json::to_value(ledger).unwrap()[fate.as_str()], 1);
         }
+    }
+
+    #[test]
+    fn a_fate_names_its_stage_exactly_when_it_has_one() {
+        let stages: Vec<_> = ALL.into_iter().map(Fate::stage).collect();
+        let (purify, classify) = (Some("purify"), Some("classify"));
+        let expected = [None, None, purify, classify, None, None, None, Some("preprocess"), purify, classify];
+        assert_eq!(stages, expected);
     }
 
     #[test]

@@ -147,6 +147,27 @@ fn a_limit_ends_a_source_early_but_never_plays_it_twice() {
 }
 
 #[test]
+fn a_source_tells_how_many_frames_it_will_give() {
+    for_each_source(|uri| {
+        let frames = |options| open(uri, &options, &SimulatedClock::new()).unwrap().frames();
+        assert_eq!(frames(SourceOptions::default()), Some(FRAMES as u64), "{uri}");
+        assert_eq!(frames(SourceOptions { frames: Some(5), ..Default::default() }), Some(5), "{uri}");
+    });
+    let endless = open("synthetic:", &SourceOptions::default(), &SimulatedClock::new()).unwrap();
+    assert_eq!(endless.frames(), None);
+}
+
+#[test]
+fn the_lowest_and_the_highest_rate_can_be_played() {
+    for_each_source(|uri| {
+        for fps in [source::LOWEST_FPS, source::HIGHEST_FPS] {
+            let options = SourceOptions { fps: Some(fps), ..Default::default() };
+            assert_eq!(all(&mut *open(uri, &options, &SimulatedClock::new()).unwrap()).len(), FRAMES, "{uri}");
+        }
+    });
+}
+
+#[test]
 fn a_stopped_source_ends_for_good() {
     for_each_source(|uri| {
         let mut source = open(uri, &SourceOptions::default(), &SimulatedClock::new()).unwrap();
@@ -160,9 +181,9 @@ fn a_stopped_source_ends_for_good() {
 #[test]
 fn absurd_options_are_refused() {
     for_each_source(|uri| {
-        for fps in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        for fps in [0.0, -1.0, 1e-20, 0.000_9, 10_001.0, f64::NAN, f64::INFINITY] {
             let text = refusal(uri, &SourceOptions { fps: Some(fps), ..Default::default() });
-            assert!(text.contains("frames a second, expected more than 0"), "{text}");
+            assert!(text.contains("frames a second, expected 0.001 to 10000; leave --fps out"), "{text}");
         }
         let text = refusal(uri, &SourceOptions { frames: Some(0), ..Default::default() });
         assert!(text.starts_with("0 frames were asked for, expected at least 1"), "{text}");

@@ -11,6 +11,7 @@ use super::stages::{Decided, Event, guard};
 use super::summary::{Accuracy, MAX_DELIVERIES, Summary, WarmUp};
 use super::{PipelineConfig, StopFlag};
 use crate::deadline::Deadline;
+use crate::frame::StampSource;
 use crate::latency::{AgeMeter, Latencies, Stage};
 use crate::ledger::{Ledger, MissRuns};
 
@@ -18,6 +19,7 @@ pub(super) struct Books {
     deadline: Deadline,
     warm_up: WarmUp,
     start: Instant,
+    stamp_source: Option<StampSource>,
     ledger: Ledger,
     misses: MissRuns,
     latency: Latencies,
@@ -37,6 +39,7 @@ impl Books {
             deadline: config.deadline,
             warm_up,
             start,
+            stamp_source: None,
             ledger: Ledger::default(),
             misses: MissRuns::default(),
             latency: Latencies::default(),
@@ -75,6 +78,7 @@ impl Books {
     }
 
     fn enter(&mut self, Decided { ticket, fate, delivered }: &Decided) -> Outcome {
+        self.stamp_source.get_or_insert(ticket.stamp_source);
         self.ledger.record(*fate);
         if !self.misses.record(ticket.id, *fate) {
             self.fail(PipelineError::CountedTwice { frame: ticket.id });
@@ -88,6 +92,7 @@ impl Books {
             frame: ticket.id,
             fate: *fate,
             captured_at: ticket.captured_at.saturating_duration_since(self.start),
+            stamp_source: ticket.stamp_source,
             label: ticket.label,
             verdict: delivered.as_ref().map(|(verdict, _)| *verdict),
         };
@@ -125,6 +130,7 @@ impl Books {
         let summary = Summary {
             deadline: self.deadline,
             duration: end.saturating_duration_since(self.start),
+            stamp_source: self.stamp_source,
             ledger: self.ledger,
             longest_miss_run: self.misses.longest(),
             age_over_deadline_ratio: self.age.over_deadline_ratio(),

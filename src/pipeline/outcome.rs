@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::frame::FrameId;
+use crate::frame::{FrameId, StampSource};
 use crate::ledger::Fate;
 
 /// What the classifier made of a frame, and how it got there.
@@ -33,6 +33,8 @@ pub struct Outcome {
     pub fate: Fate,
     /// When it was captured, since the run's start.
     pub captured_at: Duration,
+    /// Who says when it was captured.
+    pub stamp_source: StampSource,
     /// The true class, where the source knows it.
     pub label: Option<usize>,
     /// Present exactly when it was delivered, on time or late.

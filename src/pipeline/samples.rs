@@ -70,13 +70,20 @@ fn bytes(tensor: &Array4<f32>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::FrameId;
+    use crate::frame::{FrameId, StampSource};
     use crate::ledger::Fate;
     use crate::model::spec::InputShape;
     use std::time::Duration;
 
     fn outcome(frame: u64) -> Outcome {
-        Outcome { frame: FrameId(frame), fate: Fate::OnTime, captured_at: Duration::ZERO, label: None, verdict: None }
+        Outcome {
+            frame: FrameId(frame),
+            fate: Fate::OnTime,
+            captured_at: Duration::ZERO,
+            stamp_source: StampSource::Dequeue,
+            label: None,
+            verdict: None,
+        }
     }
 
     fn kept(limit: usize, frames: u64) -> Vec<u64> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::outcome::Outcome;
 use crate::deadline::Deadline;
+use crate::frame::StampSource;
 use crate::latency::Latencies;
 use crate::ledger::Ledger;
 
@@ -17,6 +18,8 @@ pub struct Summary {
     pub deadline: Deadline,
     /// From the start of capture until the last frame's fate was decided.
     pub duration: Duration,
+    /// Who stamped the run's frames, by its first one; `None` before the first fate.
+    pub stamp_source: Option<StampSource>,
     /// Every frame's fate, counted.
     pub ledger: Ledger,
     /// The most frames in a row, in capture order, without a verdict in time.

@@ -94,7 +94,8 @@ mod tests {
 
     fn line(fate: Fate, verdict: Option<Verdict>) -> String {
         let captured_at = Duration::from_millis(566);
-        let outcome = Outcome { frame: FrameId(17), fate, captured_at, label: Some(1), verdict };
+        let stamp_source = crate::frame::StampSource::Schedule;
+        let outcome = Outcome { frame: FrameId(17), fate, captured_at, stamp_source, label: Some(1), verdict };
         let mut bytes = Vec::new();
         let mut lines = VerdictLines::new(&mut bytes, vec!["Coat".into(), "Dress".into()], Some("0123456789ab".into()));
         lines.outcome(&outcome).unwrap();

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use super::{HIGHEST_FPS, LOWEST_FPS};
 use crate::idx::IdxError;
 
 /// Why a source cannot be opened or played.
@@ -12,7 +13,7 @@ use crate::idx::IdxError;
 pub enum SourceError {
     /// A rate that is none.
     #[error(
-        "{got} frames a second, expected more than 0 and at most 1000000; leave --fps out to wait for the pipeline instead"
+        "{got} frames a second, expected {LOWEST_FPS} to {HIGHEST_FPS}; leave --fps out to wait for the pipeline instead"
     )]
     Fps {
         /// What was asked for.

@@ -20,6 +20,11 @@ use crate::clock::{Clock, StopFlag};
 use crate::frame::Frame;
 use paced::Paced;
 
+/// The lowest rate at which a file can be played, in frames a second: one in about a quarter of an hour.
+pub const LOWEST_FPS: f64 = 0.001;
+/// The highest rate at which a file can be played, in frames a second.
+pub const HIGHEST_FPS: f64 = 10_000.0;
+
 /// Gives frames, one after the other.
 ///
 /// Frames are numbered from 0 without gaps, `captured_at` never goes back, and the end stays the end.
@@ -32,6 +37,11 @@ pub trait Source: Send {
 
     /// Names of the labels, where the source has any.
     fn classes(&self) -> Option<&[String]>;
+
+    /// How many frames it gives in all, where it knows: an upper bound, as it may be stopped or fail before.
+    fn frames(&self) -> Option<u64> {
+        None
+    }
 
     /// Whether frames come at their own pace.
     fn pacing(&self) -> Pacing;

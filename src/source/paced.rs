@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Pacing, Source, SourceError, SourceOptions};
+use super::{HIGHEST_FPS, LOWEST_FPS, Pacing, Source, SourceError, SourceOptions};
 use crate::clock::{Clock, StopFlag};
 use crate::frame::{Frame, FrameId, PixelFormat, Pool, StampSource};
-
-const MAX_FPS: f64 = 1e6;
 
 /// Pictures that can be had by their number.
 pub(super) trait Pictures: Send {
@@ -45,7 +43,7 @@ pub(super) struct Paced<P> {
 impl<P: Pictures> Paced<P> {
     pub(super) fn new(pictures: P, options: &SourceOptions, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
         if let Some(got) = options.fps
-            && !(got > 0.0 && got <= MAX_FPS)
+            && !(LOWEST_FPS..=HIGHEST_FPS).contains(&got)
         {
             return Err(SourceError::Fps { got });
         }
@@ -85,6 +83,10 @@ impl<P: Pictures> Source for Paced<P> {
 
     fn classes(&self) -> Option<&[String]> {
         self.pictures.classes()
+    }
+
+    fn frames(&self) -> Option<u64> {
+        (self.end < u64::MAX).then_some(self.end)
     }
 
     fn pacing(&self) -> Pacing {

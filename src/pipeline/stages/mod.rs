@@ -19,7 +19,7 @@ use super::error::PipelineError;
 use super::outcome::Verdict;
 use crate::clock::{Clock, StopFlag};
 use crate::deadline::Deadline;
-use crate::frame::{Frame, FrameId, Pooled};
+use crate::frame::{Frame, FrameId, Pooled, StampSource};
 use crate::latency::Stage;
 use crate::ledger::{DropReason, FailedAt, Fate};
 use crate::model::spec::InputShape;
@@ -30,6 +30,7 @@ use crate::purifier::Purified;
 pub(super) struct Ticket {
     pub(super) id: FrameId,
     pub(super) captured_at: Instant,
+    pub(super) stamp_source: StampSource,
     pub(super) label: Option<usize>,
     /// When the step it is in began.
     pub(super) since: Instant,
@@ -39,8 +40,8 @@ pub(super) struct Ticket {
 
 impl Ticket {
     fn new(frame: &Frame) -> Self {
-        let Frame { id, captured_at, label, .. } = *frame;
-        Self { id, captured_at, label, since: captured_at, spent: Default::default() }
+        let Frame { id, captured_at, stamp_source, label, .. } = *frame;
+        Self { id, captured_at, stamp_source, label, since: captured_at, spent: Default::default() }
     }
 
     /// The step the frame was in ends `now` and counts as `stage`.
