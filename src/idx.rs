@@ -46,7 +46,7 @@ impl Images {
 #[non_exhaustive]
 pub enum IdxError {
     /// The file could not be opened or read.
-    #[error("{}: cannot read: {source}", path.display())]
+    #[error("{}: cannot read: {source}; is it there, readable, and gzip exactly if its name ends in .gz?", path.display())]
     Io {
         /// Which file.
         path: PathBuf,
@@ -72,6 +72,12 @@ pub enum IdxError {
         expected: u32,
         /// What stands there.
         got: u32,
+    },
+    /// The file ends within its header.
+    #[error("{}: truncated: the file ends within its header; fetch it again", path.display())]
+    Header {
+        /// Which file.
+        path: PathBuf,
     },
     /// The header promises more than the file holds.
     #[error("{}: truncated: the header promises {expected} bytes of data, the file holds {got}; fetch it again", path.display())]
@@ -205,7 +211,7 @@ impl<'a> Reader<'a> {
         let mut bytes = [0; 4];
         let got = read_up_to(&mut self.bytes, &mut bytes).map_err(|source| self.io(source))?;
         if got < 4 {
-            return Err(IdxError::Truncated { path: self.path.into(), expected: 4, got: got as u64 });
+            return Err(IdxError::Header { path: self.path.into() });
         }
         Ok(u32::from_be_bytes(bytes))
     }
@@ -343,6 +349,12 @@ mod tests {
             text.contains("not an IDX file of images: expected magic number 0x00000803, found 0x00000801"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_file_that_ends_in_its_header_says_so() {
+        let (_folder, path) = write("images", &[0, 0, 8]);
+        assert!(read_images(&path).unwrap_err().to_string().contains("the file ends within its header"));
     }
 
     #[test]

@@ -12,6 +12,9 @@ pub const METADATA_KEY: &str = "puvae.model_spec";
 /// Version of the spec this crate reads and writes.
 pub const SPEC_VERSION: u32 = 1;
 
+/// More than any classifier's input; keeps an absurd spec from asking for all memory.
+const MAX_SIDE_PX: usize = 1 << 14;
+
 /// What a model file is for, what it takes and what it returns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,8 +183,15 @@ impl ModelSpec {
         if self.classes.len() < 2 {
             return contradiction(format!("{} class names, expected at least 2", self.classes.len()));
         }
-        if self.input.pixels() == 0 || !matches!(self.input.channels, 1 | 3) {
-            return contradiction(format!("input {}, expected 1 or 3 channels and no empty side", self.input));
+        if let Some(name) = self.classes.iter().enumerate().find(|(at, name)| self.classes[..*at].contains(name)) {
+            return contradiction(format!("class {:?} stands there twice", name.1));
+        }
+        let InputShape { channels, height, width } = self.input;
+        if !matches!(channels, 1 | 3) || ![height, width].iter().all(|side| (1..=MAX_SIDE_PX).contains(side)) {
+            return contradiction(format!(
+                "input {}, expected 1 or 3 channels and sides of 1 to {MAX_SIDE_PX} pixels",
+                self.input
+            ));
         }
         if (self.role == Role::Purifier) != self.purifier.is_some() {
             return contradiction(format!(
@@ -190,15 +200,30 @@ impl ModelSpec {
                 if self.purifier.is_some() { "with" } else { "without" }
             ));
         }
-        if let Some(purifier) = &self.purifier
-            && (purifier.latent == 0 || !purifier.sigma_eps.is_finite() || purifier.sigma_eps < 0.0)
-        {
-            return contradiction(format!(
-                "latent {} and sigma_eps {}, expected at least 1 and a finite value of at least 0",
-                purifier.latent, purifier.sigma_eps
-            ));
+        match &self.purifier {
+            Some(purifier) => purifier.check(),
+            None => Ok(()),
         }
-        Ok(())
+    }
+}
+
+impl PurifierSpec {
+    fn check(&self) -> Result<(), SpecError> {
+        if self.latent == 0 || !self.sigma_eps.is_finite() || self.sigma_eps < 0.0 {
+            return Err(SpecError::Contradiction(format!(
+                "latent {} and sigma_eps {}, expected at least 1 and a finite value of at least 0",
+                self.latent, self.sigma_eps
+            )));
+        }
+        match &self.suspect_above {
+            Some(suspect) if !suspect.threshold.is_finite() || suspect.threshold < 0.0 => {
+                Err(SpecError::Contradiction(format!(
+                    "suspect_above {}, expected a finite value of at least 0",
+                    suspect.threshold
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -237,6 +262,15 @@ mod tests {
     fn an_unknown_field_is_refused_by_name() {
         let text = spec().to_json().replacen("\"role\"", "\"rule\":1,\"role\"", 1);
         assert!(ModelSpec::from_json(&text).unwrap_err().to_string().contains("unknown field `rule`"));
+    }
+
+    #[test]
+    fn absurd_shapes_and_classes_are_contradictions() {
+        let refused = |spec: ModelSpec| ModelSpec::from_json(&spec.to_json()).unwrap_err().to_string();
+        let input = InputShape { channels: 1, height: usize::MAX, width: 2 };
+        assert!(refused(ModelSpec { input, ..spec() }).contains("expected 1 or 3 channels and sides of 1 to 16384"));
+        let classes = vec!["a".into(), "a".into()];
+        assert!(refused(ModelSpec { classes, ..spec() }).contains("class \"a\" stands there twice"));
     }
 
     #[test]

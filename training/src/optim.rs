@@ -93,3 +93,21 @@ impl Adam {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    #[test]
+    fn two_steps_down_a_parabola_are_those_worked_out_by_hand() {
+        let params = Params::new(1, Device::Cpu);
+        let x = params.get("x", &[], None);
+        tch::no_grad(|| x.shallow_clone().copy_(&Tensor::from(1f32)));
+        let mut adam = Adam::new(&params);
+        for expected in [0.9, 0.800_412] {
+            adam.step(&x.square(), 0.1);
+            assert!((x.double_value(&[]) - expected).abs() < 1e-5, "{x}");
+        }
+    }
+}

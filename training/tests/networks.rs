@@ -1,10 +1,15 @@
 //! The networks' sizes, and layouts that must not change results.
 
+mod common;
+
+use common::squares;
 use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig};
+use puvae_training::fit::Task as _;
 use puvae_training::nn::params::Params;
 use puvae_training::nn::torch::Torch;
 use puvae_training::nn::{Backend, Conv};
-use puvae_training::puvae::{self, Form, Puvae, PuvaeConfig, Reduction, Size};
+use puvae_training::optim::Adam;
+use puvae_training::puvae::{self, Form, Puvae, PuvaeConfig, PuvaeTask, Reduction, Size};
 use tch::{Device, Kind, Tensor};
 
 fn puvae(size: Size) -> Puvae {
@@ -82,4 +87,24 @@ fn absurd_configurations_are_refused_by_field() {
         refused(PuvaeConfig { lambda_ce: f64::NAN, ..lite })
             .contains("lambda_ce is NaN, expected a number of at least 0")
     );
+}
+
+#[test]
+fn the_papers_network_takes_a_step_with_the_papers_losses() {
+    let source = Classifier::new(
+        ClassifierConfig { architecture: Architecture::A, side_px: 28, classes: 10 },
+        Params::new(2, Device::Cpu),
+    );
+    source.params.freeze();
+    let puvae = puvae(Size::Paper);
+    let data = squares(4, 10, 1);
+    let task = PuvaeTask::new(&puvae, &source, data.first(2)).unwrap();
+    let mut adam = Adam::new(&puvae.params);
+    let losses = [0, 1, 2].map(|_| {
+        tch::manual_seed(1);
+        let (loss, _) = task.loss(&data.all());
+        adam.step(&loss, 1e-3);
+        loss.double_value(&[])
+    });
+    assert!(losses[2] < losses[0], "{losses:?}");
 }

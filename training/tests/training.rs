@@ -48,7 +48,7 @@ fn schedule(epochs: u32) -> Schedule {
 
 /// Trains until the power fails at the end of an epoch.
 struct PowerCut<'a> {
-    task: ClassifierTask<'a>,
+    task: &'a dyn Task,
     epochs_left: Cell<u32>,
 }
 
@@ -72,8 +72,20 @@ impl Task for PowerCut<'_> {
 
 fn train(classifier: &Classifier, data: &Split, out: &Path, resume: bool, epochs_until_power_cut: u32) -> Result<()> {
     let task = ClassifierTask { classifier, held_out: data };
+    train_task(&task, data, out, resume, epochs_until_power_cut)
+}
+
+fn train_task(task: &dyn Task, data: &Split, out: &Path, resume: bool, epochs_until_power_cut: u32) -> Result<()> {
     let task = PowerCut { task, epochs_left: Cell::new(epochs_until_power_cut) };
     fit(&task, data, &schedule(3), &run(out, resume, schedule(3)))
+}
+
+fn same_parameters(left: &Path, right: &Path) {
+    let params = |out: &Path| Checkpoint::load(&Run::checkpoint(out)).unwrap().params;
+    let right = params(right);
+    for (name, tensor) in params(left) {
+        assert!(tensor.equal(&right[&name]), "parameter {name} differs");
+    }
 }
 
 #[test]
@@ -87,15 +99,39 @@ fn a_resumed_run_ends_exactly_where_an_uninterrupted_one_does() {
     assert_eq!(Checkpoint::load(&Run::checkpoint(&broken)).unwrap().header.epoch, 1);
     train(&classifier(), &data, &broken, true, 9).unwrap();
 
-    let read = |out: &Path| std::fs::read(Run::checkpoint(out)).unwrap();
-    let params = |out: &Path| Checkpoint::load(&Run::checkpoint(out)).unwrap().params;
-    for (name, tensor) in params(&whole) {
-        assert!(tensor.equal(&params(&broken)[&name]), "parameter {name} differs");
-    }
-    assert_eq!(read(&whole).len(), read(&broken).len());
+    same_parameters(&whole, &broken);
     let log = std::fs::read_to_string(broken.join("log.jsonl")).unwrap();
     assert_eq!(log.lines().count(), 3);
     assert!(std::fs::read_to_string(broken.join("curves.svg")).unwrap().contains("held_out_accuracy"));
+}
+
+#[test]
+fn a_resumed_purifier_goes_on_with_the_noise_of_an_uninterrupted_one() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    let data = squares(32, CLASSES, 1);
+    let source = classifier();
+    source.params.freeze();
+    let train = |out: &Path, resume, epochs| {
+        let puvae = Puvae::new(PuvaeConfig::preset(Size::Lite, 28, CLASSES), Params::new(1, Device::Cpu));
+        train_task(&PuvaeTask::new(&puvae, &source, data.first(8)).unwrap(), &data, out, resume, epochs)
+    };
+    train(&whole, false, 9).unwrap();
+    assert!(train(&broken, false, 2).is_err());
+    train(&broken, true, 9).unwrap();
+    same_parameters(&whole, &broken);
+}
+
+#[test]
+fn a_log_shorter_than_its_checkpoint_is_refused() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let data = squares(32, CLASSES, 1);
+    train(&classifier(), &data, folder.path(), false, 9).unwrap();
+    std::fs::write(folder.path().join("log.jsonl"), "").unwrap();
+    let error = train(&classifier(), &data, folder.path(), true, 9).unwrap_err().to_string();
+    assert!(error.contains("log.jsonl: 0 epochs logged, the checkpoint beside it has 3"), "{error}");
 }
 
 #[test]

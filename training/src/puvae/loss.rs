@@ -18,6 +18,9 @@ use crate::noise;
 /// ε of the attack on the source that each epoch's validation looks at: the paper's.
 const VALIDATION_EPSILON: f64 = 0.3;
 
+/// Keeps the logarithm of a variance finite.
+const SMALLEST_VARIANCE: f64 = 1e-12;
+
 /// Training a purifier against a frozen source classifier M_s.
 #[derive(Debug)]
 pub struct PuvaeTask<'a> {
@@ -64,8 +67,7 @@ impl Task for PuvaeTask<'_> {
         let reconstruction = decode(b, config, &z, Classes::Given(&batch.y)); // [N, C, H, W]
 
         let rc = reduce(&bernoulli(&reconstruction, &batch.x), config);
-        let kl = latent.mu.square() + latent.sigma.square() - latent.sigma.square().clamp_min(1e-12).log() - 1.0;
-        let kl = reduce(&kl, config);
+        let kl = reduce(&divergence(&latent.mu, &latent.sigma), config);
         let ce = cross_entropy(config, self.source, &reconstruction, &batch.y);
         let denoising = denoised
             .as_ref()
@@ -106,6 +108,12 @@ fn bernoulli(estimate: &Tensor, truth: &Tensor) -> Tensor {
     estimate.binary_cross_entropy::<Tensor>(truth, None, tch::Reduction::None)
 }
 
+/// Eq. 16, per value: μ² + σ² − log σ² − 1.
+fn divergence(mu: &Tensor, sigma: &Tensor) -> Tensor {
+    let variance = sigma.square();
+    mu.square() + &variance - variance.clamp_min(SMALLEST_VARIANCE).log() - 1.0
+}
+
 /// Over all but the batch as configured, then the mean over the batch.
 fn reduce(values: &Tensor, config: &PuvaeConfig) -> Tensor {
     let rows = values.flatten(1, -1);
@@ -129,9 +137,13 @@ fn cross_entropy(config: &PuvaeConfig, source: &Classifier, reconstruction: &Ten
     let n = y.numel() as i64;
     let count = share(n, config.ce_share);
     let y = y.narrow(0, n - count, count);
-    let logits = source.logits(&reconstruction.narrow(0, n - count, count));
+    label_loss(config, &source.logits(&reconstruction.narrow(0, n - count, count)), &y)
+}
+
+/// Eq. 18 in the configured form.
+fn label_loss(config: &PuvaeConfig, logits: &Tensor, y: &Tensor) -> Tensor {
     match config.cross_entropy {
-        CrossEntropy::Categorical => logits.cross_entropy_for_logits(&y),
+        CrossEntropy::Categorical => logits.cross_entropy_for_logits(y),
         CrossEntropy::Binary => {
             let truth = y.one_hot(config.classes).to_kind(Kind::Float);
             let sum = logits
@@ -152,4 +164,47 @@ fn selector(b: &mut Torch<'_>, config: &PuvaeConfig, hidden: &Tensor, reference:
     let difference = candidates - reference.flatten(1, -1).unsqueeze(1); // [N, K, P]
     let logits = difference.square().sum_dim_intlist(2, false, Kind::Float) * -0.5; // [N, K]
     logits.cross_entropy_for_logits(y)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::LN_2;
+
+    use super::super::config::Size;
+    use super::*;
+
+    fn close(tensor: &Tensor, expected: f64) {
+        let got = tensor.double_value(&[]);
+        assert!((got - expected).abs() < 1e-5, "{got}, expected {expected}");
+    }
+
+    fn config(reduction: Reduction, cross_entropy: CrossEntropy) -> PuvaeConfig {
+        PuvaeConfig { reduction, cross_entropy, ..PuvaeConfig::preset(Size::Paper, 28, 3) }
+    }
+
+    #[test]
+    fn reconstruction_is_summed_over_pixels_or_averaged_as_configured() {
+        let (estimate, truth) =
+            (Tensor::from_slice(&[0.5f32; 6]), Tensor::from_slice(&[1f32, 0.0, 1.0, 1.0, 0.0, 0.0]));
+        let values = bernoulli(&estimate, &truth).reshape([2, 3]);
+        close(&reduce(&values, &config(Reduction::Sum, CrossEntropy::Binary)), 3.0 * LN_2);
+        close(&reduce(&values, &config(Reduction::Mean, CrossEntropy::Binary)), LN_2);
+    }
+
+    #[test]
+    fn the_divergence_has_no_half_and_vanishes_at_the_prior() {
+        let at = |mu: f32, sigma: f32| divergence(&Tensor::from(mu), &Tensor::from(sigma));
+        close(&at(0.0, 1.0), 0.0);
+        close(&at(2.0, 1.0), 4.0);
+        close(&at(0.0, 2.0), 3.0 - 4f64.ln());
+    }
+
+    #[test]
+    fn the_printed_form_of_the_label_loss_counts_every_class_and_the_usual_one_the_true_one() {
+        let logits = Tensor::from_slice(&[0f32; 3]).reshape([1, 3]);
+        let y = Tensor::from_slice(&[1i64]);
+        let third = 3f64.ln();
+        close(&label_loss(&config(Reduction::Sum, CrossEntropy::Categorical), &logits, &y), third);
+        close(&label_loss(&config(Reduction::Sum, CrossEntropy::Binary), &logits, &y), third + 2.0 * 1.5f64.ln());
+    }
 }
