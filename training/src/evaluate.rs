@@ -15,6 +15,7 @@ use crate::classifier::{Classifier, correct};
 use crate::data::{DataSet, Split, batches};
 use crate::device;
 use crate::files;
+use crate::progress;
 use crate::puvae::Puvae;
 use crate::runs::{Trained, same_data};
 
@@ -209,7 +210,10 @@ pub fn rows(subject: &Subject<'_>, attacks: &[Attack], mut report: impl FnMut(&R
 
 fn row(subject: &Subject<'_>, attack: &str, x: &Tensor) -> Row {
     let y = subject.split.labels();
-    let purified = subject.purifier.map(|purifier| purifier.purify_all(x, subject.seed as i64));
+    let purified = subject.purifier.map(|purifier| {
+        let bar = progress::bar(&format!("purify {attack}"), subject.split.len());
+        purifier.purify_all(x, subject.seed as i64, &bar)
+    });
     let y_star = purified.as_ref().map(|purified| {
         100.0 * purified.label.eq_tensor(&y).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
     });

@@ -18,6 +18,7 @@ use crate::golden::{Case, Golden};
 use crate::nn::onnx::Onnx;
 use crate::nn::params::Params;
 use crate::nn::proto::{FLOAT, INT64, ValueInfo};
+use crate::progress;
 use crate::puvae::{Form, Input, Puvae, PuvaeConfig, Size};
 use crate::runs::{Trained, same_data};
 
@@ -143,7 +144,8 @@ pub fn puvae_graph(network: &Puvae, form: Form, spec: &ModelSpec) -> Vec<u8> {
 }
 
 fn calibrate(network: &Puvae, set: &DataSet) -> SuspectThreshold {
-    let distances = network.purify_all(&set.held_out.all().x, 1).distances;
+    let distances =
+        network.purify_all(&set.held_out.all().x, 1, &progress::bar("calibrate", set.held_out.len())).distances;
     let nearest = distances.amin(1, false).to_kind(Kind::Double);
     let threshold = nearest.quantile_scalar(SUSPECT_QUANTILE, 0, false, "linear").double_value(&[]);
     SuspectThreshold {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -15,7 +14,7 @@ use crate::data::{Batch, Split, permutation};
 use crate::files;
 use crate::nn::params::Params;
 use crate::optim::Adam;
-use crate::progress;
+use crate::progress::{self, ProgressBar};
 
 /// Named figures of a batch or an epoch.
 pub type Scalars = Vec<(&'static str, f64)>;

@@ -14,6 +14,7 @@ use crate::nn::Classes;
 use crate::nn::params::Params;
 use crate::nn::torch::Torch;
 use crate::noise;
+use crate::progress;
 
 /// ε of the attack on the source that each epoch's validation looks at: the paper's.
 const VALIDATION_EPSILON: f64 = 0.3;
@@ -44,7 +45,7 @@ impl<'a> PuvaeTask<'a> {
 
     fn selected_rightly(&self, x: &Tensor) -> f64 {
         let labels = self.held_out.labels();
-        let label = self.puvae.purify_all(x, 0).label;
+        let label = self.puvae.purify_all(x, 0, &progress::hidden()).label;
         label.eq_tensor(&labels).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
     }
 }

@@ -13,6 +13,7 @@ use tch::{Device, Kind, Tensor};
 use crate::data::batches;
 use crate::nn::params::Params;
 use crate::nn::torch::Torch;
+use crate::progress::ProgressBar;
 
 pub use config::{CrossEntropy, Input, PuvaeConfig, Reduction, Size};
 pub use loss::PuvaeTask;
@@ -70,16 +71,18 @@ impl Puvae {
         self.no_noise(n).normal_(0.0, self.config.sigma_eps)
     }
 
-    /// Purifies many pictures `[N, C, H, W]`, a batch at a time, with noise from `seed`.
+    /// Purifies many pictures `[N, C, H, W]`, a batch at a time, with noise from `seed`; `bar` counts them.
     #[must_use]
-    pub fn purify_all(&self, x: &Tensor, seed: i64) -> Purified {
+    pub fn purify_all(&self, x: &Tensor, seed: i64, bar: &ProgressBar) -> Purified {
         tch::manual_seed(seed);
         let parts: Vec<Purified> = batches(x.size()[0] as usize, PURIFY_BATCH)
             .map(|range| {
                 let (start, len) = (range.start as i64, range.len() as i64);
+                bar.inc(range.len() as u64);
                 tch::no_grad(|| self.purify(&x.narrow(0, start, len), &self.draw_noise(len)))
             })
             .collect();
+        bar.finish_and_clear();
         let cat = |pick: fn(&Purified) -> &Tensor| Tensor::cat(&parts.iter().map(pick).collect::<Vec<_>>(), 0);
         Purified {
             frames: cat(|part| &part.frames),
