@@ -4,14 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ndarray::{Array2, ArrayView4};
 use puvae::classifier::Classifier;
 use puvae::clock::{Clock, SimulatedClock, StopFlag, SystemClock};
 use puvae::deadline::Deadline;
-use puvae::frame::{Frame, FrameId};
+use puvae::frame::{Frame, FrameId, StampSource};
 use puvae::latency::Stage;
+use puvae::ledger::{ExpiredAt, Fate};
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
 use puvae::pipeline::{
@@ -75,6 +76,61 @@ impl Purifier for Stub {
     }
 }
 
+/// What [`Breaking`] gets wrong.
+#[derive(Clone, Copy, PartialEq)]
+enum Breach {
+    Purified,
+    Distance,
+    LabelStar,
+    /// Finite values from which the classifier makes logits that are not.
+    Logits,
+}
+
+/// A defence that breaks its contract on one frame.
+struct Breaking {
+    breach: Breach,
+    frame: FrameId,
+}
+
+impl Purifier for Breaking {
+    fn input(&self) -> InputShape {
+        SHAPE
+    }
+
+    fn purify(&mut self, ids: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
+        out.frames.assign(&frames);
+        out.label.fill(0);
+        out.distances.fill(0.0);
+        if ids == [self.frame] {
+            match self.breach {
+                Breach::Purified => out.frames[(0, 0, 5, 5)] = f32::NAN,
+                Breach::Distance => out.distances[(0, 3)] = f32::INFINITY,
+                Breach::LabelStar => out.label[0] = 4,
+                Breach::Logits => out.frames.fill(f32::MAX),
+            }
+        }
+        Ok(())
+    }
+
+    fn suspect_above(&self) -> Option<f32> {
+        None
+    }
+}
+
+/// Every look at it takes 10 ms.
+struct Ticking(SimulatedClock);
+
+impl Clock for Ticking {
+    fn now(&self) -> Instant {
+        self.0.advance(Duration::from_millis(10));
+        self.0.now()
+    }
+
+    fn sleep_until(&self, at: Instant, stop: &StopFlag) {
+        self.0.sleep_until(at, stop);
+    }
+}
+
 /// Gives frames as fast as it can, but says that it is a camera.
 struct Hasty(Box<dyn Source>);
 
@@ -103,8 +159,12 @@ impl Sink for Log {
 }
 
 fn synthetic(frames: u64) -> Box<dyn Source> {
+    synthetic_under(Arc::new(SystemClock), frames)
+}
+
+fn synthetic_under(clock: Arc<dyn Clock>, frames: u64) -> Box<dyn Source> {
     let uri = format!("synthetic:6x6?classes=4&seed=5&frames={frames}").parse().unwrap();
-    source::open(&uri, &SourceOptions::default(), Arc::new(SystemClock)).unwrap()
+    source::open(&uri, &SourceOptions::default(), clock).unwrap()
 }
 
 fn config(deadline: Duration) -> PipelineConfig {
@@ -137,10 +197,58 @@ fn a_source_that_waits_loses_nothing_and_keeps_its_order() {
     let expected = Accuracy { labelled: 500, correct: 500, label_star_correct: None };
     assert_eq!(summary.accuracy, Some(expected), "the bright field tells the label");
     assert!(outcomes.iter().all(|outcome| outcome.verdict.is_some_and(|v| !v.purified && v.distance.is_none())));
-    for stage in [Stage::Capture, Stage::Queue, Stage::Preprocess, Stage::Purify, Stage::Classify, Stage::Response] {
+    for stage in [Stage::Capture, Stage::Queue, Stage::Preprocess, Stage::Classify, Stage::Response] {
         assert_eq!(summary.latency[stage].count(), 500, "{stage:?}");
     }
-    assert_eq!(summary.deliveries.len(), 500);
+    assert_eq!(summary.latency[Stage::Purify].max(), None, "without a defence nothing is purified");
+    assert_eq!(summary.stamp_source, Some(StampSource::Dequeue));
+    assert!(outcomes.iter().all(|outcome| outcome.stamp_source == StampSource::Dequeue));
+    assert_eq!((summary.deliveries.len(), summary.deliveries_stride), (500, 1));
+}
+
+#[test]
+fn the_response_of_a_source_that_waits_is_the_work_and_no_queue() {
+    let clock = SimulatedClock::new();
+    let takes = Duration::from_millis(20);
+    let purifier = Box::new(Stub { clock: clock.clone(), takes });
+    let source = synthetic_under(Arc::new(clock.clone()), 50);
+    let (result, outcomes) = run(source, purifier, &config(Duration::from_millis(25)), Arc::new(clock));
+    let summary = result.unwrap();
+    assert_eq!((summary.ledger.captured, summary.ledger.on_time), (50, 50));
+    assert!(outcomes.iter().all(|outcome| outcome.verdict.is_some_and(|verdict| verdict.response == takes)));
+    assert_eq!(summary.latency[Stage::Queue].max(), Some(Duration::ZERO));
+}
+
+#[test]
+fn a_frame_that_grows_too_old_in_preprocessing_is_not_purified() {
+    let clock = SimulatedClock::new();
+    let source = synthetic_under(Arc::new(clock.clone()), 3);
+    let purifier = Box::new(Stub { clock: clock.clone(), takes: Duration::ZERO });
+    // Taken over 10 ms after its capture, out of the queue after 20 ms, a tensor after 30 ms.
+    let config = config(Duration::from_millis(25));
+    let (result, outcomes) = run(source, purifier, &config, Arc::new(Ticking(clock)));
+    let summary = result.unwrap();
+    assert!(outcomes.iter().all(|outcome| outcome.fate == Fate::Expired(ExpiredAt::Purify)), "{outcomes:?}");
+    assert_eq!((summary.ledger.captured, summary.ledger.expired), (3, 3));
+    assert_eq!((summary.latency[Stage::Preprocess].count(), summary.latency[Stage::Purify].count()), (3, 0));
+}
+
+#[test]
+fn no_verdict_is_made_of_a_result_that_is_none() {
+    for (breach, expected) in [
+        (Breach::Purified, "the purify stage failed on frame 2: `purified` is not finite"),
+        (Breach::Distance, "the purify stage failed on frame 2: `distances` is not finite"),
+        (Breach::LabelStar, "the purify stage failed on frame 2: the purifier's class y* is 4, expected 0 to 3"),
+        (Breach::Logits, "the classify stage failed on frame 2: `logits` is not finite"),
+    ] {
+        let purifier = Box::new(Breaking { breach, frame: FrameId(2) });
+        let (result, outcomes) = run(synthetic(5), purifier, &config(Duration::from_secs(60)), Arc::new(SystemClock));
+        let failure = result.unwrap_err();
+        assert!(failure.to_string().starts_with(expected), "{failure}");
+        assert!(matches!(failure.cause, PipelineError::Contract { .. }));
+        let fates: Vec<_> = outcomes.iter().map(|outcome| outcome.fate.as_str()).collect();
+        assert_eq!(fates, ["on_time", "on_time", "failed"]);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use puvae::frame::FrameId;
 use puvae::latency::Stage;
 use puvae::ledger::Ledger;
 use puvae::pipeline::{Outcome, PipelineError, PipelineFailure};
+use puvae::source::Pacing;
 use scripted::{Go, Next, Script, ms};
 
 fn fates(outcomes: &[Outcome]) -> Vec<(u64, &'static str)> {
@@ -23,9 +24,8 @@ fn failure(ended: scripted::Ended) -> (PipelineFailure, Vec<(u64, &'static str)>
     (failure, fates(&ended.1))
 }
 
-#[test]
-fn every_frame_meets_the_fate_that_the_script_gives_it() {
-    let mut script = Script::start();
+/// Frames 0 to 8, for every fate that a frame can meet besides being lost by a driver.
+fn play_every_fate(script: &mut Script) {
     // 0 is in time.
     script.capture();
     script.purifier.pass();
@@ -60,7 +60,12 @@ fn every_frame_meets_the_fate_that_the_script_gives_it() {
     script.classifier.open(Go::Fail);
     script.decided(6);
     script.purifier.open(Go::Pass);
+}
 
+#[test]
+fn every_frame_meets_the_fate_that_the_script_gives_it() {
+    let mut script = Script::start();
+    play_every_fate(&mut script);
     let (failure, fates) = failure(script.end());
     let expected = [
         (0, "on_time"),
@@ -159,6 +164,44 @@ fn stopping_ends_the_capture_and_brings_what_is_in_flight_to_its_end() {
 }
 
 #[test]
+fn an_unpaced_source_is_asked_again_only_when_the_frame_before_has_met_its_fate() {
+    let mut script = Script::start_with(Pacing::Unpaced, None);
+    let frame = script.frame(ms(0));
+    script.give(Next::Frame(frame));
+    script.purifier.pass();
+    script.classifier.arrives();
+    assert!(!script.source_was_asked(), "while frame 0 is being classified");
+    script.classifier.open(Go::Pass);
+    script.source_waits();
+    script.decided(0);
+    let frame = script.frame(ms(0));
+    script.give(Next::Frame(frame));
+    script.purifier.arrives();
+    // Stopped while it waits: frame 1 is finished, and the source is not asked again.
+    script.stop.set();
+    script.purifier.open(Go::Pass);
+    script.classifier.pass();
+    script.decided(1);
+    let (result, outcomes, asked) = script.end_unasked();
+    assert!(!asked && result.unwrap().interrupted);
+    assert_eq!(fates(&outcomes), [(0, "on_time"), (1, "on_time")]);
+}
+
+#[test]
+fn an_unpaced_source_that_waits_is_released_when_a_stage_goes() {
+    for go in [Go::Fail, Go::Panic] {
+        let mut script = Script::start_with(Pacing::Unpaced, None);
+        let frame = script.frame(ms(0));
+        script.give(Next::Frame(frame));
+        script.purifier.arrives();
+        script.purifier.open(go);
+        let (result, outcomes, asked) = script.end_unasked();
+        assert_eq!(fates(&outcomes), [(0, "failed")]);
+        assert!(!asked && result.unwrap_err().summary.ledger.balances());
+    }
+}
+
+#[test]
 fn a_stage_that_panics_is_named_with_its_frame() {
     let mut script = Script::start();
     script.capture();
@@ -216,7 +259,7 @@ fn a_source_that_leaves_a_number_out_is_refused() {
 
 #[test]
 fn a_sink_that_fails_ends_the_run_and_is_not_called_again() {
-    let mut script = Script::start_with(Some(FrameId(0)));
+    let mut script = Script::start_with(Pacing::Live, Some(FrameId(0)));
     script.capture();
     script.purifier.pass();
     script.classifier.arrives();

@@ -247,6 +247,28 @@ fn a_picture_with_a_broken_header_is_named_before_the_run() {
 }
 
 #[test]
+fn a_picture_bomb_is_named_before_the_run() {
+    let folder = folder();
+    // A whole PNG header (grey, 8 bits) that claims 60000×60000 pixels, and no pixels.
+    let header = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\xea\x60\0\0\xea\x60\x08\0\0\0\0";
+    let chunk = &header[12..];
+    let bytes = [header, &crc32(chunk).to_be_bytes()[..], b"\0\0\0\0IDAT", &crc32(b"IDAT").to_be_bytes()].concat();
+    fs::write(folder.path().join("coat/bomb.png"), bytes).unwrap();
+    let text = refusal(&format!("dir:{}", folder.path().display()), &SourceOptions::default());
+    assert!(
+        text.contains("coat/bomb.png: 60000×60000 pixels take 3600000000 bytes, expected at most 268435456"),
+        "{text}"
+    );
+}
+
+/// The checksum of a PNG chunk (ISO 3309), bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
+    })
+}
+
+#[test]
 fn a_picture_that_was_cut_off_is_named_when_its_turn_comes() {
     let folder = folder();
     let path = folder.path().join("coat/0.png");

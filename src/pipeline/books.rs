@@ -1,9 +1,9 @@
 //! The books of a run: every fate is entered here, by one thread, in the order in which it was decided.
 
-use std::collections::VecDeque;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
+use super::deliveries::Deliveries;
 use super::error::PipelineError;
 use super::outcome::{Outcome, Sink, Verdict};
 use super::samples::Samples;
@@ -24,7 +24,7 @@ pub(super) struct Books {
     misses: MissRuns,
     latency: Latencies,
     age: AgeMeter,
-    deliveries: VecDeque<(std::time::Duration, std::time::Duration)>,
+    deliveries: Deliveries,
     accuracy: Accuracy,
     suspects: u64,
     samples: Samples,
@@ -44,7 +44,7 @@ impl Books {
             misses: MissRuns::default(),
             latency: Latencies::default(),
             age: AgeMeter::new(start, config.deadline),
-            deliveries: VecDeque::new(),
+            deliveries: Deliveries::new(MAX_DELIVERIES),
             accuracy: Accuracy { label_star_correct: is_defence.then_some(0), ..Accuracy::default() },
             suspects: 0,
             samples: Samples::new(config.samples),
@@ -106,10 +106,7 @@ impl Books {
     fn deliver(&mut self, at: Instant, label: Option<usize>, verdict: &Verdict) {
         self.latency[Stage::Response].record(verdict.response);
         self.age.delivered(at, verdict.response, &mut self.latency[Stage::Age]);
-        if self.deliveries.len() == MAX_DELIVERIES {
-            self.deliveries.pop_front();
-        }
-        self.deliveries.push_back((at.saturating_duration_since(self.start), verdict.response));
+        self.deliveries.push((at.saturating_duration_since(self.start), verdict.response));
         self.suspects += u64::from(verdict.suspect);
         if label.is_some() {
             self.accuracy.labelled += 1;
@@ -127,6 +124,7 @@ impl Books {
         if !self.ledger.balances() {
             self.failure.get_or_insert(PipelineError::LedgerUnbalanced { ledger: self.ledger });
         }
+        let (deliveries, deliveries_stride) = self.deliveries.into_parts();
         let summary = Summary {
             deadline: self.deadline,
             duration: end.saturating_duration_since(self.start),
@@ -136,7 +134,8 @@ impl Books {
             age_over_deadline_ratio: self.age.over_deadline_ratio(),
             latency: self.latency,
             warm_up: self.warm_up,
-            deliveries: self.deliveries.into(),
+            deliveries,
+            deliveries_stride,
             accuracy: (self.accuracy.labelled > 0).then_some(self.accuracy),
             suspects: self.suspects,
             samples: self.samples.into_vec(),

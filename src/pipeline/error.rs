@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::contract::ContractError;
 use super::outcome::SinkError;
 use super::summary::Summary;
 use crate::deadline::Deadline;
@@ -94,6 +95,16 @@ pub enum PipelineError {
         frame: FrameId,
         /// What the model said.
         source: ModelError,
+    },
+    /// A model returned something that is no result.
+    #[error("the {stage} stage failed on frame {frame}: {source}")]
+    Contract {
+        /// "purify" or "classify".
+        stage: &'static str,
+        /// Which frame.
+        frame: FrameId,
+        /// What is wrong with it.
+        source: ContractError,
     },
     /// The classifier returned nothing to choose from.
     #[error(

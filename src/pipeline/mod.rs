@@ -9,11 +9,16 @@
 //! A stage looks at the deadline before it does anything costly, and decides a frame's fate or hands
 //! the frame on. Fates go to the calling thread, which alone keeps the books: no lock is shared.
 //!
+//! A camera's frames come whether the pipeline is ready or not; a source that is not paced is asked for
+//! the next frame when the one before has met its fate, so that its frames do not grow old in a queue.
+//!
 //! **Stopping.** When the stop flag is set, capture ends and every frame that is in flight still meets
 //! the fate it would have met. When a stage fails or panics, its frame has failed, and frames that are
 //! waiting are dropped with [`DropReason::Shutdown`](crate::ledger::DropReason::Shutdown).
 
 mod books;
+mod contract;
+mod deliveries;
 mod error;
 mod outcome;
 mod run;
@@ -26,6 +31,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 pub use crate::clock::StopFlag;
+pub use contract::ContractError;
 pub use error::{PipelineError, PipelineFailure};
 pub use outcome::{Outcome, Sink, SinkError, Verdict};
 pub use run::run;

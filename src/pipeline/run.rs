@@ -11,7 +11,7 @@ use ndarray::Array2;
 use super::books::Books;
 use super::error::{PipelineError, PipelineFailure};
 use super::outcome::Sink;
-use super::stages::{Capture, Classify, Desk, Purify};
+use super::stages::{Capture, Classify, Desk, Purify, Turns};
 use super::summary::{Summary, WarmUp};
 use super::warm_up::{check_possible, warm_up};
 use super::{PipelineConfig, StopFlag};
@@ -100,9 +100,9 @@ impl Stages {
         config: &PipelineConfig,
         captured: Arc<AtomicU64>,
     ) -> Self {
-        let when_full = match source.pacing() {
-            Pacing::Live | Pacing::Paced => WhenFull::ReplaceOldest,
-            Pacing::Unpaced => WhenFull::Wait,
+        let (when_full, turns) = match source.pacing() {
+            Pacing::Live | Pacing::Paced => (WhenFull::ReplaceOldest, None),
+            Pacing::Unpaced => (WhenFull::Wait, Some(Turns::new())),
         };
         let classes = classifier.classes().len();
         let (to_purify, from_capture) = queue::bounded(config.queue_capacity, when_full);
@@ -110,6 +110,7 @@ impl Stages {
         let classify = Classify {
             desk: desk.clone(),
             input: from_purify,
+            classes,
             logits: Array2::zeros((1, classes)),
             is_defence: purifier.is_defence(),
             suspect_above: purifier.suspect_above(),
@@ -124,7 +125,7 @@ impl Stages {
             pool: Pool::new(),
             output: to_classify,
         };
-        Self { capture: Capture { desk, source, output: to_purify, captured }, purify, classify }
+        Self { capture: Capture { desk, source, output: to_purify, turns, captured }, purify, classify }
     }
 
     /// Starts the last stage first: if one cannot be started, those behind it find their queue without a sender and end.

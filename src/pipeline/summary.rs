@@ -8,7 +8,8 @@ use crate::frame::StampSource;
 use crate::latency::Latencies;
 use crate::ledger::Ledger;
 
-/// Deliveries kept in a [`Summary`], the newest ones: twenty minutes at 30 frames a second.
+/// Entries for deliveries in a [`Summary`]: every one of twenty minutes at 30 frames a second, every second one
+/// of forty minutes …
 pub const MAX_DELIVERIES: usize = 36_000;
 
 /// A whole run in numbers, complete or up to its failure.
@@ -30,8 +31,11 @@ pub struct Summary {
     pub warm_up: WarmUp,
     /// Share of the run, from 0 to 1, during which the newest verdict was older than the deadline.
     pub age_over_deadline_ratio: Option<f64>,
-    /// Time since the start, and response time, of the newest [`MAX_DELIVERIES`] deliveries.
+    /// Time since the start, and response time, of deliveries over the whole run: of all while they are fewer than
+    /// [`MAX_DELIVERIES`], then of the one with the longest response among each [`Self::deliveries_stride`] successive ones.
     pub deliveries: Vec<(Duration, Duration)>,
+    /// For how many deliveries each of [`Self::deliveries`] stands (the last perhaps for fewer): 1, 2, 4 …
+    pub deliveries_stride: u64,
     /// How many delivered verdicts were right; `None` when no delivered frame had a label.
     pub accuracy: Option<Accuracy>,
     /// Delivered verdicts that were marked as suspect.

@@ -60,6 +60,22 @@ pub enum SourceError {
         /// What the decoder said.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// A picture that would take too much memory.
+    #[error(
+        "{}: {width}×{height} pixels take {bytes} bytes, expected at most {limit}; make the picture smaller or remove it from the folder", path.display()
+    )]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// Columns, by the header.
+        width: u32,
+        /// Rows, by the header.
+        height: u32,
+        /// Bytes of the decoded picture.
+        bytes: u64,
+        /// The most bytes.
+        limit: u64,
+    },
     /// A sub-folder is named after no class.
     #[error("{}: the folder's name is no class of the classifier, expected one of {} or a number below {}; rename it", path.display(), classes.join(", "), classes.len())]
     UnknownClass {

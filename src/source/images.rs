@@ -16,6 +16,9 @@ use crate::frame::PixelFormat;
 /// File name extensions of pictures, in lower case.
 const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm", "pbm"];
 
+/// Bytes that a decoded picture may have: more than a 60-megapixel camera's, and far less than a forged header can claim.
+const MAX_PICTURE_BYTES: u64 = 256 << 20;
+
 pub(super) struct Folder {
     pictures: Vec<(PathBuf, Option<usize>)>,
     classes: Option<Vec<String>>,
@@ -132,10 +135,16 @@ fn check(path: &Path) -> Result<(), SourceError> {
     decoder(path).map(drop)
 }
 
+/// Ready to decode; refuses a picture that would not fit into memory, whatever its header promises.
 fn decoder(path: &Path) -> Result<impl ImageDecoder, SourceError> {
     let io = |source| SourceError::Io { path: path.into(), source };
     let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(io)?;
-    reader.into_decoder().map_err(|error| broken(path, error))
+    let decoder = reader.into_decoder().map_err(|error| broken(path, error))?;
+    let ((width, height), bytes) = (decoder.dimensions(), decoder.total_bytes());
+    if bytes > MAX_PICTURE_BYTES {
+        return Err(SourceError::TooLarge { path: path.into(), width, height, bytes, limit: MAX_PICTURE_BYTES });
+    }
+    Ok(decoder)
 }
 
 impl Pictures for Folder {

@@ -134,6 +134,7 @@ pub(crate) enum Next {
 struct ScriptedSource {
     asked: Sender<()>,
     next: Receiver<Next>,
+    pacing: Pacing,
 }
 
 impl Source for ScriptedSource {
@@ -152,7 +153,7 @@ impl Source for ScriptedSource {
     }
 
     fn pacing(&self) -> Pacing {
-        Pacing::Live
+        self.pacing
     }
 }
 
@@ -188,11 +189,11 @@ pub(crate) struct Script {
 
 impl Script {
     pub(crate) fn start() -> Self {
-        Self::start_with(None)
+        Self::start_with(Pacing::Live, None)
     }
 
     /// With a sink that fails when it is told of frame `fail_at`.
-    pub(crate) fn start_with(fail_at: Option<FrameId>) -> Self {
+    pub(crate) fn start_with(pacing: Pacing, fail_at: Option<FrameId>) -> Self {
         let (decide, decided) = channel();
         let mut log = Log { outcomes: Vec::new(), decided: decide, fail_at };
         let (clock, stop) = (SimulatedClock::new(), StopFlag::new());
@@ -203,7 +204,7 @@ impl Script {
             let deadline = Deadline::new(ms(30)).expect("30 ms is not zero");
             let config = PipelineConfig { deadline, warm_up_runs: WARM_UP_RUNS, ..PipelineConfig::default() };
             let result = pipeline::run(
-                Box::new(ScriptedSource { asked: ask, next: give }),
+                Box::new(ScriptedSource { asked: ask, next: give, pacing }),
                 Box::new(GatedPurifier(purify)),
                 Box::new(GatedClassifier(classify, ["a", "b"].map(String::from))),
                 &config,
@@ -221,6 +222,11 @@ impl Script {
     /// Waits until the source is asked again: what it gave before is in the queue.
     pub(crate) fn source_waits(&self) {
         self.asked.recv_timeout(PATIENCE).expect("the source is asked for a frame");
+    }
+
+    /// Whether the source was asked for a frame since somebody last waited for that or looked.
+    pub(crate) fn source_was_asked(&self) -> bool {
+        self.asked.try_recv().is_ok()
     }
 
     /// Waits until the fate of a frame is decided. Before the clock moves, whatever shall not see that must have ended.
@@ -253,6 +259,12 @@ impl Script {
     /// The source does something, and nobody waits for what follows.
     pub(crate) fn give(&self, next: Next) {
         self.next.send(next).expect("the source is there");
+    }
+
+    /// As [`Script::end`], for a run that ends by itself; the last part says whether the source was asked meanwhile.
+    pub(crate) fn end_unasked(self) -> (Result<Summary, Box<PipelineFailure>>, Vec<Outcome>, bool) {
+        let (result, outcomes) = self.running.join().expect("the pipeline itself never panics");
+        (result, outcomes, self.asked.try_recv().is_ok())
     }
 
     /// The source ends. What came of it all.

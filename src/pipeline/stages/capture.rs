@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Captured, Desk, Ticket, guard};
+use super::{Captured, Desk, Ticket, Turn, Turns, guard};
 use crate::frame::{Frame, FrameId};
 use crate::latency::Stage;
 use crate::ledger::{DropReason, Fate};
@@ -16,24 +16,27 @@ pub(in crate::pipeline) struct Capture {
     pub(in crate::pipeline) desk: Desk,
     pub(in crate::pipeline) source: Box<dyn Source>,
     pub(in crate::pipeline) output: Sender<Captured>,
+    /// For an unpaced source: when to ask it for the next frame.
+    pub(in crate::pipeline) turns: Option<Turns>,
     /// Frames so far: the left side of the ledger.
     pub(in crate::pipeline) captured: Arc<AtomicU64>,
 }
 
 impl Capture {
     pub(in crate::pipeline) fn run(mut self) {
-        while !self.desk.stop.is_set() {
-            if self.one().is_break() {
+        loop {
+            let turn = self.turns.as_mut().map(Turns::wait);
+            if self.desk.stop.is_set() || self.one(turn).is_break() {
                 break;
             }
         }
     }
 
-    fn one(&mut self) -> ControlFlow<()> {
+    fn one(&mut self, turn: Option<Turn>) -> ControlFlow<()> {
         let frames = self.captured.load(Ordering::Relaxed);
         let next = guard("capture", Some(FrameId(frames)), || self.source.next_frame(&self.desk.stop));
         let error = match next {
-            Ok(Ok(Some(frame))) if frame.id == FrameId(frames) => return self.hand_over(frame),
+            Ok(Ok(Some(frame))) if frame.id == FrameId(frames) => return self.hand_over(frame, turn),
             Ok(Ok(Some(frame))) => PipelineError::FrameNumber { expected: FrameId(frames), got: frame.id },
             Ok(Ok(None)) => return ControlFlow::Break(()),
             Ok(Err(source)) => PipelineError::Source { frames, source },
@@ -43,9 +46,9 @@ impl Capture {
         ControlFlow::Break(())
     }
 
-    fn hand_over(&mut self, frame: Frame) -> ControlFlow<()> {
+    fn hand_over(&mut self, frame: Frame, turn: Option<Turn>) -> ControlFlow<()> {
         self.captured.fetch_add(1, Ordering::Relaxed);
-        let mut ticket = Ticket::new(&frame);
+        let mut ticket = Ticket::new(&frame, turn);
         ticket.mark(Stage::Capture, self.desk.clock.now());
         let (flow, replaced) = match self.output.send(Captured { ticket, frame }) {
             Ok(replaced) => (ControlFlow::Continue(()), replaced),

@@ -4,17 +4,19 @@ use std::ops::ControlFlow;
 
 use ndarray::Array2;
 
-use super::{Cleaned, Decided, Desk, Event, Pictures, Ticket};
+use super::{Cleaned, Decided, Desk, Event, Pictures, Ticket, guard};
 use crate::classifier::{Classifier, top_class};
 use crate::latency::Stage;
 use crate::ledger::{ExpiredAt, FailedAt, Fate};
-use crate::pipeline::{PipelineError, Verdict};
+use crate::pipeline::{PipelineError, Verdict, contract};
 use crate::queue::Receiver;
 
 pub(in crate::pipeline) struct Classify {
     pub(in crate::pipeline) desk: Desk,
     pub(in crate::pipeline) input: Receiver<Cleaned>,
     pub(in crate::pipeline) classifier: Box<dyn Classifier>,
+    /// Number of classes K.
+    pub(in crate::pipeline) classes: usize,
     /// `[1, K]`
     pub(in crate::pipeline) logits: Array2<f32>,
     /// Whether the purifier changes anything.
@@ -35,14 +37,13 @@ impl Classify {
 
     fn one(&mut self, Cleaned { mut ticket, pictures }: Cleaned) -> ControlFlow<()> {
         ticket.mark(Stage::Queue, self.desk.clock.now());
-        if self.desk.deadline.expired(ticket.captured_at, ticket.since) {
+        if self.desk.expired(&ticket) {
             self.desk.decide(ticket, Fate::Expired(ExpiredAt::Classify));
             return ControlFlow::Continue(());
         }
         match self.classify(&mut ticket, &pictures) {
             Ok(verdict) => {
-                let late = self.desk.deadline.expired(ticket.captured_at, ticket.since);
-                let fate = if late { Fate::Late } else { Fate::OnTime };
+                let fate = if self.desk.expired(&ticket) { Fate::Late } else { Fate::OnTime };
                 self.desk.tell(Event::Decided(Decided { ticket, fate, delivered: Some((verdict, pictures)) }));
                 ControlFlow::Continue(())
             }
@@ -54,13 +55,16 @@ impl Classify {
     }
 
     fn classify(&mut self, ticket: &mut Ticket, pictures: &Pictures) -> Result<Verdict, PipelineError> {
-        self.desk.work(
-            Stage::Classify,
-            ticket,
-            |frame, source| PipelineError::Model { stage: "classify", frame, source },
-            || self.classifier.classify(pictures.purified.frames.view(), &mut self.logits),
-        )?;
-        let (class, confidence) = top_class(self.logits.row(0)).ok_or(PipelineError::NoClasses { frame: ticket.id })?;
+        let (stage, frame) = ("classify", ticket.id);
+        guard(stage, Some(frame), || self.classifier.classify(pictures.purified.frames.view(), &mut self.logits))?
+            .map_err(|source| PipelineError::Model { stage, frame, source })?;
+        contract::logits(&self.logits, self.classes).map_err(|source| PipelineError::Contract {
+            stage,
+            frame,
+            source,
+        })?;
+        let (class, confidence) = top_class(&self.logits).ok_or(PipelineError::NoClasses { frame })?;
+        ticket.mark(Stage::Classify, self.desk.clock.now());
         let label_star = if self.is_defence { pictures.purified.label.first().copied() } else { None };
         let distance = label_star.and_then(|label| pictures.purified.distances.get((0, label)).copied());
         let suspect = distance.zip(self.suspect_above).is_some_and(|(distance, limit)| distance > limit);

@@ -3,6 +3,7 @@
 mod capture;
 mod classify;
 mod purify;
+mod turn;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use ndarray::Array4;
 pub(super) use capture::Capture;
 pub(super) use classify::Classify;
 pub(super) use purify::Purify;
+pub(super) use turn::{Turn, Turns};
 
 use super::error::PipelineError;
 use super::outcome::Verdict;
@@ -26,7 +28,7 @@ use crate::model::spec::InputShape;
 use crate::purifier::Purified;
 
 /// What is known of a frame on its way, besides its pixels.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Ticket {
     pub(super) id: FrameId,
     pub(super) captured_at: Instant,
@@ -36,12 +38,14 @@ pub(super) struct Ticket {
     pub(super) since: Instant,
     /// Time spent in each [`Stage`] before [`Stage::Response`].
     pub(super) spent: [Option<Duration>; Stage::Response as usize],
+    /// Of a frame from an unpaced source: keeps the next one out.
+    _turn: Option<Turn>,
 }
 
 impl Ticket {
-    fn new(frame: &Frame) -> Self {
+    fn new(frame: &Frame, turn: Option<Turn>) -> Self {
         let Frame { id, captured_at, stamp_source, label, .. } = *frame;
-        Self { id, captured_at, stamp_source, label, since: captured_at, spent: Default::default() }
+        Self { id, captured_at, stamp_source, label, since: captured_at, spent: Default::default(), _turn: turn }
     }
 
     /// The step the frame was in ends `now` and counts as `stage`.
@@ -132,17 +136,9 @@ impl Desk {
         }
     }
 
-    /// Does a stage's `work` on a frame and takes the time.
-    fn work<E>(
-        &self,
-        stage: Stage,
-        ticket: &mut Ticket,
-        error: impl FnOnce(FrameId, E) -> PipelineError,
-        work: impl FnOnce() -> Result<(), E>,
-    ) -> Result<(), PipelineError> {
-        guard(stage.as_str(), Some(ticket.id), work)?.map_err(|cause| error(ticket.id, cause))?;
-        ticket.mark(stage, self.clock.now());
-        Ok(())
+    /// Whether the frame can no longer be on time, as of the end of its last step.
+    fn expired(&self, ticket: &Ticket) -> bool {
+        self.deadline.expired(ticket.captured_at, ticket.since)
     }
 
     fn fail(&self, failed: Option<(Ticket, FailedAt)>, error: PipelineError) {

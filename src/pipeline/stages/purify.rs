@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use super::{Captured, Cleaned, Desk, Pictures, Ticket};
+use super::{Captured, Cleaned, Desk, Pictures, Ticket, guard};
 use crate::frame::{Frame, Pool};
 use crate::latency::Stage;
 use crate::ledger::{ExpiredAt, FailedAt, Fate};
-use crate::pipeline::PipelineError;
+use crate::pipeline::{PipelineError, contract};
 use crate::preprocess::{Picture, Preprocessor};
 use crate::purifier::Purifier;
 use crate::queue::{Receiver, Sender};
@@ -34,7 +34,7 @@ impl Purify {
 
     fn one(&mut self, Captured { mut ticket, frame }: Captured) -> ControlFlow<()> {
         ticket.mark(Stage::Queue, self.desk.clock.now());
-        if self.desk.deadline.expired(ticket.captured_at, ticket.since) {
+        if self.desk.expired(&ticket) {
             self.desk.decide(ticket, Fate::Expired(ExpiredAt::Purify));
             return ControlFlow::Continue(());
         }
@@ -43,6 +43,10 @@ impl Purify {
         if let Err(error) = self.preprocess(frame, &mut ticket, &mut pictures) {
             self.desk.fail(Some((ticket, FailedAt::Preprocess)), error);
             return ControlFlow::Break(());
+        }
+        if self.desk.expired(&ticket) {
+            self.desk.decide(ticket, Fate::Expired(ExpiredAt::Purify));
+            return ControlFlow::Continue(());
         }
         if let Err(error) = self.purify(&mut ticket, &mut pictures) {
             self.desk.fail(Some((ticket, FailedAt::Purify)), error);
@@ -61,21 +65,24 @@ impl Purify {
     fn preprocess(&mut self, frame: Frame, ticket: &mut Ticket, pictures: &mut Pictures) -> Result<(), PipelineError> {
         let Frame { width, height, format, ref pixels, .. } = frame;
         let tensor = pictures.input.as_slice_mut().expect("it was made in standard layout");
-        self.desk.work(
-            Stage::Preprocess,
-            ticket,
-            |frame, source| PipelineError::Preprocess { frame, source },
-            || self.preprocessor.apply(&Picture { width, height, format, pixels }, tensor),
-        )
+        let frame = ticket.id;
+        guard("preprocess", Some(frame), || {
+            self.preprocessor.apply(&Picture { width, height, format, pixels }, tensor)
+        })?
+        .map_err(|source| PipelineError::Preprocess { frame, source })?;
+        ticket.mark(Stage::Preprocess, self.desk.clock.now());
+        Ok(())
     }
 
+    /// Without a defence nothing is purified: the time to hand the tensor on counts as preprocessing.
     fn purify(&mut self, ticket: &mut Ticket, pictures: &mut Pictures) -> Result<(), PipelineError> {
-        let ids = [ticket.id];
-        self.desk.work(
-            Stage::Purify,
-            ticket,
-            |frame, source| PipelineError::Model { stage: "purify", frame, source },
-            || self.purifier.purify(&ids, pictures.input.view(), &mut pictures.purified),
-        )
+        let (stage, frame) = ("purify", ticket.id);
+        let is_defence = self.purifier.is_defence();
+        guard(stage, Some(frame), || self.purifier.purify(&[frame], pictures.input.view(), &mut pictures.purified))?
+            .map_err(|source| PipelineError::Model { stage, frame, source })?;
+        contract::purified(&pictures.purified, self.purifier.input(), self.classes, is_defence)
+            .map_err(|source| PipelineError::Contract { stage, frame, source })?;
+        ticket.mark(if is_defence { Stage::Purify } else { Stage::Preprocess }, self.desk.clock.now());
+        Ok(())
     }
 }

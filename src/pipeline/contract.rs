@@ -1,0 +1,112 @@
+//! What a purifier and a classifier must keep to, whoever wrote them: no verdict is made of a value that is none.
+//!
+//! A defence whose output is NaN would otherwise be a frame of NaN with a class and a confidence.
+
+use ndarray::Array2;
+
+use crate::model::spec::InputShape;
+use crate::purifier::Purified;
+
+/// How a model's result for one frame breaks the contract of its trait.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContractError {
+    /// NaN or infinite values.
+    #[error(
+        "`{output}` is not finite; the weights are broken or the input lies outside [0, 1]: check the model with its golden file, or export it again"
+    )]
+    NotFinite {
+        /// Which result.
+        output: &'static str,
+    },
+    /// More or fewer values than one frame has.
+    #[error("`{output}` has {got} values, expected {expected} for one frame; the model must fill what it was given")]
+    Values {
+        /// Which result.
+        output: &'static str,
+        /// Values of one frame.
+        expected: usize,
+        /// Values that came.
+        got: usize,
+    },
+    /// A y* that names no class.
+    #[error("the purifier's class y* is {got}, expected 0 to {}; use a purifier made for the classifier's classes", classes.saturating_sub(1))]
+    LabelStar {
+        /// What it chose.
+        got: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+}
+
+/// Checks the result of a purifier for one frame of `shape`; y* and distances only of a defence.
+pub(super) fn purified(
+    result: &Purified,
+    shape: InputShape,
+    classes: usize,
+    is_defence: bool,
+) -> Result<(), ContractError> {
+    values("purified", result.frames.len(), shape.pixels())?;
+    finite("purified", &result.frames)?;
+    if is_defence {
+        values("distances", result.distances.len(), classes)?;
+        finite("distances", &result.distances)?;
+        values("label", result.label.len(), 1)?;
+        if let Some(&got) = result.label.iter().find(|&&label| label >= classes) {
+            return Err(ContractError::LabelStar { got, classes });
+        }
+    }
+    Ok(())
+}
+
+/// Checks the result of a classifier for one frame.
+pub(super) fn logits(logits: &Array2<f32>, classes: usize) -> Result<(), ContractError> {
+    values("logits", logits.len(), classes)?;
+    finite("logits", logits)
+}
+
+fn values(output: &'static str, got: usize, expected: usize) -> Result<(), ContractError> {
+    if got == expected { Ok(()) } else { Err(ContractError::Values { output, expected, got }) }
+}
+
+fn finite<'a>(output: &'static str, values: impl IntoIterator<Item = &'a f32>) -> Result<(), ContractError> {
+    if values.into_iter().all(|value| value.is_finite()) { Ok(()) } else { Err(ContractError::NotFinite { output }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: InputShape = InputShape { channels: 1, height: 2, width: 2 };
+
+    fn refusal(change: impl FnOnce(&mut Purified)) -> String {
+        let mut result = Purified::new(1, SHAPE, 3);
+        purified(&result, SHAPE, 3, true).expect("zeros are a possible result");
+        change(&mut result);
+        purified(&result, SHAPE, 3, true).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn each_result_of_a_purifier_is_checked() {
+        assert!(refusal(|result| result.frames[(0, 0, 1, 1)] = f32::NAN).starts_with("`purified` is not finite"));
+        assert!(refusal(|result| result.distances[(0, 2)] = f32::INFINITY).starts_with("`distances` is not finite"));
+        assert!(refusal(|result| result.label[0] = 3).starts_with("the purifier's class y* is 3, expected 0 to 2"));
+        assert!(refusal(|result| result.label.clear()).starts_with("`label` has 0 values, expected 1"));
+        let other = InputShape { width: 3, ..SHAPE };
+        assert!(refusal(|result| result.frames = Purified::new(1, other, 3).frames).contains("6 values, expected 4"));
+    }
+
+    #[test]
+    fn without_a_defence_only_the_frame_counts() {
+        let mut result = Purified::new(1, SHAPE, 0);
+        result.label[0] = 7;
+        assert_eq!(purified(&result, SHAPE, 3, false), Ok(()));
+    }
+
+    #[test]
+    fn logits_are_as_many_as_classes_and_finite() {
+        assert_eq!(logits(&Array2::zeros((1, 3)), 3), Ok(()));
+        assert!(matches!(logits(&Array2::zeros((1, 2)), 3), Err(ContractError::Values { .. })));
+        assert!(matches!(logits(&Array2::from_elem((1, 3), f32::NAN), 3), Err(ContractError::NotFinite { .. })));
+    }
+}
