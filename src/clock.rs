@@ -88,7 +88,7 @@ impl Clock for SimulatedClock {
 }
 
 /// Whole nanoseconds, at most `u64::MAX` (584 years).
-fn nanoseconds(duration: Duration) -> u64 {
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -37,14 +37,6 @@ impl Deadline {
     }
 }
 
-impl TryFrom<Duration> for Deadline {
-    type Error = ZeroDeadline;
-
-    fn try_from(limit: Duration) -> Result<Self, ZeroDeadline> {
-        Self::new(limit)
-    }
-}
-
 impl fmt::Display for Deadline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)

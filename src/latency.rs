@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use crate::clock::nanoseconds;
 use crate::deadline::Deadline;
 
 const HIGHEST_NS: u64 = 3_600_000_000_000;
@@ -169,13 +170,6 @@ impl Default for LatencyHistogram {
 #[derive(Debug, Clone, Default)]
 pub struct Latencies([LatencyHistogram; Stage::ALL.len()]);
 
-impl Latencies {
-    /// Every stage with its histogram, in the order of a frame's way.
-    pub fn iter(&self) -> impl Iterator<Item = (Stage, &LatencyHistogram)> {
-        Stage::ALL.into_iter().zip(&self.0)
-    }
-}
-
 impl Index<Stage> for Latencies {
     type Output = LatencyHistogram;
 
@@ -232,11 +226,6 @@ impl AgeMeter {
     pub fn over_deadline_ratio(&self) -> Option<f64> {
         (!self.total.is_zero()).then(|| self.over.as_secs_f64() / self.total.as_secs_f64())
     }
-}
-
-/// Whole nanoseconds, at most `u64::MAX` (584 years).
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

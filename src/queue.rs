@@ -84,18 +84,6 @@ impl<T> Sender<T> {
             replaced = replaced.or_else(|| self.own_receiver.try_recv().ok());
         }
     }
-
-    /// Items in the queue at this moment.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.items.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
 }
 
 /// Takes items out.

@@ -139,10 +139,6 @@ impl Source for Hasty {
         self.0.next_frame(stop)
     }
 
-    fn classes(&self) -> Option<&[String]> {
-        None
-    }
-
     fn pacing(&self) -> Pacing {
         Pacing::Live
     }

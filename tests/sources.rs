@@ -83,7 +83,6 @@ fn frames_are_numbered_whole_labelled_and_in_order_of_time() {
             let clock = SimulatedClock::new();
             let names = classes(&["bag", "coat", "dress"]);
             let mut source = open(uri, &SourceOptions { fps, classes: names, ..Default::default() }, &clock).unwrap();
-            assert_eq!(source.classes().map(<[String]>::len), Some(3), "{uri}");
             let frames = all(&mut *source);
             assert_eq!(frames.len(), FRAMES, "{uri}");
             for (index, frame) in frames.iter().enumerate() {
@@ -195,7 +194,6 @@ fn folders_name_the_classes_and_their_pictures_come_in_natural_order() {
     let folder = folder();
     let uri = format!("dir:{}", folder.path().display());
     let mut unnamed = open(&uri, &SourceOptions::default(), &SimulatedClock::new()).unwrap();
-    assert_eq!(unnamed.classes().unwrap(), ["Bag", "coat", "dress"]);
     let frames = all(&mut *unnamed);
     assert_eq!(
         frames.iter().map(|frame| frame.label.unwrap()).collect::<Vec<_>>(),

@@ -33,7 +33,7 @@ fn a_sender_notices_that_the_receiver_is_gone_though_it_holds_one_itself() {
         let (mut sender, receiver) = bounded(capacity(1), when_full);
         drop(receiver);
         assert_eq!(sender.send(1), Err(Closed { item: 1, replaced: None }));
-        assert!(sender.is_empty());
+        assert!(sender.items.is_empty());
     }
 }
 
@@ -65,8 +65,8 @@ proptest! {
             } else if !send && !model.is_empty() {
                 prop_assert_eq!(receiver.recv(), model.pop_front());
             }
-            prop_assert!(sender.len() <= items);
-            prop_assert_eq!(sender.len(), model.len());
+            prop_assert!(sender.items.len() <= items);
+            prop_assert_eq!(sender.items.len(), model.len());
         }
         prop_assert_eq!(receiver.close(), Vec::from(model));
     }
@@ -85,7 +85,7 @@ proptest! {
                         refused.push(closed.item);
                     }
                 }
-                assert!(sender.len() <= items);
+                assert!(sender.items.len() <= items);
             }
             (replaced, refused)
         });

@@ -10,7 +10,6 @@ use crate::idx::{self, Images};
 pub(super) struct IdxFile {
     images: Images,
     labels: Option<Vec<u8>>,
-    classes: Option<Vec<String>>,
 }
 
 impl IdxFile {
@@ -27,7 +26,7 @@ impl IdxFile {
         if pictures.count == 0 {
             return Err(SourceError::Empty { path: images.into(), hint: "fetch the file again" });
         }
-        Ok(Self { images: pictures, labels: values, classes: classes.map(<[String]>::to_vec) })
+        Ok(Self { images: pictures, labels: values })
     }
 }
 
@@ -42,10 +41,6 @@ fn check_labels(path: &Path, labels: &[u8], classes: Option<&[String]>) -> Resul
 impl Pictures for IdxFile {
     fn len(&self) -> Option<u64> {
         Some(self.images.count as u64)
-    }
-
-    fn classes(&self) -> Option<&[String]> {
-        self.classes.as_deref()
     }
 
     fn read(&mut self, index: u64, pixels: &mut Vec<u8>) -> Result<Picture, SourceError> {

@@ -21,7 +21,6 @@ const MAX_PICTURE_BYTES: u64 = 256 << 20;
 
 pub(super) struct Folder {
     pictures: Vec<(PathBuf, Option<usize>)>,
-    classes: Option<Vec<String>>,
 }
 
 impl Folder {
@@ -42,9 +41,7 @@ impl Folder {
             return Err(SourceError::Empty { path: path.into(), hint: "give a folder of pictures" });
         }
         pictures.iter().try_for_each(|(picture, _)| check(picture))?;
-        let names = || folders.iter().map(|folder| name(folder)).collect();
-        let classes = classes.map(<[String]>::to_vec).or_else(|| (!folders.is_empty()).then(names));
-        Ok(Self { pictures, classes })
+        Ok(Self { pictures })
     }
 }
 
@@ -150,10 +147,6 @@ fn decoder(path: &Path) -> Result<impl ImageDecoder, SourceError> {
 impl Pictures for Folder {
     fn len(&self) -> Option<u64> {
         Some(self.pictures.len() as u64)
-    }
-
-    fn classes(&self) -> Option<&[String]> {
-        self.classes.as_deref()
     }
 
     /// Decodes straight into `pixels`; 16-bit pictures and those with transparency (which is ignored) are converted.

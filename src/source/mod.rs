@@ -35,9 +35,6 @@ pub trait Source: Send {
     /// When a frame cannot be had or decoded. It ends the run.
     fn next_frame(&mut self, stop: &StopFlag) -> Result<Option<Frame>, SourceError>;
 
-    /// Names of the labels, where the source has any.
-    fn classes(&self) -> Option<&[String]>;
-
     /// How many frames it gives in all, where it knows: an upper bound, as it may be stopped or fail before.
     fn frames(&self) -> Option<u64> {
         None

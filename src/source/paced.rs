@@ -12,9 +12,6 @@ pub(super) trait Pictures: Send {
     /// How many there are; `None` for without end.
     fn len(&self) -> Option<u64>;
 
-    /// Names of the labels.
-    fn classes(&self) -> Option<&[String]>;
-
     /// Writes the pixels of picture `index` into `pixels`, which has arbitrary contents and length before.
     fn read(&mut self, index: u64, pixels: &mut Vec<u8>) -> Result<Picture, SourceError>;
 }
@@ -79,10 +76,6 @@ impl<P: Pictures> Source for Paced<P> {
         let id = FrameId(self.next);
         self.next += 1;
         Ok(Some(Frame { id, captured_at, stamp_source, width, height, format, pixels, label }))
-    }
-
-    fn classes(&self) -> Option<&[String]> {
-        self.pictures.classes()
     }
 
     fn frames(&self) -> Option<u64> {

@@ -110,7 +110,6 @@ fn grid(classes: usize) -> usize {
 /// Draws the pictures.
 pub(super) struct Generator {
     spec: Synthetic,
-    classes: Option<Vec<String>>,
 }
 
 impl Generator {
@@ -119,7 +118,7 @@ impl Generator {
             Some(names) if names.len() != spec.classes => {
                 Err(SourceError::SyntheticClasses { expected: names.len(), got: spec.classes })
             }
-            _ => Ok(Self { spec: spec.clone(), classes: classes.map(<[String]>::to_vec) }),
+            _ => Ok(Self { spec: spec.clone() }),
         }
     }
 
@@ -142,10 +141,6 @@ impl Generator {
 impl Pictures for Generator {
     fn len(&self) -> Option<u64> {
         self.spec.frames
-    }
-
-    fn classes(&self) -> Option<&[String]> {
-        self.classes.as_deref()
     }
 
     fn read(&mut self, index: u64, pixels: &mut Vec<u8>) -> Result<Picture, SourceError> {

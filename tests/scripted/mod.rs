@@ -148,10 +148,6 @@ impl Source for ScriptedSource {
         }
     }
 
-    fn classes(&self) -> Option<&[String]> {
-        None
-    }
-
     fn pacing(&self) -> Pacing {
         self.pacing
     }
