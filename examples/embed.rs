@@ -11,6 +11,7 @@ use puvae::model::engine::{Engine, EngineOptions};
 use puvae::model::file::check_pair;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::onnx_purifier::OnnxPurifier;
+use puvae::preprocess::{Picture, PixelFormat, Prep, Preprocessor};
 use puvae::purifier::{Purified, Purifier as _};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,13 +21,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     check_pair(purifier.info(), classifier.info())?;
     let (shape, classes) = (purifier.input(), classifier.classes().to_vec());
     let images = idx::read_images(Path::new("examples/frames/fashion-mnist-demo-images.idx3-ubyte.gz"))?;
-
     // Made once, filled again and again.
+    let mut preprocessor = Preprocessor::new(Prep::Plain, shape);
     let mut frame = Array4::<f32>::zeros((1, shape.channels, shape.height, shape.width));
     let mut purified = Purified::new(1, shape, classes.len());
     let mut logits = Array2::<f32>::zeros((1, classes.len()));
     for index in 0..images.count.min(10) {
-        frame.iter_mut().zip(images.get(index)).for_each(|(value, &byte)| *value = f32::from(byte) / 255.0);
+        let (width, height, pixels) = (images.width, images.height, images.get(index));
+        let picture = Picture { width, height, format: PixelFormat::Gray8, pixels };
+        preprocessor.apply(&picture, frame.as_slice_mut().ok_or("a new array is contiguous")?)?;
         purifier.purify(&[FrameId(index as u64)], frame.view(), &mut purified)?;
         classifier.classify(purified.frames.view(), &mut logits)?;
         let (class, confidence) = top_class(&logits).ok_or("a classifier has classes")?;

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use ndarray::{Array2, Array4};
 use puvae::classifier::Classifier as _;
 use puvae::clock::{Clock, SystemClock};
-use puvae::config::ConfigError;
+use puvae::config::{ConfigError, NamedFile, check_files_differ};
 use puvae::frame::FrameId;
 use puvae::model::ModelError;
 use puvae::model::engine::{Engine, ProviderReport};
@@ -24,7 +24,7 @@ use puvae::model::onnx_purifier::OnnxPurifier;
 use puvae::model::spec::Role;
 use puvae::purifier::{Purified, Purifier as _};
 use puvae::report::output::OutputFile;
-use puvae::report::table::lay_out;
+use puvae::report::table::{lay_out, threads};
 use serde::Serialize;
 
 use crate::cli::{BenchArgs, bar, print};
@@ -62,8 +62,14 @@ struct Measurement {
 
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     check(&args)?;
+    let options = args.engine.clone().into_options()?;
+    let mut inputs: Vec<NamedFile<'_>> = args.files.iter().map(|file| ("a model", file.as_path())).collect();
+    inputs.extend(options.library_file());
+    let output = args.json.as_deref().map(|path| ("--json", path));
+    check_files_differ(&inputs, output.as_slice())?;
     let json = args.json.as_deref().map(|path| OutputFile::reserve(path, "--json")).transpose()?;
-    let mut engine = Engine::start(&args.engine.clone().into_options()?)?;
+    let mut engine = Engine::start(&options)?;
+    check_files_differ(&[("ONNX Runtime's library", engine.library())], output.as_slice())?;
     let mut models = args.files.iter().map(|file| Model::open(&mut engine, file)).collect::<Result<Vec<_>, _>>()?;
     let progress = bar(Some((args.seconds * 1e3) as u64 * (args.batch.len() * models.len()) as u64), "ms measured");
     let mut results = Results {
@@ -78,10 +84,11 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         results.results.extend(measure(&mut models, batch, Duration::from_secs_f64(args.seconds), &progress)?);
     }
     progress.finish_and_clear();
-    print(&format!("{}\n", table(&results)))?;
+    // The file first: whoever reads standard output may be gone.
     if let Some(json) = json {
         json.write(&(serde_json::to_string_pretty(&results)? + "\n"))?;
     }
+    print(&format!("{}\n", table(&results)))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -225,8 +232,8 @@ fn table(results: &Results) -> String {
     let header = ["batch", "file", "architecture", "runs", "p50 ms", "p99 ms", "images/s", "time to first"];
     let provider = &results.provider;
     format!(
-        "{} threads, provider {} ({}), at least {} s and {FEWEST_RUNS} runs of each after {WARM_UP_RUNS} to warm up\n{}",
-        results.threads,
+        "{}, provider {} ({}), at least {} s and {FEWEST_RUNS} runs of each after {WARM_UP_RUNS} to warm up\n{}",
+        threads(results.threads),
         provider.used,
         provider.reason,
         results.seconds,

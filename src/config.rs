@@ -3,6 +3,8 @@
 //!
 //! Keys of the file are the names of the flags without their dashes: `deadline = "33ms"`. A flag wins over the file.
 
+mod files;
+
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -13,13 +15,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
 use crate::model::engine::{EngineOptions, MAX_THREADS, Provider};
-use crate::source::{SourceUri, SourceUriError};
+use crate::source::{HIGHEST_FPS, LOWEST_FPS, SourceUri, SourceUriError};
+
+pub use files::{NamedFile, check_files_differ};
 
 /// Deadline when none is given: one frame period at 30 frames a second.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(33);
 
+/// Reports count in whole microseconds.
+const SHORTEST_DEADLINE: Duration = Duration::from_micros(1);
 const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
-const HIGHEST_FPS: f64 = 10_000.0;
 
 /// What the user wrote; everything may be missing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -53,6 +58,9 @@ pub struct Config {
     pub verdicts: Option<PathBuf>,
     /// Run even if the deadline is impossible on this machine.
     pub force: Option<bool>,
+    /// The file that it was read from; a run must not write there.
+    #[serde(skip)]
+    pub read_from: Option<PathBuf>,
 }
 
 /// `--purifier FILE` or `--purifier none`.
@@ -102,7 +110,7 @@ pub struct Settings {
     pub deadline: Deadline,
     /// At least 1.
     pub frames: Option<u64>,
-    /// Above 0 and at most 10 000.
+    /// From [`LOWEST_FPS`] to [`HIGHEST_FPS`].
     pub fps: Option<f64>,
     /// How ONNX Runtime is started.
     pub engine: EngineOptions,
@@ -116,6 +124,8 @@ pub struct Settings {
     pub verdicts: Option<VerdictsTo>,
     /// Run even if the deadline is impossible.
     pub force: bool,
+    /// The configuration file, where there was one.
+    pub config: Option<PathBuf>,
 }
 
 /// Why a configuration was refused.
@@ -123,7 +133,7 @@ pub struct Settings {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{}: cannot read the configuration: {source}", path.display())]
+    #[error("{}: cannot read the configuration: {source}; check the path after --config and its permissions", path.display())]
     Read {
         /// Which file.
         path: PathBuf,
@@ -131,7 +141,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not a configuration.
-    #[error("{}: not a valid configuration: {message}", path.display())]
+    #[error("{}: not a valid configuration: {message}\ncorrect the file; its keys are the flags of `puvae run` without their dashes, for example deadline = \"33ms\"", path.display())]
     Toml {
         /// Which file.
         path: PathBuf,
@@ -164,6 +174,18 @@ pub enum ConfigError {
         /// The other.
         second: &'static str,
     },
+    /// An output in a folder that is read.
+    #[error("{} is given as {second} and lies in {}, the folder of {first}; it would be taken for an input, give a path outside that folder", path.display(), folder.display())]
+    AmongInputs {
+        /// Which output.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+        /// Who reads the folder.
+        first: &'static str,
+        /// Who would write into it.
+        second: &'static str,
+    },
 }
 
 impl FromStr for Config {
@@ -181,10 +203,11 @@ impl Config {
     /// When it cannot be read, is not TOML, or has unknown keys or values of another type.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
-        text.parse().map_err(|error: toml::de::Error| ConfigError::Toml {
+        let config = text.parse().map_err(|error: toml::de::Error| ConfigError::Toml {
             path: path.into(),
             message: error.to_string().trim_end().to_owned(),
-        })
+        })?;
+        Ok(Self { read_from: Some(path.into()), ..config })
     }
 
     /// This configuration, with what is missing taken from `below`.
@@ -205,6 +228,7 @@ impl Config {
             html: self.html.or(below.html),
             verdicts: self.verdicts.or(below.verdicts),
             force: self.force.or(below.force),
+            read_from: self.read_from.or(below.read_from),
         }
     }
 
@@ -233,8 +257,9 @@ impl Config {
                 false => VerdictsTo::File(path),
             }),
             force: self.force.unwrap_or(false),
+            config: self.read_from,
         };
-        settings.check_files_differ()?;
+        check_files_differ(&settings.inputs(), &settings.outputs())?;
         Ok(settings)
     }
 }
@@ -247,9 +272,9 @@ fn deadline(text: Option<&str>) -> Result<Deadline, ConfigError> {
     let Some(text) = text else {
         return Ok(Deadline::new(DEFAULT_DEADLINE).expect("the default is not zero"));
     };
-    let refuse = || absurd("--deadline", text, "a time above 0 and at most 1h, such as 33ms or 1500us");
+    let refuse = || absurd("--deadline", text, "a time from 1us to 1h, such as 33ms or 1500us");
     let time = humantime::parse_duration(text).map_err(|_| refuse())?;
-    if time > LONGEST_DEADLINE {
+    if !(SHORTEST_DEADLINE..=LONGEST_DEADLINE).contains(&time) {
         return Err(refuse());
     }
     Deadline::new(time).map_err(|_| refuse())
@@ -264,8 +289,8 @@ fn frames(frames: Option<u64>) -> Result<Option<u64>, ConfigError> {
 
 fn fps(fps: Option<f64>) -> Result<Option<f64>, ConfigError> {
     match fps {
-        Some(fps) if !(fps > 0.0 && fps <= HIGHEST_FPS) => {
-            let expected = format!("above 0 and at most {HIGHEST_FPS}; leave it out to go as fast as the models");
+        Some(fps) if !(LOWEST_FPS..=HIGHEST_FPS).contains(&fps) => {
+            let expected = format!("{LOWEST_FPS} to {HIGHEST_FPS}; leave it out to go as fast as the models");
             Err(absurd("--fps", fps, expected))
         }
         fps => Ok(fps),
@@ -283,35 +308,37 @@ pub fn threads(threads: Option<usize>) -> Result<Option<NonZeroUsize>, ConfigErr
 }
 
 impl Settings {
-    /// Refuses an output that is another output, or a model.
-    fn check_files_differ(&self) -> Result<(), ConfigError> {
-        let purifier = match &self.purifier {
-            PurifierChoice::File(path) => Some(path),
-            PurifierChoice::None => None,
-        };
+    /// Every file and folder that a run reads, as far as the settings name it.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<NamedFile<'_>> {
+        let mut inputs = vec![("--classifier", self.classifier.as_path())];
+        if let PurifierChoice::File(path) = &self.purifier {
+            inputs.push(("--purifier", path));
+        }
+        match &self.source {
+            SourceUri::Dir(folder) => inputs.push(("--source", folder)),
+            SourceUri::Idx { images, labels } => {
+                inputs.extend(
+                    [Some(images), labels.as_ref()].into_iter().flatten().map(|file| ("--source", file.as_path())),
+                );
+            }
+            SourceUri::Synthetic(_) => {}
+        }
+        inputs.extend(self.config.as_deref().map(|path| ("--config", path)));
+        inputs.extend(self.engine.library_file());
+        inputs
+    }
+
+    /// Every file that a run writes.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<NamedFile<'_>> {
         let verdicts = match &self.verdicts {
-            Some(VerdictsTo::File(path)) => Some(path),
+            Some(VerdictsTo::File(path)) => Some(path.as_path()),
             _ => None,
         };
-        let inputs = [("--purifier", purifier), ("--classifier", Some(&self.classifier))];
-        let outputs = [("--json", self.json.as_ref()), ("--html", self.html.as_ref()), ("--verdicts", verdicts)];
-        for (index, (second, output)) in outputs.iter().enumerate() {
-            let Some(path) = output else { continue };
-            for (first, other) in inputs.iter().chain(&outputs[..index]) {
-                if other.is_some_and(|other| same_file(other, path)) {
-                    return Err(ConfigError::SameFile { path: (*path).clone(), first, second });
-                }
-            }
-        }
-        Ok(())
+        let outputs = [("--json", self.json.as_deref()), ("--html", self.html.as_deref()), ("--verdicts", verdicts)];
+        outputs.into_iter().filter_map(|(flag, path)| Some((flag, path?))).collect()
     }
-}
-
-/// Whether two paths name one file, as far as that can be told before both exist.
-fn same_file(one: &Path, other: &Path) -> bool {
-    let resolved =
-        |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into());
-    resolved(one) == resolved(other)
 }
 
 #[cfg(test)]
@@ -352,14 +379,15 @@ mod tests {
         for (change, words) in [
             (
                 (|c: &mut Config| c.deadline = Some("0ms".into())) as fn(&mut Config),
-                "--deadline is 0ms, expected a time above 0",
+                "--deadline is 0ms, expected a time from 1us to 1h",
             ),
-            (|c| c.deadline = Some("soon".into()), "--deadline is soon, expected a time above 0"),
+            (|c| c.deadline = Some("soon".into()), "--deadline is soon, expected a time from 1us"),
+            (|c| c.deadline = Some("999ns".into()), "--deadline is 999ns, expected a time from 1us"),
             (|c| c.frames = Some(0), "--frames is 0, expected at least 1"),
-            (|c| c.fps = Some(0.0), "--fps is 0, expected above 0 and at most 10000"),
-            (|c| c.fps = Some(-3.0), "--fps is -3, expected above 0"),
-            (|c| c.fps = Some(f64::NAN), "--fps is NaN, expected above 0"),
-            (|c| c.fps = Some(1e9), "--fps is 1000000000, expected above 0"),
+            (|c| c.fps = Some(0.0), "--fps is 0, expected 0.001 to 10000"),
+            (|c| c.fps = Some(-3.0), "--fps is -3, expected 0.001"),
+            (|c| c.fps = Some(f64::NAN), "--fps is NaN, expected 0.001"),
+            (|c| c.fps = Some(1e9), "--fps is 1000000000, expected 0.001"),
             (|c| c.threads = Some(0), "--threads is 0, expected 1 to 256"),
             (|c| c.threads = Some(10_000), "--threads is 10000, expected 1 to 256"),
             (|c| c.source = None, "--source URI is missing"),

@@ -88,7 +88,6 @@ impl Fate {
 ///
 /// `captured` is counted where frames enter, everything else where their fate is decided.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Ledger {
     /// Frames that came out of the source.
     pub captured: u64,

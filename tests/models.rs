@@ -36,6 +36,9 @@ struct Tensor {
     data: Vec<f64>,
 }
 
+/// What a shipped model may weigh.
+const MOST_BYTES: u64 = 12_000_000;
+
 /// The ONNX files in a folder of the repository, by name.
 fn models_in(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
@@ -107,5 +110,19 @@ fn every_shipped_model_is_what_it_says_and_computes_what_it_computed_in_training
         let mut graph = Graph::open(&mut engine, &file).unwrap_or_else(|error| panic!("{error}"));
         ModelInfo::of_any_role(&graph).unwrap_or_else(|error| panic!("{error}"));
         check_golden(&mut graph);
+    }
+}
+
+#[test]
+fn the_shipped_models_are_complete_and_small() {
+    for data in ["fashion-mnist", "mnist"] {
+        for name in ["classifier-a", "classifier-b", "puvae-lite"] {
+            let file = |ending: &str| format!("{}/models/{data}-{name}.{ending}", env!("CARGO_MANIFEST_DIR"));
+            let bytes = |ending: &str| std::fs::metadata(file(ending)).map(|metadata| metadata.len());
+            for ending in ["onnx", "golden.json", "results.json"] {
+                assert!(bytes(ending).is_ok_and(|bytes| bytes > 0), "{} is missing or empty", file(ending));
+            }
+            assert!(bytes("onnx").unwrap() < MOST_BYTES, "{} is too large to be shipped", file("onnx"));
+        }
     }
 }

@@ -62,7 +62,7 @@ pub(crate) struct RunArgs {
     /// Stop after this many frames
     #[arg(long, value_name = "N")]
     frames: Option<u64>,
-    /// Frames a second (default: as fast as the models go, dropping nothing)
+    /// Frames a second, 0.001 to 10000 (default: as fast as the models go, dropping nothing)
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     fps: Option<f64>,
     #[command(flatten)]
@@ -144,6 +144,7 @@ impl RunArgs {
             html: self.html,
             verdicts: self.verdicts,
             force: self.force.then_some(true),
+            read_from: None,
         };
         Ok(flags.over(below))
     }

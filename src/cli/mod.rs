@@ -3,6 +3,7 @@
 //! Standard output carries results only; everything else goes to standard error.
 
 mod args;
+mod outputs;
 mod progress;
 mod run;
 
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Parser as _;
-use puvae::config::ConfigError;
+use puvae::config::{ConfigError, check_files_differ};
 use puvae::pipeline::PipelineError;
 use puvae::report::output::OutputFile;
 use puvae::report::{Report, html};
@@ -36,7 +37,7 @@ pub(crate) fn main() -> ExitCode {
     let args = Args::parse();
     start_logging();
     dispatch(args.command).unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        complain(&format!("error: {error}\n"));
         ExitCode::from(code(&error))
     })
 }
@@ -55,6 +56,8 @@ fn code(error: &anyhow::Error) -> u8 {
         USAGE
     } else if matches!(error.downcast_ref(), Some(PipelineError::DeadlineImpossible { .. })) {
         IMPOSSIBLE
+    } else if error.is::<run::InterruptedEarly>() {
+        INTERRUPTED
     } else {
         ERROR
     }
@@ -68,12 +71,15 @@ fn start_logging() {
         .with_ansi(io::stderr().is_terminal())
         .without_time()
         .with_target(false)
+        // A closed standard error must not end a run.
+        .log_internal_errors(false)
         .init();
 }
 
 fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let report = Report::read(&args.file)?;
     let target = args.output.clone().unwrap_or_else(|| args.file.with_extension("html"));
+    check_files_differ(&[("the report", &args.file)], &[("--output", &target)])?;
+    let report = Report::read(&args.file)?;
     OutputFile::reserve(&target, "--output")?.write(&html::render(&report))?;
     tracing::info!("wrote {}", target.display());
     Ok(ExitCode::SUCCESS)
@@ -83,5 +89,11 @@ fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|error| anyhow!("cannot write to standard output: {error}"))
+    written
+        .map_err(|error| anyhow!("cannot write to standard output: {error}; keep its reader open, or write to a file"))
+}
+
+/// Writes to standard error. When nobody reads it there is nobody to tell.
+pub(crate) fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }

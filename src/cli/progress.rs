@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use puvae::clock::{Clock, SystemClock};
-use puvae::ledger::Fate;
 use puvae::pipeline::{Outcome, Sink, SinkError};
 
 /// What is over before this shows no progress.
 const SHOW_AFTER: Duration = Duration::from_secs(2);
+/// Nobody reads faster.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
 
 /// A bar with the time left, or a counter where the end is not known; shown only on a terminal.
 pub(crate) fn bar(length: Option<u64>, what: &str) -> ProgressBar {
@@ -25,6 +26,7 @@ pub(crate) fn bar(length: Option<u64>, what: &str) -> ProgressBar {
 /// Shows how many frames have met their fate, and how many of them missed.
 pub(crate) struct FrameProgress {
     length: Option<u64>,
+    /// When to show something next.
     show_at: Instant,
     frames: u64,
     missed: u64,
@@ -40,11 +42,11 @@ impl FrameProgress {
 impl Sink for FrameProgress {
     fn outcome(&mut self, outcome: &Outcome) -> Result<(), SinkError> {
         self.frames += 1;
-        self.missed += u64::from(outcome.fate != Fate::OnTime);
-        if self.bar.is_none() && SystemClock.now() >= self.show_at {
-            self.bar = Some(bar(self.length, "frames"));
-        }
-        if let Some(bar) = &self.bar {
+        self.missed += u64::from(outcome.fate.is_miss());
+        let now = SystemClock.now();
+        if now >= self.show_at {
+            self.show_at = now + SHOW_EVERY;
+            let bar = self.bar.get_or_insert_with(|| bar(self.length, "frames"));
             bar.set_position(self.frames);
             bar.set_message(format!("frames, {} missed", self.missed));
         }

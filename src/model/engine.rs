@@ -77,11 +77,20 @@ pub struct EngineOptions {
     pub threads: Option<NonZeroUsize>,
 }
 
+impl EngineOptions {
+    /// The library's file, if one was named; of a named folder nothing is known before it is searched.
+    pub fn library_file(&self) -> Option<(&'static str, &Path)> {
+        self.library.as_deref().filter(|path| !path.is_dir()).map(|path| ("--ort-lib", path))
+    }
+}
+
 /// ONNX Runtime, loaded and configured; opens models.
 pub struct Engine {
     library: library::Loaded,
     threads: NonZeroUsize,
     provider: ProviderReport,
+    /// Why each model runs where it runs, in the order in which they were opened.
+    reasons: Vec<(PathBuf, String)>,
 }
 
 /// Intra-op threads when nothing is said: the available cores, but not more than four.
@@ -100,7 +109,7 @@ impl Engine {
         let library = library::load(&Places::of_this_process(options.library.as_deref()))?;
         let provider =
             ProviderReport { requested: options.provider, used: String::new(), reason: "no model was opened".into() };
-        Ok(Self { library, threads: options.threads.unwrap_or_else(default_threads), provider })
+        Ok(Self { library, threads: options.threads.unwrap_or_else(default_threads), provider, reasons: Vec::new() })
     }
 
     /// The library that was loaded.
@@ -126,30 +135,32 @@ impl Engine {
         if self.provider.requested != Provider::Cpu {
             match self.commit(bytes, &[CUDA::default().build().error_on_failure()]) {
                 Ok(session) => {
-                    self.used("cuda", "CUDA accepted the model".into());
+                    self.used(path, "cuda", "CUDA accepted the model".into());
                     return Ok(session);
                 }
                 Err(reason) if self.provider.requested == Provider::Cuda => {
                     // The CPU tells a broken file from a refusal.
                     self.commit(bytes, &[]).map_err(|reason| ModelError::NotOnnx { path: path.into(), reason })?;
+                    let reason = in_plain_words(&reason);
                     return Err(ModelError::Provider { path: path.into(), provider: "cuda", reason });
                 }
-                Err(reason) => self.used("cpu", format!("CUDA refused: {reason}")),
+                Err(reason) => self.used(path, "cpu", format!("CUDA refused: {}", in_plain_words(&reason))),
             }
         } else {
-            self.used("cpu", "asked for".into());
+            self.used(path, "cpu", "asked for".into());
         }
         self.commit(bytes, &[]).map_err(|reason| ModelError::NotOnnx { path: path.into(), reason })
     }
 
-    fn used(&mut self, provider: &str, reason: String) {
+    fn used(&mut self, path: &Path, provider: &str, reason: String) {
         let used = &mut self.provider.used;
         if !used.is_empty() && used != provider {
             *used = "cuda+cpu".into();
         } else {
             *used = provider.into();
         }
-        self.provider.reason = reason;
+        self.reasons.push((path.into(), reason));
+        self.provider.reason = joined(&self.reasons);
     }
 
     fn commit(&self, bytes: &[u8], providers: &[ExecutionProviderDispatch]) -> Result<Session, String> {
@@ -166,7 +177,50 @@ impl Engine {
     }
 }
 
+/// One reason for all models, or each model's own.
+fn joined(reasons: &[(PathBuf, String)]) -> String {
+    if reasons.windows(2).all(|pair| pair[0].1 == pair[1].1) {
+        return reasons.first().map_or(String::new(), |(_, reason)| reason.clone());
+    }
+    let each: Vec<String> = reasons.iter().map(|(path, reason)| format!("{}: {reason}", path.display())).collect();
+    each.join("; ")
+}
+
+/// Why CUDA refused, without the full stop that ends ONNX Runtime's messages.
+fn in_plain_words(reason: &str) -> String {
+    if reason.contains("not enabled in this build") {
+        return "this ONNX Runtime library was built without CUDA, that of the Python package onnxruntime-gpu has it \
+                (name it with --ort-lib)"
+            .into();
+    }
+    reason.trim_end_matches('.').into()
+}
+
 /// A message of ONNX Runtime without its line breaks.
 pub(super) fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_one_model_survives_the_success_of_the_next() {
+        let reason = |path: &str, reason: &str| (PathBuf::from(path), reason.to_owned());
+        let refused = reason("c.onnx", "CUDA refused: no memory");
+        assert_eq!(joined(&[refused.clone(), reason("p.onnx", &refused.1)]), "CUDA refused: no memory");
+        let both = joined(&[refused, reason("p.onnx", "CUDA accepted the model")]);
+        assert_eq!(both, "c.onnx: CUDA refused: no memory; p.onnx: CUDA accepted the model");
+    }
+
+    #[test]
+    fn a_library_without_cuda_is_told_from_one_that_fails() {
+        let without = in_plain_words("CUDA execution provider is not enabled in this build.");
+        assert!(without.contains("built without CUDA") && without.contains("onnxruntime-gpu"), "{without}");
+        assert_eq!(
+            in_plain_words("libcudnn.so.9: cannot open shared object file."),
+            "libcudnn.so.9: cannot open shared object file"
+        );
+    }
 }

@@ -14,7 +14,7 @@ pub enum ModelError {
     #[error(transparent)]
     Library(#[from] LibraryError),
     /// The file could not be read.
-    #[error("{}: cannot read the model: {source}", path.display())]
+    #[error("{}: cannot read the model: {source}; check the path and its permissions", path.display())]
     Read {
         /// Which file.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum ModelError {
         reason: String,
     },
     /// The provider that was asked for refuses.
-    #[error("{}: provider {provider} was asked for and refused: {reason}; choose --provider auto or cpu, or point --ort-lib at an ONNX Runtime that has it", path.display())]
+    #[error("{}: provider {provider} was asked for and refused: {reason}; give it what it needs, or choose --provider auto or cpu", path.display())]
     Provider {
         /// The model that was being opened.
         path: PathBuf,
@@ -96,7 +96,7 @@ pub enum ModelError {
         difference: String,
     },
     /// An array of another shape than the model's, given by the caller or returned by the model.
-    #[error("{}: `{tensor}` has shape {got:?}, expected {expected:?}", path.display())]
+    #[error("{}: `{tensor}` has shape {got:?}, expected {expected:?}; make room for one result a picture, and if the model itself returns another shape export it again with `puvae-train export`", path.display())]
     Shape {
         /// Which model.
         path: PathBuf,
@@ -108,7 +108,7 @@ pub enum ModelError {
         got: Vec<usize>,
     },
     /// ONNX Runtime failed while it ran the model.
-    #[error("{}: ONNX Runtime failed to run the model: {reason}", path.display())]
+    #[error("{}: ONNX Runtime failed to run the model: {reason}; check the file with `puvae inspect`, export it again, or try --provider cpu", path.display())]
     Run {
         /// Which model.
         path: PathBuf,

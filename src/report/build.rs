@@ -60,7 +60,7 @@ impl Report {
             samples: summary.samples.iter().map(|sample| picture_of(sample, classes)).collect(),
             provider,
             models,
-            run: RunInfo { interrupted: summary.interrupted, ..run },
+            run: RunInfo { interrupted: summary.interrupted, stamp_source: summary.stamp_source, ..run },
         }
     }
 }

@@ -4,7 +4,8 @@ use std::fmt::{Display, Write as _};
 
 use super::plot;
 use super::schema::{Histogram, Report, Sample};
-use super::table::{duration, findings, headline, optional, percent, rows};
+use super::table::{age_limit, duration, findings, headline, optional, percent, rows};
+use crate::frame::StampSource;
 use crate::model::file::ModelInfo;
 
 const STYLE: &str = include_str!("page.css");
@@ -69,7 +70,7 @@ fn ledger(report: &Report) -> String {
         let bar = if count > 0 { format!("<i{class} style=\"width:{width:.2}%\"></i>") } else { String::new() };
         let row = format!(
             "<tr><td>{name}</td><td>{count}</td><td>{}</td><td class=\"bar\">{bar}</td></tr>",
-            percent(share(count))
+            text(percent(share(count)))
         );
         push(&mut html, row);
     }
@@ -114,9 +115,10 @@ fn age(report: &Report) -> String {
     if report.deliveries_us.is_empty() {
         return String::new();
     }
+    let limit = age_limit(report).map(|limit| format!(" Note: {}.", text(limit))).unwrap_or_default();
     format!(
         "<h2>Age of the newest verdict</h2>\n<p class=\"note\">It grows until the next verdict comes, and falls to that frame’s \
-         response time. Above the line the newest answer was older than the deadline.</p>\n{}\
+         response time. Above the line the newest answer was older than the deadline.{limit}</p>\n{}\
          <p class=\"key\"><i></i>deadline {}</p>",
         plot::age(report, WIDE),
         duration(report.deadline_us)
@@ -152,7 +154,8 @@ fn figure(sample: &Sample) -> String {
         (Some(class), None) => format!("<b>{}</b>", text(class)),
         (None, _) => format!("<b>{}</b>", text(&sample.fate)),
     };
-    let confidence = sample.confidence.map(|share| format!(" · {:.0} %", share * 100.0)).unwrap_or_default();
+    let confidence =
+        sample.confidence.map(|share| format!(" · {}", text(percent(f64::from(share))))).unwrap_or_default();
     let suspect = if sample.suspect { " · <span class=\"wrong\">suspect</span>" } else { "" };
     format!(
         "<figure><div class=\"pair\">{}{purified}</div><figcaption>{verdict}<br>\
@@ -170,8 +173,10 @@ fn facts(report: &Report) -> String {
     for (name, finding) in findings(report) {
         row(name, finding);
     }
+    row("started", run.started_at.clone().unwrap_or_else(|| "n/a".into()));
     row("source", run.source.clone());
     row("pace", run.fps.map_or("waits for the pipeline".into(), |fps| format!("{fps} frames a second")));
+    row("time stamps", run.stamp_source.map_or("n/a", stamps).into());
     row("purifier", report.models.purifier.as_ref().map_or("none".into(), model));
     row("classifier", model(&report.models.classifier));
     row("ONNX Runtime", run.onnxruntime.clone());
@@ -189,6 +194,14 @@ fn facts(report: &Report) -> String {
         );
     }
     html + "</table>"
+}
+
+fn stamps(source: StampSource) -> &'static str {
+    match source {
+        StampSource::Driver => "by the camera's driver",
+        StampSource::Dequeue => "when the frame was taken from its source, before decoding",
+        StampSource::Schedule => "when the frame was due",
+    }
 }
 
 fn model(model: &ModelInfo) -> String {

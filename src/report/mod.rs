@@ -19,7 +19,7 @@ pub use schema::Report;
 #[non_exhaustive]
 pub enum ReportError {
     /// The file could not be read.
-    #[error("{}: cannot read the report: {source}", path.display())]
+    #[error("{}: cannot read the report: {source}; give a file written by `puvae run --json`", path.display())]
     Read {
         /// Which file.
         path: std::path::PathBuf,

@@ -31,7 +31,8 @@ impl OutputFile {
     /// Finds out whether `path` can be written, and leaves no trace.
     ///
     /// # Errors
-    /// When its folder does not exist or takes no new file, or `path` is a folder or is read-only.
+    /// When its folder does not exist or takes no new file, or `path` is a folder or is read-only. Devices and
+    /// pipes are not tried out: opening one has effects, and may wait for somebody at its other end.
     pub fn reserve(path: &Path, purpose: &'static str) -> Result<Self, OutputError> {
         let output = Self { path: path.into(), purpose };
         output.try_out().map_err(|source| output.error(source))?;
@@ -39,8 +40,11 @@ impl OutputFile {
     }
 
     fn try_out(&self) -> io::Result<()> {
-        if self.path.exists() {
-            // Refuses folders and read-only files; changes nothing.
+        if self.path.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if self.path.is_file() {
+            // Refuses read-only files; changes nothing.
             OpenOptions::new().append(true).open(&self.path)?;
         }
         if self.is_ordinary() {
@@ -91,7 +95,9 @@ impl OutputFile {
         target.with_file_name(format!(".{name}.{}.partial", std::process::id()))
     }
 
-    fn is_ordinary(&self) -> bool {
+    /// Whether it is a file or nothing yet, so that it can wait until there is something to write.
+    #[must_use]
+    pub fn is_ordinary(&self) -> bool {
         std::fs::metadata(&self.path).map_or(true, |metadata| metadata.is_file())
     }
 
@@ -125,7 +131,15 @@ mod tests {
     #[test]
     fn a_folder_is_not_a_file() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(OutputFile::reserve(folder.path(), "--html").unwrap_err().to_string().contains("Is a directory"));
+        assert!(OutputFile::reserve(folder.path(), "--html").unwrap_err().to_string().contains("is a directory"));
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_not_opened_for_a_trial() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(!OutputFile::reserve(&pipe, "--json").unwrap().is_ordinary());
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) fn common_range(report: &Report) -> (f64, f64) {
     let edges = || report.latency_us.named().into_iter().flat_map(|(_, histogram)| &histogram.buckets);
     let deadline = report.deadline_us as f64;
     let from = edges().map(|bucket| bucket.from_us).fold(deadline / 4.0, f64::min);
-    let to = edges().map(|bucket| bucket.to_us).fold(deadline, f64::max);
+    let to = edges().map(|bucket| bucket.to_us).fold(deadline.max(1.0), f64::max);
     (from.max(1.0) / 1.3, to * 1.3)
 }
 
@@ -58,7 +58,7 @@ pub(super) fn histogram(histogram: &Histogram, deadline_us: u64, range: (f64, f6
             Rectangle::new([(from, bottom), (to, count)], DATA.filled())
         });
         chart.draw_series(bars)?;
-        let deadline = deadline_us as f64;
+        let deadline = (deadline_us as f64).max(range.0);
         chart.draw_series(LineSeries::new([(deadline, bottom), (deadline, top)], LIMIT.stroke_width(2)))?;
         Ok(())
     })

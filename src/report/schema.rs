@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::frame::StampSource;
 use crate::ledger::Ledger;
 use crate::model::engine::ProviderReport;
 use crate::model::file::ModelInfo;
@@ -149,6 +150,12 @@ pub struct RunInfo {
     pub source: String,
     /// Frames a second; absent when the source waited for the pipeline.
     pub fps: Option<f64>,
+    /// Wall time when the run began, RFC 3339 in UTC; everything else is measured by a monotonic clock.
+    #[serde(default)]
+    pub started_at: Option<String>,
+    /// Who says when frames were captured; absent when none was.
+    #[serde(default)]
+    pub stamp_source: Option<StampSource>,
     /// Seed of the latent noise.
     pub seed: u64,
     /// Intra-op threads of each model.

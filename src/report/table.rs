@@ -101,20 +101,44 @@ pub(super) fn findings(report: &Report) -> Vec<(&'static str, String)> {
     let provider = &report.provider;
     let over = report.age_over_deadline_ratio.map_or(NOT_MEASURED.into(), percent);
     let longest = report.longest_miss_run;
-    let mut lines = vec![
-        ("misses", format!("longest run {longest}; newest verdict older than the deadline {over} of the time")),
+    let misses = format!("longest run {longest}; newest verdict older than the deadline {over} of the time");
+    let mut lines = vec![("misses", misses)];
+    lines.extend(age_limit(report).map(|note| ("age limit", note)));
+    lines.extend([
         ("accuracy", report.accuracy.as_ref().map_or("n/a (no labels)".into(), correct)),
         ("suspects", suspects(report)),
         (
             "provider",
             format!(
-                "{} (asked for {}: {}), {} threads for each model",
-                provider.used, provider.requested, provider.reason, report.run.threads
+                "{} (asked for {}: {}), {} for each model",
+                provider.used,
+                provider.requested,
+                provider.reason,
+                threads(report.run.threads)
             ),
         ),
-    ];
+    ]);
     lines.extend(report.run.failure.clone().map(|failure| ("failure", failure)));
     lines
+}
+
+/// What the age could be at best, where the frame rate alone makes the newest verdict older than the deadline:
+/// between two verdicts it grows to a response time and a frame period.
+pub(super) fn age_limit(report: &Report) -> Option<String> {
+    let fps = report.run.fps?;
+    let response = &report.latency_us.response;
+    let period_us = 1e6 / fps;
+    if period_us + response.p50? as f64 <= report.deadline_us as f64 {
+        return None;
+    }
+    let peak_us = period_us + response.p99? as f64;
+    let round_to = if peak_us < 1e5 { 100.0 } else { 1000.0 };
+    let possible = duration(((peak_us / round_to).ceil() * round_to) as u64);
+    Some(format!(
+        "at {fps} frames a second no purifier can keep the newest verdict younger than {}; {possible} is possible \
+         (frame period + response p99)",
+        duration(report.deadline_us)
+    ))
 }
 
 fn correct(accuracy: &Accuracy) -> String {
@@ -129,20 +153,33 @@ fn correct(accuracy: &Accuracy) -> String {
 fn suspects(report: &Report) -> String {
     let purifier = report.models.purifier.as_ref().and_then(|model| model.spec.purifier.as_ref());
     match purifier.map(|purifier| &purifier.suspect_above) {
-        Some(Some(above)) => format!("{} (distance above {})", report.suspects, above.threshold),
+        Some(Some(above)) => format!("{} (distance above {})", report.suspects, significant(above.threshold)),
         Some(None) => "n/a (the purifier has no calibrated threshold)".into(),
         None => "n/a (no purifier)".into(),
     }
 }
 
-/// A share of 1 in percent, with one digit more where it would else look like none or all.
+/// A share of 1 in percent, so that a few never look like none, nor most like all.
 pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    if percent > 0.0 && percent < 0.1 || percent > 99.9 && percent < 100.0 {
-        format!("{percent:.2} %")
-    } else {
-        format!("{percent:.1} %")
+    match percent {
+        _ if percent > 0.0 && percent < 0.01 => "< 0.01 %".into(),
+        _ if percent > 99.99 && percent < 100.0 => "> 99.99 %".into(),
+        _ if percent > 0.0 && percent < 0.1 || percent > 99.9 && percent < 100.0 => format!("{percent:.2} %"),
+        _ => format!("{percent:.1} %"),
     }
+}
+
+/// `1 thread`, `2 threads`.
+#[must_use]
+pub fn threads(count: usize) -> String {
+    format!("{count} thread{}", if count == 1 { "" } else { "s" })
+}
+
+/// A number with three significant digits, without zeros at its end.
+fn significant(value: f32) -> String {
+    let text = format!("{value:.2e}");
+    text.parse::<f64>().map_or(text, |rounded| rounded.to_string())
 }
 
 pub(super) fn optional(us: Option<u64>) -> String {
@@ -179,5 +216,17 @@ mod tests {
     fn one_miss_in_ten_thousand_is_not_none() {
         assert_eq!(percent(0.0001), "0.01 %");
         assert_eq!(percent(0.0), "0.0 %");
+    }
+
+    #[test]
+    fn one_miss_in_a_hundred_thousand_is_neither_none_nor_all() {
+        assert_eq!((percent(0.00001), percent(0.99999)), ("< 0.01 %".into(), "> 99.99 %".into()));
+        assert_eq!((percent(0.9995), percent(1.0)), ("99.95 %".into(), "100.0 %".into()));
+    }
+
+    #[test]
+    fn numbers_are_shown_with_three_digits_and_nouns_in_their_number() {
+        assert_eq!([0.258_293_1, 0.05, 12.0, 1234.5].map(significant), ["0.258", "0.05", "12", "1230"]);
+        assert_eq!([1, 2].map(threads), ["1 thread", "2 threads"]);
     }
 }

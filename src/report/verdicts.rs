@@ -18,7 +18,10 @@ pub struct VerdictLines<W> {
 struct Line<'a> {
     frame: u64,
     fate: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<&'static str>,
     captured_us: u64,
+    stamp_source: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<usize>,
     #[serde(flatten)]
@@ -74,7 +77,9 @@ impl<W: Write> Sink for VerdictLines<W> {
         let line = Line {
             frame: outcome.frame.0,
             fate: outcome.fate.as_str(),
+            stage: outcome.fate.stage(),
             captured_us: micros(outcome.captured_at),
+            stamp_source: outcome.stamp_source.as_str(),
             label: outcome.label,
             verdict,
         };
@@ -88,7 +93,7 @@ impl<W: Write> Sink for VerdictLines<W> {
 mod tests {
     use super::*;
     use crate::frame::FrameId;
-    use crate::ledger::{DropReason, Fate};
+    use crate::ledger::{DropReason, ExpiredAt, Fate};
     use crate::pipeline::Verdict;
     use std::time::Duration;
 
@@ -116,7 +121,7 @@ mod tests {
         };
         assert_eq!(
             line(Fate::OnTime, Some(verdict)),
-            "{\"frame\":17,\"fate\":\"on_time\",\"captured_us\":566000,\"label\":1,\"purified\":true,\"class\":1,\
+            "{\"frame\":17,\"fate\":\"on_time\",\"captured_us\":566000,\"stamp_source\":\"schedule\",\"label\":1,\"purified\":true,\"class\":1,\
              \"class_name\":\"Dress\",\"confidence\":0.5,\"label_star\":1,\"distance\":0.25,\"suspect\":false,\
              \"response_us\":2900,\"model\":\"0123456789ab\"}\n"
         );
@@ -124,7 +129,13 @@ mod tests {
 
     #[test]
     fn a_dropped_frame_has_its_fate_and_no_verdict() {
-        let expected = "{\"frame\":17,\"fate\":\"dropped_queue\",\"captured_us\":566000,\"label\":1}\n";
+        let expected = "{\"frame\":17,\"fate\":\"dropped_queue\",\"captured_us\":566000,\"stamp_source\":\"schedule\",\"label\":1}\n";
         assert_eq!(line(Fate::Dropped(DropReason::Queue), None), expected);
+    }
+
+    #[test]
+    fn an_expired_frame_names_the_stage_that_it_did_not_reach() {
+        let line = line(Fate::Expired(ExpiredAt::Classify), None);
+        assert!(line.starts_with("{\"frame\":17,\"fate\":\"expired\",\"stage\":\"classify\","), "{line}");
     }
 }

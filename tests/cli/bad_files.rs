@@ -1,13 +1,13 @@
 //! Files that are not what they should be. Each error says what was expected, what was found, where, and
-//! what to do; and each comes before the first frame.
+//! what to do. What is found before the first frame leaves the results of earlier runs as they are.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use puvae::model::spec::InputShape;
 
-use crate::fixture::Fixture;
-use crate::onnx::TestModel;
+use crate::fixture::{FRAMES, Fixture, INTO_OLD, balanced, write_idx, write_lit};
+use crate::onnx::{ALWAYS, TestModel};
 
 /// Puts another purifier into the fixture and runs it.
 #[track_caller]
@@ -16,14 +16,23 @@ fn with_purifier(change: impl FnOnce(&mut TestModel), words: &[&str]) {
     let mut model = TestModel::purifier();
     change(&mut model);
     model.write(fixture.path(), "p.onnx");
-    fixture.run(&["--json", "r.json"]).expect(1, words);
+    refused(&fixture, &[], words);
+}
+
+/// Runs with every kind of result, which must stay as it was.
+#[track_caller]
+fn refused(fixture: &Fixture, more: &[&str], words: &[&str]) {
+    fixture.write_old_results();
+    let ran = fixture.run(&[&INTO_OLD, more].concat()).expect(1, words);
+    assert!(ran.stdout.is_empty(), "{}", ran.stdout);
+    fixture.expect_old_results();
 }
 
 #[test]
 fn a_missing_model_is_named() {
     Fixture::new()
         .run(&["--purifier", "nowhere.onnx"])
-        .expect(1, &["nowhere.onnx: cannot read the model: No such file"]);
+        .expect(1, &["nowhere.onnx: cannot read the model: No such file", "check the path"]);
 }
 
 #[test]
@@ -97,12 +106,32 @@ fn a_spec_of_another_version_is_refused() {
 #[test]
 fn outputs_that_are_not_finite_end_the_run() {
     with_purifier(
-        |model| model.nan = true,
+        |model| model.nan_above = ALWAYS,
         &["purify stage failed", "p.onnx: output `purified` is not finite for picture 0"],
     );
     let fixture = Fixture::new();
-    TestModel { nan: true, ..TestModel::classifier() }.write(fixture.path(), "c.onnx");
-    fixture.run(&[]).expect(1, &["classify stage failed", "c.onnx: output `logits` is not finite"]);
+    TestModel { nan_above: ALWAYS, ..TestModel::classifier() }.write(fixture.path(), "c.onnx");
+    refused(&fixture, &[], &["classify stage failed", "c.onnx: output `logits` is not finite"]);
+}
+
+#[test]
+fn outputs_that_stop_being_finite_end_the_run_at_that_frame_and_keep_what_came_before() {
+    let fixture = Fixture::new();
+    write_lit(fixture.path(), FRAMES, |frame| if frame == 5 { 255 } else { 128 });
+    TestModel { nan_above: 0.8, ..TestModel::purifier() }.write(fixture.path(), "p.onnx");
+    let words = ["the purify stage failed on frame 5", "p.onnx: output `purified` is not finite"];
+    fixture.write_old_results();
+    fixture.run(&INTO_OLD).expect(1, &words);
+    let report = fixture.json("r.json");
+    let ledger = balanced(&report);
+    assert_eq!(ledger["failed"], 1);
+    assert!(report["run"]["failure"].as_str().unwrap().contains("frame 5"));
+    let lines = fixture.lines("v.jsonl");
+    assert_eq!(ledger["captured"], lines.len());
+    let of = |frame: u64| lines.iter().find(|line| line["frame"] == frame).unwrap();
+    assert!((0..5).all(|frame| of(frame)["fate"].is_string()));
+    assert_eq!((&of(0)["class_name"], &of(0)["stage"]), (&"Ant".into(), &serde_json::Value::Null));
+    assert_eq!((&of(5)["fate"], &of(5)["stage"]), (&"failed".into(), &"purify".into()));
 }
 
 #[test]
@@ -143,9 +172,41 @@ fn bad_frames_are_refused_before_the_first_one() {
     let images = fixture.path().join("images");
     let bytes = std::fs::read(&images).unwrap();
     std::fs::write(&images, &bytes[..bytes.len() - 1]).unwrap();
-    fixture.run(&[]).expect(1, &["images: truncated: the header promises 192 bytes of data, the file holds 191"]);
-    fixture.run(&["--source", "idx:labels"]).expect(1, &["labels: not an IDX file of images"]);
-    fixture.run(&["--source", "idx:nowhere"]).expect(1, &["nowhere: cannot read"]);
+    refused(&fixture, &[], &["images: truncated: the header promises 192 bytes of data, the file holds 191"]);
+    refused(&fixture, &["--source", "idx:labels"], &["labels: not an IDX file of images"]);
+    refused(&fixture, &["--source", "idx:nowhere"], &["nowhere: cannot read"]);
+}
+
+#[test]
+fn other_labels_than_images_are_refused_with_both_counts() {
+    let fixture = Fixture::new();
+    let other = tempfile::tempdir().unwrap();
+    write_idx(other.path(), FRAMES - 1);
+    std::fs::copy(other.path().join("labels"), fixture.path().join("labels")).unwrap();
+    refused(&fixture, &[], &["images holds 12 images", "labels holds 11 labels", "expected as many labels as images"]);
+}
+
+#[test]
+fn an_empty_folder_is_no_source() {
+    let fixture = Fixture::new();
     std::fs::create_dir(fixture.path().join("empty")).unwrap();
-    fixture.run(&["--source", "dir:empty"]).expect(1, &["empty"]);
+    refused(&fixture, &["--source", "dir:empty"], &["empty: no pictures in it, expected at least one"]);
+}
+
+#[test]
+fn a_broken_picture_in_the_middle_ends_the_run_and_keeps_what_came_before() {
+    let fixture = Fixture::new();
+    let folder = fixture.path().join("pictures");
+    std::fs::create_dir(&folder).unwrap();
+    let path = |index: usize| folder.join(format!("{index}.png"));
+    // Noise, so that half the file is not the whole picture.
+    let picture = image::GrayImage::from_fn(64, 64, |x, y| image::Luma([(x * x * 31 + y * y * 17 + x * y * 7) as u8]));
+    (0..4).for_each(|index| picture.save(path(index)).unwrap());
+    let bytes = std::fs::read(path(2)).unwrap();
+    std::fs::write(path(2), &bytes[..bytes.len() / 2]).unwrap();
+    let words = ["the capture stage failed after frame 1", "2.png: broken picture", "replace it or remove it"];
+    fixture.run(&[&INTO_OLD[..], &["--source", "dir:pictures"]].concat()).expect(1, &words);
+    let report = fixture.json("r.json");
+    assert_eq!(balanced(&report)["captured"], 2);
+    assert_eq!(fixture.lines("v.jsonl").len(), 2);
 }

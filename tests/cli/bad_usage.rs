@@ -12,12 +12,14 @@ fn refused(more: &[&str], words: &[&str]) {
 
 #[test]
 fn an_absurd_setting_is_refused_with_what_may_be_given() {
-    refused(&["--deadline", "0ms"], &["--deadline is 0ms, expected a time above 0"]);
-    refused(&["--deadline", "soon"], &["--deadline is soon, expected a time above 0"]);
-    refused(&["--fps", "0"], &["--fps is 0, expected above 0 and at most 10000"]);
-    refused(&["--fps", "-30"], &["--fps is -30, expected above 0"]);
-    refused(&["--fps", "NaN"], &["--fps is NaN, expected above 0"]);
-    refused(&["--fps", "1e9"], &["--fps is 1000000000, expected above 0"]);
+    refused(&["--deadline", "0ms"], &["--deadline is 0ms, expected a time from 1us to 1h"]);
+    refused(&["--deadline", "soon"], &["--deadline is soon, expected a time from 1us to 1h"]);
+    refused(&["--deadline", "1ns"], &["--deadline is 1ns, expected a time from 1us"]);
+    refused(&["--fps", "1e-9"], &["--fps is 0.000000001, expected 0.001 to 10000"]);
+    refused(&["--fps", "0"], &["--fps is 0, expected 0.001 to 10000"]);
+    refused(&["--fps", "-30"], &["--fps is -30, expected 0.001 to 10000"]);
+    refused(&["--fps", "NaN"], &["--fps is NaN, expected 0.001 to 10000"]);
+    refused(&["--fps", "1e9"], &["--fps is 1000000000, expected 0.001 to 10000"]);
     refused(&["--frames", "0"], &["--frames is 0, expected at least 1"]);
     refused(&["--threads", "0"], &["--threads is 0, expected 1 to 256"]);
     refused(&["--threads", "10000"], &["--threads is 10000, expected 1 to 256"]);
@@ -27,6 +29,50 @@ fn an_absurd_setting_is_refused_with_what_may_be_given() {
 fn one_file_for_two_purposes_is_refused() {
     refused(&["--html", "./r.json"], &["is given as --json and as --html", "give two different files"]);
     refused(&["--verdicts", "c.onnx"], &["c.onnx is given as --classifier and as --verdicts"]);
+}
+
+#[test]
+fn no_input_is_overwritten() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path().join("run.toml"), "seed = 1\n").unwrap();
+    std::fs::write(fixture.path().join("ort.so"), "").unwrap();
+    std::fs::create_dir(fixture.path().join("pictures")).unwrap();
+    std::fs::hard_link(fixture.path().join("images"), fixture.path().join("linked")).unwrap();
+    for (args, words) in [
+        (["--json", "p.onnx"].as_slice(), "p.onnx is given as --purifier and as --json"),
+        (&["--html", "images"], "images is given as --source and as --html"),
+        (&["--verdicts", "labels"], "labels is given as --source and as --verdicts"),
+        (&["--verdicts", "linked"], "linked is given as --source and as --verdicts"),
+        (&["--config", "run.toml", "--json", "run.toml"], "run.toml is given as --config and as --json"),
+        (&["--ort-lib", "ort.so", "--json", "ort.so"], "ort.so is given as --ort-lib and as --json"),
+        (
+            &["--source", "dir:pictures", "--json", "pictures/r.json"],
+            "pictures/r.json is given as --json and lies in pictures, the folder of --source",
+        ),
+    ] {
+        let before = contents(&fixture);
+        fixture.run(args).expect(2, &[words]);
+        assert!(before == contents(&fixture), "{args:?} changed a file");
+    }
+}
+
+#[test]
+fn no_other_command_overwrites_its_input_either() {
+    let fixture = Fixture::new();
+    fixture.run(&["--json", "r.json"]).expect(0, &[]);
+    let before = contents(&fixture);
+    let words = ["c.onnx is given as a model and as --json", "give two different files"];
+    fixture.puvae(&["bench", "p.onnx", "c.onnx", "--json", "c.onnx"]).expect(2, &words);
+    fixture
+        .puvae(&["report", "r.json", "-o", "./r.json"])
+        .expect(2, &["r.json is given as the report and as --output"]);
+    assert!(before == contents(&fixture));
+}
+
+/// Every file of the folder with its bytes.
+fn contents(fixture: &Fixture) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let paths = std::fs::read_dir(fixture.path()).unwrap().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.is_file()).map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
 }
 
 #[test]

@@ -11,6 +11,10 @@ use crate::onnx::{SHAPE, TestModel};
 /// Frames in the fixture's IDX files.
 pub(crate) const FRAMES: usize = 12;
 
+const OLD: [&str; 3] = ["r.json", "r.html", "v.jsonl"];
+/// Writes every kind of result.
+pub(crate) const INTO_OLD: [&str; 6] = ["--json", "r.json", "--html", "r.html", "--verdicts", "v.jsonl"];
+
 /// The folder: `p.onnx`, `c.onnx`, `images` and `labels`.
 pub(crate) struct Fixture {
     pub(crate) folder: TempDir,
@@ -47,6 +51,18 @@ impl Fixture {
 
     pub(crate) fn json(&self, name: &str) -> Value {
         serde_json::from_str(&std::fs::read_to_string(self.path().join(name)).unwrap()).unwrap()
+    }
+
+    /// Results of an earlier run, under the names that [`INTO_OLD`] writes to.
+    pub(crate) fn write_old_results(&self) {
+        OLD.iter().for_each(|name| std::fs::write(self.path().join(name), "old").unwrap());
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_old_results(&self) {
+        for name in OLD {
+            assert_eq!(std::fs::read_to_string(self.path().join(name)).unwrap(), "old", "{name}");
+        }
     }
 
     pub(crate) fn lines(&self, name: &str) -> Vec<Value> {
@@ -106,8 +122,23 @@ impl Ran {
     }
 }
 
+/// Asserts that every captured frame has one fate, and returns the ledger.
+#[track_caller]
+pub(crate) fn balanced(report: &Value) -> &serde_json::Map<String, Value> {
+    let ledger = report["ledger"].as_object().unwrap();
+    let fates: u64 =
+        ledger.iter().filter(|(name, _)| *name != "captured").map(|(_, count)| count.as_u64().unwrap()).sum();
+    assert_eq!(ledger["captured"], fates);
+    ledger
+}
+
 /// `images` and `labels`: frame n has pixel n mod 4 lit, and label n mod 4.
 pub(crate) fn write_idx(folder: &Path, frames: usize) {
+    write_lit(folder, frames, |_| 255);
+}
+
+/// As [`write_idx`]; `lit_value` says how bright the pixel of frame n is.
+pub(crate) fn write_lit(folder: &Path, frames: usize, lit_value: impl Fn(usize) -> u8) {
     let mut images = vec![0, 0, 8, 3];
     let mut labels = vec![0, 0, 8, 1];
     for side in [frames, SHAPE.height, SHAPE.width] {
@@ -116,7 +147,7 @@ pub(crate) fn write_idx(folder: &Path, frames: usize) {
     labels.extend((frames as u32).to_be_bytes());
     for frame in 0..frames {
         let lit = frame % 4;
-        images.extend((0..SHAPE.pixels()).map(|pixel| if pixel == lit { 255 } else { 0 }));
+        images.extend((0..SHAPE.pixels()).map(|pixel| if pixel == lit { lit_value(frame) } else { 0 }));
         labels.push(lit as u8);
     }
     std::fs::write(folder.join("images"), images).unwrap();

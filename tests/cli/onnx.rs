@@ -136,12 +136,15 @@ pub(crate) struct TestModel {
     pub(crate) graph: ModelSpec,
     /// Whether the spec goes into the file.
     pub(crate) with_spec: bool,
-    /// Whether the outputs are NaN.
-    pub(crate) nan: bool,
+    /// Outputs above this become NaN.
+    pub(crate) nan_above: f32,
 }
 
 pub(crate) const SHAPE: InputShape = InputShape { channels: 1, height: 4, width: 4 };
 const LATENT: usize = 3;
+/// For [`TestModel::nan_above`]: every output, and none.
+pub(crate) const ALWAYS: f32 = -1e6;
+const NEVER: f32 = 1e6;
 
 impl TestModel {
     pub(crate) fn classifier() -> Self {
@@ -170,13 +173,13 @@ impl TestModel {
                 crate_version: "0".into(),
             },
         };
-        Self { graph: spec.clone(), spec, with_spec: true, nan: false }
+        Self { graph: spec.clone(), spec, with_spec: true, nan_above: NEVER }
     }
 
     pub(crate) fn write(&self, folder: &Path, name: &str) -> PathBuf {
         let graph = match self.graph.role {
-            Role::Classifier => classifier_graph(&self.graph, self.nan),
-            Role::Purifier => purifier_graph(&self.graph, self.nan),
+            Role::Classifier => classifier_graph(&self.graph, self.nan_above),
+            Role::Purifier => purifier_graph(&self.graph, self.nan_above),
         };
         let entry = Entry { key: METADATA_KEY.into(), value: self.spec.to_json() };
         let model = Model {
@@ -191,34 +194,37 @@ impl TestModel {
     }
 }
 
-fn classifier_graph(spec: &ModelSpec, nan: bool) -> Graph {
+fn classifier_graph(spec: &ModelSpec, nan_above: f32) -> Graph {
     let (pixels, classes) = (spec.input.pixels(), spec.classes.len());
     let weights = (0..pixels * classes).map(|at| if at / classes == at % classes { 10.0 } else { 0.0 }).collect();
     Graph {
         name: "classifier".into(),
-        node: vec![
-            node("Flatten", &["frames"], "flat", vec![]),
-            node("MatMul", &["flat", "weights"], "sums", vec![]),
-            node("Add", &["sums", "last"], "logits", vec![]),
-        ],
-        initializer: vec![floats("weights", &[pixels, classes], weights), last(nan)],
+        node: [
+            vec![node("Flatten", &["frames"], "flat", vec![]), node("MatMul", &["flat", "weights"], "sums", vec![])],
+            nan_if_above("sums", "logits"),
+        ]
+        .concat(),
+        initializer: [vec![floats("weights", &[pixels, classes], weights)], limit(nan_above)].concat(),
         input: vec![value("frames", FLOAT, &picture(spec))],
         output: vec![value("logits", FLOAT, &[classes])],
     }
 }
 
-fn purifier_graph(spec: &ModelSpec, nan: bool) -> Graph {
+fn purifier_graph(spec: &ModelSpec, nan_above: f32) -> Graph {
     let (classes, latent) = (spec.classes.len(), spec.purifier.as_ref().map_or(LATENT, |purifier| purifier.latent));
     Graph {
         name: "purifier".into(),
-        node: vec![
-            node("Mul", &["frames", "darker"], "dark", vec![]),
-            node("Add", &["dark", "last"], "purified", vec![]),
-            node("ReduceMean", &["noise"], "means", vec![ints("axes", &[2]), int("keepdims", 0)]),
-            node("Abs", &["means"], "distances", vec![]),
-            node("ArgMin", &["distances"], "label", vec![int("axis", 1), int("keepdims", 0)]),
-        ],
-        initializer: vec![floats("darker", &[1], vec![0.9]), last(nan)],
+        node: [
+            vec![
+                node("Mul", &["frames", "darker"], "dark", vec![]),
+                node("ReduceMean", &["noise"], "means", vec![ints("axes", &[2]), int("keepdims", 0)]),
+                node("Abs", &["means"], "distances", vec![]),
+                node("ArgMin", &["distances"], "label", vec![int("axis", 1), int("keepdims", 0)]),
+            ],
+            nan_if_above("dark", "purified"),
+        ]
+        .concat(),
+        initializer: [vec![floats("darker", &[1], vec![0.9])], limit(nan_above)].concat(),
         input: vec![value("frames", FLOAT, &picture(spec)), value("noise", FLOAT, &[classes, latent])],
         output: vec![
             value("purified", FLOAT, &picture(spec)),
@@ -228,9 +234,18 @@ fn purifier_graph(spec: &ModelSpec, nan: bool) -> Graph {
     }
 }
 
-/// What is added to the output at the end: nothing, or NaN.
-fn last(nan: bool) -> Tensor {
-    floats("last", &[1], vec![if nan { f32::NAN } else { 0.0 }])
+/// `output = input + 0 · √(limit − input)`.
+fn nan_if_above(input: &str, output: &str) -> Vec<Node> {
+    vec![
+        node("Sub", &["limit", input], "room", vec![]),
+        node("Sqrt", &["room"], "root", vec![]),
+        node("Mul", &["root", "zero"], "nothing", vec![]),
+        node("Add", &[input, "nothing"], output, vec![]),
+    ]
+}
+
+fn limit(above: f32) -> Vec<Tensor> {
+    vec![floats("limit", &[1], vec![above]), floats("zero", &[1], vec![0.0])]
 }
 
 fn picture(spec: &ModelSpec) -> [usize; 3] {

@@ -1,6 +1,8 @@
 //! What a run leaves behind, and what happens when it cannot.
 
-use crate::fixture::{FRAMES, Fixture};
+use std::process::Stdio;
+
+use crate::fixture::{FRAMES, Fixture, Ran, balanced, run_args};
 
 #[test]
 fn a_report_that_cannot_be_written_is_noticed_before_the_run() {
@@ -8,15 +10,15 @@ fn a_report_that_cannot_be_written_is_noticed_before_the_run() {
     let words = ["nowhere/r.json: cannot write here: No such file", "give another path for --json"];
     let ran = fixture.run(&["--json", "nowhere/r.json", "--verdicts", "v.jsonl"]).expect(1, &words);
     assert!(ran.stdout.is_empty() && !fixture.path().join("v.jsonl").exists(), "nothing was run");
-    fixture.run(&["--html", "."]).expect(1, &["Is a directory", "--html"]);
+    fixture.run(&["--html", "."]).expect(1, &["is a directory", "--html"]);
     fixture.run(&["--verdicts", "nowhere/v.jsonl"]).expect(1, &["nowhere/v.jsonl: cannot write here", "--verdicts"]);
 }
 
 #[test]
 fn a_disk_that_is_full_at_the_end_loses_no_report() {
     let fixture = Fixture::new();
-    let mut command = fixture.command(&crate::fixture::run_args(&["--json", "/dev/full"]));
-    let ran = crate::fixture::Ran::from(command.env("TMPDIR", fixture.path()).output().unwrap());
+    let mut command = fixture.command(&run_args(&["--json", "/dev/full"]));
+    let ran = Ran::from(command.env("TMPDIR", fixture.path()).output().unwrap());
     let ran =
         ran.expect(1, &["/dev/full: cannot write here: No space left on device", "the whole report as JSON is in "]);
     assert!(ran.stdout.contains("12 of 12 frames on time"), "the table is printed all the same");
@@ -24,6 +26,55 @@ fn a_disk_that_is_full_at_the_end_loses_no_report() {
         std::fs::read_dir(fixture.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let saved = saved.into_iter().find(|name| name.starts_with("puvae-report-")).unwrap();
     assert_eq!(fixture.json(&saved)["ledger"]["captured"], FRAMES);
+}
+
+#[test]
+fn a_closed_standard_output_or_error_loses_no_report() {
+    for (closed, more) in
+        [("stdout", ["--html", "r.html"]), ("stderr", ["--verdicts", "-"]), ("both", ["--html", "r.html"])]
+    {
+        let fixture = Fixture::new();
+        let args = run_args(&[&["--json", "r.json"], &more[..]].concat());
+        let mut child = fixture.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        if closed != "stderr" {
+            drop(child.stdout.take());
+        }
+        if closed != "stdout" {
+            drop(child.stderr.take());
+        }
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert_eq!(ran.code, Some(i32::from(closed != "stderr")), "{closed}: {}", ran.stderr);
+        assert!(closed != "stdout" || ran.stderr.contains("cannot write to standard output"), "{}", ran.stderr);
+        assert_eq!(balanced(&fixture.json("r.json"))["captured"], FRAMES, "{closed}");
+    }
+}
+
+#[test]
+fn a_line_of_verdicts_is_in_the_file_as_soon_as_it_is_decided() {
+    let fixture = Fixture::new();
+    let args =
+        ["--fps", "1", "--frames", "3600", "--source", "synthetic:4x4?classes=4&channels=1", "--verdicts", "v.jsonl"];
+    let mut child = fixture.command(&run_args(&args)).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let path = fixture.path().join("v.jsonl");
+    while !std::fs::read_to_string(&path).is_ok_and(|text| text.ends_with('\n')) {
+        assert_eq!(child.try_wait().unwrap(), None, "the run goes on for an hour");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(fixture.lines("v.jsonl")[0]["frame"], 0);
+}
+
+#[test]
+fn a_later_report_with_more_in_it_is_read() {
+    let fixture = Fixture::new();
+    fixture.run(&["--json", "r.json"]).expect(0, &[]);
+    let mut report = fixture.json("r.json");
+    for part in ["ledger", "run", "provider"] {
+        report[part]["from_the_future"] = 1.into();
+    }
+    std::fs::write(fixture.path().join("r.json"), report.to_string()).unwrap();
+    fixture.puvae(&["report", "r.json"]).expect(0, &["wrote r.html"]);
 }
 
 #[test]

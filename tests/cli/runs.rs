@@ -1,11 +1,11 @@
 //! Runs that go well.
 
-use crate::fixture::{FRAMES, Fixture, parse_lines};
+use crate::fixture::{FRAMES, Fixture, INTO_OLD, parse_lines};
 
 #[test]
 fn a_run_accounts_for_every_frame_and_gets_every_verdict_right() {
     let fixture = Fixture::new();
-    let ran = fixture.run(&["--json", "r.json"]).expect(0, &["provider cpu (asked for), 1 threads"]);
+    let ran = fixture.run(&["--json", "r.json"]).expect(0, &["provider cpu (asked for), 1 thread for each model"]);
     assert!(ran.stdout.contains("12 of 12 frames on time (0.0 % missed), deadline 30.00 s"), "{}", ran.stdout);
     assert!(ran.stdout.contains("correct 12 of 12 (100.0 %)"), "{}", ran.stdout);
     let report = fixture.json("r.json");
@@ -18,6 +18,9 @@ fn a_run_accounts_for_every_frame_and_gets_every_verdict_right() {
     assert_eq!(report["provider"]["requested"], "cpu");
     assert_eq!(report["models"]["purifier"]["sha256"].as_str().unwrap().len(), 64);
     assert_eq!(report["models"]["classifier"]["spec"]["role"], "classifier");
+    assert_eq!(report["run"]["stamp_source"], "dequeue");
+    let started_at = report["run"]["started_at"].as_str().unwrap();
+    assert!(humantime::parse_rfc3339(started_at).unwrap() <= std::time::SystemTime::now(), "{started_at}");
 }
 
 #[test]
@@ -47,6 +50,7 @@ fn verdicts_on_standard_output_leave_the_table_to_standard_error() {
     let lines = parse_lines(&ran.stdout);
     assert_eq!(lines.len(), FRAMES);
     assert_eq!(lines[0]["class_name"], "Ant");
+    assert_eq!(lines[0]["stamp_source"], "dequeue");
     assert_eq!(lines[0]["model"].as_str().unwrap().len(), 12);
 }
 
@@ -77,12 +81,29 @@ fn flags_win_over_the_configuration_file() {
 #[test]
 fn a_deadline_no_machine_meets_is_refused_with_what_is_possible() {
     let fixture = Fixture::new();
-    let refused = ["--deadline", "1ns", "--json", "r.json"];
+    let refused = [&["--deadline", "1us"], &INTO_OLD[..]].concat();
+    fixture.write_old_results();
     fixture.run(&refused).expect(3, &["impossible on this machine", "would be possible here", "--force"]);
-    assert!(!fixture.path().join("r.json").exists());
-    fixture.run(&["--deadline", "1ns", "--json", "r.json", "--force"]).expect(0, &[]);
+    fixture.expect_old_results();
+    fixture.run(&["--deadline", "1us", "--json", "r.json", "--force"]).expect(0, &[]);
     let ledger = &fixture.json("r.json")["ledger"];
     assert_eq!((&ledger["captured"], &ledger["on_time"]), (&FRAMES.into(), &0.into()));
+}
+
+#[test]
+fn an_age_limit_that_the_frame_rate_alone_exceeds_is_named_with_one_that_is_possible() {
+    let fixture = Fixture::new();
+    let words = "at 2 frames a second no purifier can keep the newest verdict younger than 450 ms; ";
+    let slow = ["--fps", "2", "--frames", "2", "--deadline", "450ms", "--html", "r.html"];
+    let ran = fixture.run(&slow).expect(0, &[]);
+    assert!(
+        ran.stdout.contains(words) && ran.stdout.contains("is possible (frame period + response p99)"),
+        "{}",
+        ran.stdout
+    );
+    assert!(std::fs::read_to_string(fixture.path().join("r.html")).unwrap().contains(words));
+    let ran = fixture.run(&["--fps", "100", "--frames", "2"]).expect(0, &[]);
+    assert!(!ran.stdout.contains("no purifier can"), "{}", ran.stdout);
 }
 
 #[test]
@@ -93,7 +114,7 @@ fn an_automatic_provider_says_what_it_chose_and_why() {
     assert_eq!(provider["requested"], "auto");
     let reason = provider["reason"].as_str().unwrap();
     match provider["used"].as_str().unwrap() {
-        "cpu" => assert!(reason.starts_with("CUDA refused: "), "{reason}"),
+        "cpu" => assert!(reason.starts_with("CUDA refused: ") && !reason.ends_with('.'), "{reason}"),
         used => assert_eq!((used, reason), ("cuda", "CUDA accepted the model")),
     }
 }

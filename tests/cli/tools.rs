@@ -33,7 +33,7 @@ fn bench_measures_every_file_at_every_batch_and_their_ratio() {
     let args =
         ["bench", "p.onnx", "c.onnx", "--batch", "1,3", "--seconds", "0.01", "--threads", "1", "--json", "b.json"];
     let ran = fixture.puvae(&args).expect(0, &[]);
-    assert!(ran.stdout.contains("1 threads") && ran.stdout.contains("images/s"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("1 thread, provider ") && ran.stdout.contains("images/s"), "{}", ran.stdout);
     let results = fixture.json("b.json");
     let results = results["results"].as_array().unwrap();
     assert_eq!(results.len(), 4);

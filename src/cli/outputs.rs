@@ -1,0 +1,107 @@
+//! Where a run's results go. Each place is known to be writable before the run; what it held is kept until
+//! there is something to put in its place.
+
+use std::fs::File;
+use std::io::{self, LineWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{anyhow, bail};
+use puvae::config::{Settings, VerdictsTo};
+use puvae::report::output::OutputFile;
+use puvae::report::schema::Models;
+use puvae::report::verdicts::VerdictLines;
+use puvae::report::{Report, html};
+
+use super::complain;
+
+/// The reports' files, known to be writable.
+pub(super) struct Outputs {
+    json: Option<OutputFile>,
+    html: Option<OutputFile>,
+}
+
+impl Outputs {
+    pub(super) fn reserve(settings: &Settings) -> anyhow::Result<Self> {
+        let reserve = |path: &Option<PathBuf>, purpose| {
+            path.as_deref().map(|path| OutputFile::reserve(path, purpose)).transpose()
+        };
+        if let Some(VerdictsTo::File(path)) = &settings.verdicts {
+            OutputFile::reserve(path, "--verdicts")?;
+        }
+        Ok(Self { json: reserve(&settings.json, "--json")?, html: reserve(&settings.html, "--html")? })
+    }
+
+    /// Writes them all. A report that cannot be written where it should go is saved elsewhere: the run may
+    /// have taken hours.
+    pub(super) fn write(&self, report: &Report) -> anyhow::Result<()> {
+        let json = report.to_json();
+        let written = [
+            self.json.as_ref().map(|file| file.write(&json)),
+            self.html.as_ref().map(|file| file.write(&html::render(report))),
+        ];
+        let errors: Vec<String> =
+            written.into_iter().flatten().filter_map(|result| Some(result.err()?.to_string())).collect();
+        if errors.is_empty() {
+            return Ok(());
+        }
+        let rescue = std::env::temp_dir().join(format!("puvae-report-{}.json", std::process::id()));
+        let rescued = std::fs::write(&rescue, &json);
+        if rescued.is_err() {
+            complain(&json);
+        }
+        let place =
+            rescued.map_or("was printed above instead".into(), |()| format!("is in {} instead", rescue.display()));
+        bail!("{}; the whole report as JSON {place}", errors.join("; "))
+    }
+}
+
+/// Who writes the verdicts, where they are wanted.
+pub(super) fn verdict_lines(
+    settings: &Settings,
+    models: &Models,
+) -> anyhow::Result<Option<VerdictLines<Box<dyn Write>>>> {
+    let into: Box<dyn Write> = match &settings.verdicts {
+        None => return Ok(None),
+        Some(VerdictsTo::Stdout) => Box::new(io::stdout()),
+        Some(VerdictsTo::File(path)) => Box::new(LineFile::new(path)?),
+    };
+    let model = models.purifier.as_ref().map(|model| model.short_hash().to_owned());
+    Ok(Some(VerdictLines::new(into, models.classifier.spec.classes.clone(), model)))
+}
+
+/// A file that holds each line as soon as the line is whole. What it held before is lost with the first
+/// write, or with a flush: not when the run is refused.
+struct LineFile {
+    path: PathBuf,
+    file: Option<LineWriter<File>>,
+}
+
+impl LineFile {
+    fn new(path: &Path) -> anyhow::Result<Self> {
+        let mut file = Self { path: path.into(), file: None };
+        // A pipe loses nothing by being opened, and whoever is to read it may be late: let that delay no frame.
+        if path.exists() && !path.is_file() {
+            file.open().map_err(|error| {
+                anyhow!("{}: cannot write the verdicts here: {error}; give another path for --verdicts", path.display())
+            })?;
+        }
+        Ok(file)
+    }
+
+    fn open(&mut self) -> io::Result<&mut LineWriter<File>> {
+        match &mut self.file {
+            Some(file) => Ok(file),
+            closed => Ok(closed.insert(LineWriter::new(File::create(&self.path)?))),
+        }
+    }
+}
+
+impl Write for LineFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.open()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.open()?.flush()
+    }
+}
