@@ -51,7 +51,8 @@ pub enum Pacing {
     Live,
     /// A file at a fixed rate: as a camera.
     Paced,
-    /// A file as fast as the pipeline goes: it waits, and nothing is dropped in the queue.
+    /// A file as fast as the pipeline goes: asked for a frame when the one before has met its fate. Nothing is dropped
+    /// in the queue, and the response is the work alone.
     Unpaced,
 }
 
