@@ -189,8 +189,8 @@ fn joined(reasons: &[(PathBuf, String)]) -> String {
 /// Why CUDA refused, without the full stop that ends ONNX Runtime's messages.
 fn in_plain_words(reason: &str) -> String {
     if reason.contains("not enabled in this build") {
-        return "this ONNX Runtime library was built without CUDA, that of the Python package onnxruntime-gpu has it \
-                (name it with --ort-lib)"
+        return "this ONNX Runtime library was built without CUDA; the one in the Python package onnxruntime-gpu \
+                has it, name it with --ort-lib"
             .into();
     }
     reason.trim_end_matches('.').into()

@@ -30,7 +30,7 @@ pub enum ModelError {
         reason: String,
     },
     /// The provider that was asked for refuses.
-    #[error("{}: provider {provider} was asked for and refused: {reason}; give it what it needs, or choose --provider auto or cpu", path.display())]
+    #[error("{}: provider {provider} was asked for and refused: {reason}; mend that, or choose --provider auto or cpu", path.display())]
     Provider {
         /// The model that was being opened.
         path: PathBuf,
