@@ -109,9 +109,11 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.closed.store(true, Ordering::SeqCst);
-        // Makes room for a sender that is waiting for it.
-        self.items.try_iter().for_each(drop);
+        if !self.closed.swap(true, Ordering::SeqCst) {
+            // Makes room for a sender that is waiting for it. After `close` the queue is no longer ours to
+            // empty: whatever a sender puts in from then on it takes out again itself.
+            self.items.try_iter().for_each(drop);
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl Comparison {
         let clean = &self.rows[0].pair;
         format!(
             "Of the attacked frames the classifier alone reads {} rightly; behind the purifier it reads {}.\n\
-             The price is paid on clean frames: {} becomes {}.\n\
+             On clean frames {} becomes {}: purifying changes those too.\n\
              The deadline of {deadline} counts from capture; without and with the purifier {} and {} of {} frames missed \
              it, and a frame that was dropped is a miss.\n\
              The attacker here knew the classifier, not the purifier; one who knows both does better.",
