@@ -69,9 +69,6 @@ pub struct ClassifierConfig {
     pub side_px: i64,
     /// Number of classes K.
     pub classes: i64,
-    /// Mirror half of each batch in training. The paper does not; it also trains on 10,000 images more.
-    #[serde(default)]
-    pub mirror: bool,
 }
 
 /// A classifier with its parameters.
@@ -140,19 +137,11 @@ impl Task for ClassifierTask<'_> {
     }
 
     fn loss(&self, batch: &Batch) -> (Tensor, Scalars) {
-        let x = if self.classifier.config.mirror { mirror_half(&batch.x) } else { batch.x.shallow_clone() };
-        let logits = self.classifier.forward(Torch::train(&self.classifier.params), &x);
+        let logits = self.classifier.forward(Torch::train(&self.classifier.params), &batch.x);
         (logits.cross_entropy_for_logits(&batch.y), Scalars::new())
     }
 
     fn validate(&self) -> Result<Scalars> {
         Ok(vec![("held_out_accuracy", self.classifier.accuracy(self.held_out)?)])
     }
-}
-
-/// The first half of a batch mirrored left to right; batches are drawn at random, so which half does not matter.
-fn mirror_half(x: &Tensor) -> Tensor {
-    let n = x.size()[0];
-    let mirrored = x.narrow(0, 0, n / 2).flip([3]);
-    Tensor::cat(&[mirrored, x.narrow(0, n / 2, n - n / 2)], 0)
 }

@@ -27,9 +27,6 @@ enum Command {
         /// Which column of Table 1.
         #[arg(long, value_enum)]
         arch: Architecture,
-        /// Mirror half of each batch (helps where left and right do not matter, as with clothes).
-        #[arg(long)]
-        mirror: bool,
         #[command(flatten)]
         training: Training,
     },
@@ -207,14 +204,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     let device = device::best();
     match cli.command {
         Command::Data { data } => describe(&data.load()?),
-        Command::Classifier { arch, mirror, training } => {
-            runs::train_classifier(
-                &training.data.load()?,
-                (arch, mirror),
-                training.schedule,
-                training.place(),
-                device,
-            )?;
+        Command::Classifier { arch, training } => {
+            runs::train_classifier(&training.data.load()?, arch, training.schedule, training.place(), device)?;
         }
         Command::Puvae { preset, config, source, training } => {
             let set = training.data.load()?;

@@ -67,13 +67,13 @@ impl Place<'_> {
     }
 }
 
-/// Trains a classifier, with mirrored images if told to.
+/// Trains a classifier.
 ///
 /// # Errors
 /// As [`fit`].
 pub fn train_classifier(
     set: &DataSet,
-    (architecture, mirror): (Architecture, bool),
+    architecture: Architecture,
     schedule: Schedule,
     place: Place<'_>,
     device: Device,
@@ -83,8 +83,7 @@ pub fn train_classifier(
         "pictures of {} pixels a side, expected at least {SMALLEST_SIDE_PX}: the convolutions are not padded",
         set.side_px
     );
-    let network =
-        ClassifierConfig { architecture, side_px: set.side_px, classes: set.name.classes().len() as i64, mirror };
+    let network = ClassifierConfig { architecture, side_px: set.side_px, classes: set.name.classes().len() as i64 };
     let classifier = Classifier::new(network.clone(), Params::new(place.seed, device));
     let run = place.run("classifier", set, &Recipe { network, schedule, source: None })?;
     eprintln!("{}: {} parameters", architecture.name(), classifier.params.count());

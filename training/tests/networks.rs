@@ -30,12 +30,9 @@ fn lite_stays_below_three_million_parameters() {
 #[test]
 fn classifiers_a_and_b_have_the_layers_of_table_1() {
     let count = |architecture| {
-        Classifier::new(
-            ClassifierConfig { architecture, side_px: 28, classes: 10, mirror: false },
-            Params::new(1, Device::Cpu),
-        )
-        .params
-        .count()
+        Classifier::new(ClassifierConfig { architecture, side_px: 28, classes: 10 }, Params::new(1, Device::Cpu))
+            .params
+            .count()
     };
     let dense = |inputs: usize, outputs: usize| (inputs + 1) * outputs;
     assert_eq!(count(Architecture::A), dense(25, 64) + dense(64 * 25, 64) + dense(64 * 10 * 10, 128) + dense(128, 10));
@@ -95,7 +92,7 @@ fn absurd_configurations_are_refused_by_field() {
 #[test]
 fn the_papers_network_takes_a_step_with_the_papers_losses() {
     let source = Classifier::new(
-        ClassifierConfig { architecture: Architecture::A, side_px: 28, classes: 10, mirror: false },
+        ClassifierConfig { architecture: Architecture::A, side_px: 28, classes: 10 },
         Params::new(2, Device::Cpu),
     );
     source.params.freeze();

@@ -28,7 +28,7 @@ fn my_turn() -> MutexGuard<'static, ()> {
 }
 
 fn classifier() -> Classifier {
-    let config = ClassifierConfig { architecture: Architecture::B, side_px: 28, classes: CLASSES, mirror: false };
+    let config = ClassifierConfig { architecture: Architecture::B, side_px: 28, classes: CLASSES };
     Classifier::new(config, Params::new(3, Device::Cpu))
 }
 
