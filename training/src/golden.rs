@@ -65,13 +65,16 @@ impl Golden {
 }
 
 /// Every kind of layer, by the name of its golden file.
-pub const LAYERS: [&str; 18] = [
+pub const LAYERS: [&str; 21] = [
     "add",
     "conv",
     "conv-strided",
     "conv-dilated",
     "deconv",
     "deconv-output-padding",
+    "deconv-pixel",
+    "deconv-same",
+    "deconv-valid",
     "linear",
     "class-rows",
     "softplus",
@@ -129,7 +132,7 @@ pub fn layer_files(name: &str) -> (Vec<u8>, Golden) {
 /// Smooth numbers in about ±1, no two the same.
 fn input(name: &str, n: i64) -> Tensor {
     let sizes: &[i64] = match name {
-        "linear" | "class-rows" | "columns" | "softplus" | "sigmoid" => &[6],
+        "linear" | "deconv-pixel" | "class-rows" | "columns" | "softplus" | "sigmoid" => &[6],
         "root-mean" | "select" => &[4, 5],
         "pixel-shuffle" => &[8, 3, 3],
         _ => &[2, 8, 8],
@@ -147,6 +150,9 @@ fn layer<B: Backend>(b: &mut B, name: &str, x: &B::Value) -> B::Value {
         "conv-dilated" => b.conv(x, "l", Conv::new(3, 3).dilation(2).same()),
         "deconv" => b.deconv(x, "l", deconv),
         "deconv-output-padding" => b.deconv(x, "l", Deconv { kernel: 5, padding: 2, output_padding: 1, ..deconv }),
+        "deconv-same" => b.deconv(x, "l", Deconv { kernel: 3, stride: 1, ..deconv }),
+        "deconv-valid" => b.deconv(x, "l", Deconv { kernel: 5, padding: 0, ..deconv }),
+        "deconv-pixel" => b.deconv_pixel(x, "l", 3, 4),
         "linear" => b.linear(x, "l", 4),
         "class-rows" => {
             let table = b.class_rows("l", 5, 6, Classes::All); // [1, 5, 6]

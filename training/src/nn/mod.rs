@@ -84,6 +84,8 @@ pub trait Backend {
     fn conv(&mut self, x: &Self::Value, name: &str, conv: Conv) -> Self::Value;
     /// Transposed convolution with the parameters `name.weight` and `name.bias`.
     fn deconv(&mut self, x: &Self::Value, name: &str, deconv: Deconv) -> Self::Value;
+    /// Transposed convolution of pictures of a single pixel, given as `[N, in]`: `[N, out, kernel, kernel]`.
+    fn deconv_pixel(&mut self, x: &Self::Value, name: &str, out: i64, kernel: i64) -> Self::Value;
     /// Fully connected layer on `[N, in]` with the parameters `name.weight` and `name.bias`.
     fn linear(&mut self, x: &Self::Value, name: &str, out: i64) -> Self::Value;
     /// The row of the table `name`, `[K, width]`, that belongs to a class: `[1, K, width]` for all classes,

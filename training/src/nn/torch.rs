@@ -74,6 +74,11 @@ impl Backend for Torch<'_> {
         )
     }
 
+    fn deconv_pixel(&mut self, x: &Tensor, name: &str, out: i64, kernel: i64) -> Tensor {
+        let pixel = x.unsqueeze(-1).unsqueeze(-1); // [N, in, 1, 1]
+        self.deconv(&pixel, name, Deconv { out, kernel, stride: kernel, padding: 0, output_padding: 0 })
+    }
+
     fn linear(&mut self, x: &Tensor, name: &str, out: i64) -> Tensor {
         let features = x.size()[1];
         let weight = self.params.get(&format!("{name}.weight"), &[out, features], Some(features));

@@ -141,16 +141,15 @@ pub(super) fn decode<B: Backend>(
     let x = add_class(b, config, &x, "decode.class", features, rows, classes);
     let x = b.relu(&x);
     let y = match config.size {
-        Size::Paper => decode_paper(b, &x, features),
+        Size::Paper => decode_paper(b, &x),
         Size::Lite => decode_lite(b, &x, config.side_px / 4),
     };
     b.sigmoid(&y)
 }
 
-fn decode_paper<B: Backend>(b: &mut B, x: &B::Value, features: i64) -> B::Value {
+fn decode_paper<B: Backend>(b: &mut B, x: &B::Value) -> B::Value {
     let same = Deconv { out: 32, kernel: 7, stride: 2, padding: 3, output_padding: 1 };
-    let mut x = b.reshape(x, &[-1, features, 1, 1]);
-    x = b.deconv(&x, "decode.deconv1", Deconv { padding: 0, output_padding: 0, ..same }); // [., 32, 7, 7]
+    let mut x = b.deconv_pixel(x, "decode.deconv1", same.out, same.kernel); // [., 32, 7, 7]
     x = b.relu(&x);
     x = b.deconv(&x, "decode.deconv2", same); // [., 32, 14, 14]
     x = b.relu(&x);
