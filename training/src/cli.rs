@@ -33,12 +33,12 @@ enum Command {
     /// Check that a data set can be read, and say what is in it.
     Data {
         #[command(flatten)]
-        data: Data,
+        data: DataArgs,
     },
     /// Measure accuracy on clean and attacked images, undefended and defended.
     Evaluate {
         #[command(flatten)]
-        data: Data,
+        data: DataArgs,
         /// Run folder of the target classifier M_t, which is attacked.
         #[arg(long)]
         target: PathBuf,
@@ -63,7 +63,7 @@ enum Command {
     /// Write a run as an ONNX file, with its golden file beside it.
     Export {
         #[command(flatten)]
-        data: Data,
+        data: DataArgs,
         /// Run folder.
         #[arg(long)]
         run: PathBuf,
@@ -89,7 +89,7 @@ enum Command {
     /// Write test images as frames, in turns clean and under each attack.
     Attack {
         #[command(flatten)]
-        data: Data,
+        data: DataArgs,
         /// Run folder of the classifier that is attacked.
         #[arg(long)]
         target: PathBuf,
@@ -134,7 +134,7 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct Data {
+struct DataArgs {
     /// Folder that holds the data sets' folders.
     #[arg(long)]
     data: PathBuf,
@@ -143,7 +143,7 @@ struct Data {
     dataset: Name,
 }
 
-impl Data {
+impl DataArgs {
     fn load(&self) -> Result<DataSet> {
         DataSet::load(&self.data, self.dataset, device::best())
     }
@@ -179,7 +179,7 @@ impl Attacks {
 #[derive(Debug, Args)]
 struct Training {
     #[command(flatten)]
-    data: Data,
+    data: DataArgs,
     /// Folder for the run: checkpoint, log and curves.
     #[arg(long)]
     out: PathBuf,

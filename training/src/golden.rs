@@ -65,7 +65,7 @@ impl Golden {
 }
 
 /// Every kind of layer, by the name of its golden file.
-pub const LAYERS: [&str; 21] = [
+pub const LAYERS: [&str; 23] = [
     "add",
     "conv",
     "conv-strided",
@@ -80,6 +80,8 @@ pub const LAYERS: [&str; 21] = [
     "softplus",
     "sigmoid",
     "pixel-shuffle",
+    "deconv-relu-deconv",
+    "pixel-shuffle-relu-conv",
     "concat",
     "columns",
     "repeat-each",
@@ -135,6 +137,7 @@ fn input(name: &str, n: i64) -> Tensor {
         "linear" | "deconv-pixel" | "class-rows" | "columns" | "softplus" | "sigmoid" => &[6],
         "root-mean" | "select" => &[4, 5],
         "pixel-shuffle" => &[8, 3, 3],
+        "pixel-shuffle-relu-conv" => &[8, 4, 6],
         _ => &[2, 8, 8],
     };
     let count = n * sizes.iter().product::<i64>();
@@ -152,6 +155,11 @@ fn layer<B: Backend>(b: &mut B, name: &str, x: &B::Value) -> B::Value {
         "deconv-output-padding" => b.deconv(x, "l", Deconv { kernel: 5, padding: 2, output_padding: 1, ..deconv }),
         "deconv-same" => b.deconv(x, "l", Deconv { kernel: 3, stride: 1, ..deconv }),
         "deconv-valid" => b.deconv(x, "l", Deconv { kernel: 5, padding: 0, ..deconv }),
+        "deconv-relu-deconv" => {
+            let y = b.deconv(x, "l", deconv);
+            let y = b.relu(&y);
+            b.deconv(&y, "m", Deconv { out: 1, kernel: 3, stride: 1, padding: 1, output_padding: 0 })
+        }
         "deconv-pixel" => b.deconv_pixel(x, "l", 3, 4),
         "linear" => b.linear(x, "l", 4),
         "class-rows" => {
@@ -172,6 +180,11 @@ fn layer<B: Backend>(b: &mut B, name: &str, x: &B::Value) -> B::Value {
         "softplus" => b.softplus(x),
         "sigmoid" => b.sigmoid(x),
         "pixel-shuffle" => b.pixel_shuffle(x, 2),
+        "pixel-shuffle-relu-conv" => {
+            let y = b.pixel_shuffle(x, 2);
+            let y = b.relu(&y);
+            b.conv(&y, "l", Conv::new(1, 3).same())
+        }
         "concat" => {
             let y = b.relu(x);
             b.concat(x, &y)

@@ -19,13 +19,15 @@ pub struct Onnx<'a> {
     nodes: Vec<Node>,
     initializers: Vec<TensorData>,
     stored: BTreeSet<String>,
+    /// Values made so far, for their names.
+    made: usize,
 }
 
 impl<'a> Onnx<'a> {
     /// An empty graph that takes its weights from `params`.
     #[must_use]
     pub fn new(params: &'a Params) -> Self {
-        Self { params, nodes: Vec::new(), initializers: Vec::new(), stored: BTreeSet::new() }
+        Self { params, nodes: Vec::new(), initializers: Vec::new(), stored: BTreeSet::new(), made: 0 }
     }
 
     /// The bytes of the file. An output is what it is called here, what it shall be called, its type and shape.
@@ -62,7 +64,8 @@ impl<'a> Onnx<'a> {
     }
 
     fn node(&mut self, op: &str, inputs: &[&str], attribute: Vec<Attribute>) -> String {
-        let output = format!("v{}", self.nodes.len());
+        let output = format!("v{}", self.made);
+        self.made += 1;
         self.nodes.push(Node {
             input: inputs.iter().map(ToString::to_string).collect(),
             output: vec![output.clone()],
@@ -73,12 +76,15 @@ impl<'a> Onnx<'a> {
         output
     }
 
+    fn tensor(&self, name: &str) -> Tensor {
+        self.params.all().remove(name).expect("the network's first forward pass made all its parameters")
+    }
+
     /// Stores the parameter `name`, in another shape if one is given.
     fn parameter(&mut self, name: &str, shape: Option<&[i64]>) -> String {
-        let all = self.params.all();
-        let tensor = all.get(name).expect("the network's first forward pass made all its parameters");
+        let tensor = self.tensor(name);
         let shape = shape.map_or_else(|| tensor.size(), Into::into);
-        self.constant(name, &shape, &floats(tensor))
+        self.constant(name, &shape, &floats(&tensor))
     }
 
     fn integers(&mut self, values: &[i64]) -> String {
@@ -100,7 +106,7 @@ impl<'a> Onnx<'a> {
         let first = -(kernel - 1 - padding).div_euclid(stride);
         let last = (stride - 1 + padding).div_euclid(stride);
         let taps = last - first + 1;
-        let weight = self.params.all().remove(&format!("{name}.weight")).expect("the first forward pass made it");
+        let weight = self.tensor(&format!("{name}.weight"));
         let inputs = weight.size()[0];
         let phases = Tensor::zeros([out, stride, stride, inputs, taps, taps], (Kind::Float, Device::Cpu));
         // (phase, offset, tap) along one side.
@@ -119,13 +125,74 @@ impl<'a> Onnx<'a> {
         }
         let channels = out * stride * stride;
         let weight = self.constant(&format!("{name}.phases"), &[channels, inputs, taps, taps], &floats(&phases));
-        let bias = self.params.all().remove(&format!("{name}.bias")).expect("the first forward pass made it");
+        let bias = self.tensor(&format!("{name}.bias"));
         let bias = floats(&bias.repeat_interleave_self_int(stride * stride, 0, None));
         let bias = self.constant(&format!("{name}.phases_bias"), &[channels], &bias);
         let attributes =
             vec![Attribute::ints("kernel_shape", &[taps; 2]), Attribute::ints("pads", &[-first, -first, last, last])];
         let y = self.node("Conv", &[x, &weight, &bias], attributes); // [N, out·s², H, W]
         if stride == 1 { y } else { self.pixel_shuffle(&y, stride) }
+    }
+
+    fn transposed(&mut self, x: &str, name: &str, deconv: Deconv) -> String {
+        let attributes = vec![
+            Attribute::ints("kernel_shape", &[deconv.kernel; 2]),
+            Attribute::ints("strides", &[deconv.stride; 2]),
+            Attribute::ints("pads", &[deconv.padding; 4]),
+            Attribute::ints("output_padding", &[deconv.output_padding; 2]),
+        ];
+        self.layer("ConvTranspose", x, name, attributes)
+    }
+
+    /// If the last nodes are the DepthToSpace and the Relu that made `x`, takes them back, puts the Relu where it
+    /// changes nothing, before the DepthToSpace, and returns its output with the block size.
+    fn take_upsampling(&mut self, x: &str) -> Option<(String, i64)> {
+        let [.., shuffle, relu] = self.nodes.as_slice() else { return None };
+        if shuffle.op_type != "DepthToSpace" || relu.op_type != "Relu" || relu.output[0] != x {
+            return None;
+        }
+        let factor = shuffle.attribute[0].i.expect("its first attribute is its block size");
+        let inner = shuffle.input[0].clone();
+        self.nodes.truncate(self.nodes.len() - 2);
+        Some((self.node("Relu", &[&inner], vec![]), factor))
+    }
+
+    /// A convolution that keeps the size and has few outputs, of what DepthToSpace would make of `x` (even sides), done before it. Output
+    /// pixel R·q + b, R = 2r, takes tap t from r·i + a with i = 2q + ⌊(b + t − padding) / r⌋ and a the remainder:
+    /// a convolution of stride 2 from phases a to blocks b. The same numbers without the large picture between.
+    fn conv_before_shuffle(&mut self, x: &str, name: &str, weight: &Tensor, r: i64) -> String {
+        const STRIDE: i64 = 2;
+        let (out, inputs, kernel, _) = weight.size4().expect("a convolution's weight is [out, in, k, k]");
+        let (padding, block) = ((kernel - 1) / 2, STRIDE * r);
+        let bias = self.tensor(&format!("{name}.bias"));
+        let first = (-padding).div_euclid(r);
+        let last = (block + kernel - 2 - padding).div_euclid(r);
+        let taps = last - first + 1;
+        let phases = Tensor::zeros([out, block, block, inputs, r, r, taps, taps], (Kind::Float, Device::Cpu));
+        // (pixel of the block, phase, offset, tap) along one side.
+        let moves: Vec<(i64, i64, i64, i64)> = (0..block)
+            .flat_map(|b| (0..kernel).map(move |t| (b, t, b + t - padding)))
+            .map(|(b, t, at)| (b, at.rem_euclid(r), at.div_euclid(r) - first, t))
+            .collect();
+        for &(row_out, row_in, row, row_tap) in &moves {
+            for &(column_out, column_in, column, column_tap) in &moves {
+                let from = weight.select(3, column_tap).select(2, row_tap); // [out, in]
+                let to = phases.select(7, column).select(6, row).select(5, column_in).select(4, row_in);
+                tch::no_grad(|| to.select(2, column_out).select(1, row_out).copy_(&from));
+            }
+        }
+        let (from, to) = (inputs * r * r, out * block * block);
+        let weight = self.constant(&format!("{name}.phases"), &[to, from, taps, taps], &floats(&phases));
+        let bias = floats(&bias.repeat_interleave_self_int(block * block, 0, None));
+        let bias = self.constant(&format!("{name}.phases_bias"), &[to], &bias);
+        let end = last - (STRIDE - 1);
+        let attributes = vec![
+            Attribute::ints("kernel_shape", &[taps; 2]),
+            Attribute::ints("strides", &[STRIDE; 2]),
+            Attribute::ints("pads", &[-first, -first, end, end]),
+        ];
+        let y = self.node("Conv", &[x, &weight, &bias], attributes); // [N, out·R², H/2, W/2]
+        self.pixel_shuffle(&y, block)
     }
 
     fn constant(&mut self, name: &str, shape: &[i64], values: &[f32]) -> String {
@@ -159,6 +226,14 @@ impl Backend for Onnx<'_> {
     type Value = String;
 
     fn conv(&mut self, x: &String, name: &str, conv: Conv) -> String {
+        let keeps_size = conv.stride == 1 && conv.dilation == 1 && 2 * conv.padding == conv.kernel - 1;
+        if conv.out == 1
+            && keeps_size
+            && let Some((inner, factor)) = self.take_upsampling(x)
+        {
+            let weight = self.tensor(&format!("{name}.weight"));
+            return self.conv_before_shuffle(&inner, name, &weight, factor);
+        }
         let attributes = vec![
             Attribute::ints("kernel_shape", &[conv.kernel; 2]),
             Attribute::ints("strides", &[conv.stride; 2]),
@@ -169,22 +244,21 @@ impl Backend for Onnx<'_> {
     }
 
     fn deconv(&mut self, x: &String, name: &str, deconv: Deconv) -> String {
-        if deconv.kernel + deconv.output_padding == deconv.stride + 2 * deconv.padding {
-            return self.phase_convolution(x, name, deconv);
+        if deconv.kernel + deconv.output_padding != deconv.stride + 2 * deconv.padding {
+            return self.transposed(x, name, deconv);
         }
-        let attributes = vec![
-            Attribute::ints("kernel_shape", &[deconv.kernel; 2]),
-            Attribute::ints("strides", &[deconv.stride; 2]),
-            Attribute::ints("pads", &[deconv.padding; 4]),
-            Attribute::ints("output_padding", &[deconv.output_padding; 2]),
-        ];
-        self.layer("ConvTranspose", x, name, attributes)
+        if deconv.out == 1
+            && deconv.stride == 1
+            && let Some((inner, factor)) = self.take_upsampling(x)
+        {
+            let weight = self.tensor(&format!("{name}.weight")).transpose(0, 1).flip([2, 3]);
+            return self.conv_before_shuffle(&inner, name, &weight, factor);
+        }
+        self.phase_convolution(x, name, deconv)
     }
 
     fn deconv_pixel(&mut self, x: &String, name: &str, out: i64, kernel: i64) -> String {
-        let mut all = self.params.all();
-        let weight = all.remove(&format!("{name}.weight")).expect("the first forward pass made it");
-        let bias = all.remove(&format!("{name}.bias")).expect("the first forward pass made it");
+        let (weight, bias) = (self.tensor(&format!("{name}.weight")), self.tensor(&format!("{name}.bias")));
         let (inputs, pixels) = (weight.size()[0], kernel * kernel);
         let bias = floats(&bias.repeat_interleave_self_int(pixels, 0, None));
         let weight = self.constant(&format!("{name}.flat"), &[inputs, out * pixels], &floats(&weight));
