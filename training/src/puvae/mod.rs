@@ -2,7 +2,7 @@
 //! the purified image (Hwang et al., IEEE Access 2019).
 //!
 //! `paper` is the network of the paper's Table 2. `lite` is ours: a strided trunk, sub-pixel convolutions in
-//! the decoder, and a small denoiser in front. They share everything but the layers named in [`network`].
+//! the decoder, and a small denoiser in front. They share everything but the layers.
 
 mod config;
 mod loss;
