@@ -101,7 +101,7 @@ enum Command {
         /// Seed of the choice of images and targets.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Files are called <OUT>-images.idx3-ubyte.gz and so on.
+        /// Files are called `OUT-images.idx3-ubyte.gz` and so on.
         #[arg(long)]
         out: PathBuf,
     },
