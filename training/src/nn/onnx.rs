@@ -157,9 +157,10 @@ impl<'a> Onnx<'a> {
         Some((self.node("Relu", &[&inner], vec![]), factor))
     }
 
-    /// A convolution that keeps the size and has few outputs, of what DepthToSpace would make of `x` (even sides), done before it. Output
-    /// pixel R·q + b, R = 2r, takes tap t from r·i + a with i = 2q + ⌊(b + t − padding) / r⌋ and a the remainder:
-    /// a convolution of stride 2 from phases a to blocks b. The same numbers without the large picture between.
+    /// A convolution that keeps the size and has few outputs, of what DepthToSpace would make of `x` (even sides),
+    /// done before it. Output pixel R·q + b, R = 2r, takes tap t from r·i + a with i = 2q + ⌊(b + t − padding) / r⌋
+    /// and a the remainder: a convolution of stride 2 from phases a to blocks b. The same numbers without the large
+    /// picture between.
     fn conv_before_shuffle(&mut self, x: &str, name: &str, weight: &Tensor, r: i64) -> String {
         const STRIDE: i64 = 2;
         let (out, inputs, kernel, _) = weight.size4().expect("a convolution's weight is [out, in, k, k]");
