@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -47,12 +48,14 @@ fn sigint_and_sigterm_end_a_run_with_a_balanced_report() {
 #[test]
 fn a_second_signal_ends_a_run_that_cannot_drain_at_once() {
     let fixture = Fixture::new();
-    // Nobody reads the verdicts: the pipe fills up and the run is stuck. (Were it not yet full, the first
-    // signal would end the run, with the same code.)
+    // Nobody reads the verdicts: the pipe fills up and the run is stuck.
     let (mut child, stdout, _) = start(&fixture, &["--fps", "10000"]);
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    std::thread::sleep(Duration::from_secs(2));
     send(SIGINT, &child);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "the first signal waits for the run to drain");
     send(SIGTERM, &child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!fixture.path().join("r.json").exists(), "a run that was cut short has no report");
     drop(stdout);
 }

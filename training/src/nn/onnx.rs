@@ -227,14 +227,6 @@ impl Backend for Onnx<'_> {
     type Value = String;
 
     fn conv(&mut self, x: &String, name: &str, conv: Conv) -> String {
-        let keeps_size = conv.stride == 1 && conv.dilation == 1 && 2 * conv.padding == conv.kernel - 1;
-        if conv.out == 1
-            && keeps_size
-            && let Some((inner, factor)) = self.take_upsampling(x)
-        {
-            let weight = self.tensor(&format!("{name}.weight"));
-            return self.conv_before_shuffle(&inner, name, &weight, factor);
-        }
         let attributes = vec![
             Attribute::ints("kernel_shape", &[conv.kernel; 2]),
             Attribute::ints("strides", &[conv.stride; 2]),
