@@ -13,6 +13,7 @@ use crate::attack::{self, Attack, Victim};
 use crate::checkpoint::Header;
 use crate::classifier::{Classifier, correct};
 use crate::data::{DataSet, Split, batches};
+use crate::defence::{percent_right, purify_all};
 use crate::device;
 use crate::files;
 use crate::progress;
@@ -212,11 +213,9 @@ fn row(subject: &Subject<'_>, attack: &str, x: &Tensor) -> Row {
     let y = subject.split.labels();
     let purified = subject.purifier.map(|purifier| {
         let bar = progress::bar(&format!("purify {attack}"), subject.split.len());
-        purifier.purify_all(x, subject.seed as i64, &bar)
+        purify_all(purifier, x, subject.seed as i64, &bar)
     });
-    let y_star = purified.as_ref().map(|purified| {
-        100.0 * purified.label.eq_tensor(&y).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
-    });
+    let y_star = purified.as_ref().and_then(|cleaned| Some(percent_right(cleaned.label.as_ref()?, &y)));
     Row {
         attack: attack.into(),
         parameters: None,

@@ -14,6 +14,7 @@ use crate::attack::Victim;
 use crate::checkpoint::Header;
 use crate::classifier::Classifier;
 use crate::data::DataSet;
+use crate::defence::purify_all;
 use crate::golden::{Case, Golden};
 use crate::nn::onnx::Onnx;
 use crate::nn::params::Params;
@@ -60,7 +61,7 @@ pub fn puvae(trained: &Trained<Puvae>, set: &DataSet, form: Form, path: &Path) -
     let network = &trained.network;
     let config = &network.config;
     let purifier = purifier_spec(config, Some(calibrate(network, set)));
-    let spec = spec(&trained.header, architecture(config.size), set, Some(purifier));
+    let spec = spec(&trained.header, &config.name(), set, Some(purifier));
     let golden = puvae_golden(network, &set.held_out.first(GOLDEN_IMAGES).all().x);
     write(path, &puvae_graph(network, form, &spec), golden)
 }
@@ -89,7 +90,7 @@ pub fn untrained(size: Size, form: Form, path: &Path) -> Result<()> {
         classes: (0..10).map(|class| class.to_string()).collect(),
         purifier: Some(purifier_spec(&network.config, None)),
         provenance: Provenance {
-            architecture: format!("{}-untrained", architecture(size)),
+            architecture: format!("{}-untrained", network.config.name()),
             dataset: "none".into(),
             config: serde_json::to_value(&network.config)?,
             seed: 1,
@@ -100,13 +101,6 @@ pub fn untrained(size: Size, form: Form, path: &Path) -> Result<()> {
     let ramp = Tensor::arange(2 * side * side, (Kind::Float, Device::Cpu)) * 0.1;
     let frames = ramp.sin().abs().reshape([2, 1, side, side]);
     write(path, &puvae_graph(&network, form, &spec), puvae_golden(&network, &frames))
-}
-
-fn architecture(size: Size) -> &'static str {
-    match size {
-        Size::Paper => "puvae-paper",
-        Size::Lite => "puvae-lite",
-    }
 }
 
 fn purifier_spec(config: &PuvaeConfig, suspect_above: Option<SuspectThreshold>) -> PurifierSpec {
@@ -144,10 +138,10 @@ pub fn puvae_graph(network: &Puvae, form: Form, spec: &ModelSpec) -> Vec<u8> {
 }
 
 fn calibrate(network: &Puvae, set: &DataSet) -> SuspectThreshold {
-    let distances =
-        network.purify_all(&set.held_out.all().x, 1, &progress::bar("calibrate", set.held_out.len())).distances;
-    let nearest = distances.amin(1, false).to_kind(Kind::Double);
-    let threshold = nearest.quantile_scalar(SUSPECT_QUANTILE, 0, false, "linear").double_value(&[]);
+    let bar = progress::bar("calibrate", set.held_out.len());
+    let nearest = purify_all(network, &set.held_out.all().x, 1, &bar).score.expect("a PuVAE measures distances");
+    let threshold =
+        nearest.to_kind(Kind::Double).quantile_scalar(SUSPECT_QUANTILE, 0, false, "linear").double_value(&[]);
     SuspectThreshold {
         threshold: threshold as f32,
         quantile: SUSPECT_QUANTILE,

@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod classifier;
 pub mod curves;
 pub mod data;
+pub mod defence;
 pub mod device;
 pub mod evaluate;
 pub mod export;

@@ -153,6 +153,16 @@ impl PuvaeConfig {
         }
     }
 
+    /// The name in model files and results: `puvae-paper`, `puvae-lite`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.size {
+            Size::Paper => "puvae-paper",
+            Size::Lite => "puvae-lite",
+        }
+        .into()
+    }
+
     /// β of the equivalent β-VAE, whose KL has a ½ that Eq. 16 lacks and whose losses are sums.
     #[must_use]
     pub fn effective_beta(&self) -> f64 {

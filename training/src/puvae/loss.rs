@@ -9,6 +9,7 @@ use super::{Puvae, zero};
 use crate::attack::{self, Victim};
 use crate::classifier::Classifier;
 use crate::data::{Batch, Split};
+use crate::defence::{percent_right, purify_all};
 use crate::fit::{Scalars, Task, scalar};
 use crate::nn::Classes;
 use crate::nn::params::Params;
@@ -45,8 +46,8 @@ impl<'a> PuvaeTask<'a> {
 
     fn selected_rightly(&self, x: &Tensor) -> f64 {
         let labels = self.held_out.labels();
-        let label = self.puvae.purify_all(x, 0, &progress::hidden()).label;
-        label.eq_tensor(&labels).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
+        let label = purify_all(self.puvae, x, 0, &progress::hidden()).label.expect("a PuVAE selects a class");
+        percent_right(&label, &labels) / 100.0
     }
 }
 

@@ -10,17 +10,12 @@ mod network;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::data::batches;
 use crate::nn::params::Params;
 use crate::nn::torch::Torch;
-use crate::progress::ProgressBar;
 
 pub use config::{CrossEntropy, Input, PuvaeConfig, Reduction, Size};
 pub use loss::PuvaeTask;
 pub use network::{Form, purify};
-
-/// Images purified at a time; each needs memory for K candidates.
-const PURIFY_BATCH: usize = 250;
 
 /// A purifier with its parameters.
 #[derive(Debug)]
@@ -69,26 +64,6 @@ impl Puvae {
     /// Latent noise of standard deviation σ_ε for `n` images, from torch's random stream.
     pub fn draw_noise(&self, n: i64) -> Tensor {
         self.no_noise(n).normal_(0.0, self.config.sigma_eps)
-    }
-
-    /// Purifies many pictures `[N, C, H, W]`, a batch at a time, with noise from `seed`; `bar` counts them.
-    #[must_use]
-    pub fn purify_all(&self, x: &Tensor, seed: i64, bar: &ProgressBar) -> Purified {
-        tch::manual_seed(seed);
-        let parts: Vec<Purified> = batches(x.size()[0] as usize, PURIFY_BATCH)
-            .map(|range| {
-                let (start, len) = (range.start as i64, range.len() as i64);
-                bar.inc(range.len() as u64);
-                tch::no_grad(|| self.purify(&x.narrow(0, start, len), &self.draw_noise(len)))
-            })
-            .collect();
-        bar.finish_and_clear();
-        let cat = |pick: fn(&Purified) -> &Tensor| Tensor::cat(&parts.iter().map(pick).collect::<Vec<_>>(), 0);
-        Purified {
-            frames: cat(|part| &part.frames),
-            label: cat(|part| &part.label),
-            distances: cat(|part| &part.distances),
-        }
     }
 }
 

@@ -1,0 +1,95 @@
+//! Defences: what stands between a picture and the classifier.
+
+use tch::{Kind, Tensor};
+
+use crate::attack::Victim;
+use crate::classifier::Classifier;
+use crate::data::batches;
+use crate::progress::ProgressBar;
+use crate::puvae::Puvae;
+
+/// A picture goes in, a cleaner one comes out.
+pub trait Defence {
+    /// The name that results use.
+    fn name(&self) -> String;
+
+    /// Purifies pictures `[N, C, H, W]` in `[0, 1]`; what it draws comes from torch's random stream. Where `x`
+    /// asks for a gradient the frames carry one: the true gradient, or, where there is none, the identity's
+    /// (the backward pass differentiable approximation of Athalye et al., 2018); each defence says which.
+    fn purify(&self, x: &Tensor) -> Cleaned;
+
+    /// Pictures purified at a time when there are many.
+    fn batch(&self) -> usize {
+        250
+    }
+}
+
+/// What a defence makes of pictures.
+#[derive(Debug)]
+pub struct Cleaned {
+    /// What the classifier gets, `[N, C, H, W]` in `[0, 1]`.
+    pub frames: Tensor,
+    /// The class the defence itself has chosen, `[N]` i64, if it chooses one.
+    pub label: Option<Tensor>,
+    /// How unlike a clean picture each one was, `[N]`: larger is more suspicious. `None` without a detector.
+    pub score: Option<Tensor>,
+}
+
+/// A classifier with a defence in front, as an attacker sees it who knows both.
+#[derive(Clone, Copy)]
+pub struct Defended<'a> {
+    /// What stands in front.
+    pub defence: &'a dyn Defence,
+    /// The classifier behind.
+    pub classifier: &'a Classifier,
+}
+
+impl Victim for Defended<'_> {
+    fn logits(&self, x: &Tensor) -> Tensor {
+        self.classifier.logits(&self.defence.purify(x).frames)
+    }
+}
+
+/// The gradient is exact: it runs through the candidate that was chosen.
+impl Defence for Puvae {
+    fn name(&self) -> String {
+        self.config.name()
+    }
+
+    fn purify(&self, x: &Tensor) -> Cleaned {
+        let purified = Puvae::purify(self, x, &self.draw_noise(x.size()[0]));
+        let nearest = purified.distances.amin(1, false);
+        Cleaned { frames: purified.frames, label: Some(purified.label), score: Some(nearest) }
+    }
+}
+
+/// Purifies many pictures `[N, C, H, W]`, a batch at a time, without gradients, with randomness from `seed`;
+/// `bar` counts them.
+///
+/// # Panics
+/// When there are no pictures.
+pub fn purify_all(defence: &dyn Defence, x: &Tensor, seed: i64, bar: &ProgressBar) -> Cleaned {
+    tch::manual_seed(seed);
+    let parts: Vec<Cleaned> = batches(x.size()[0] as usize, defence.batch())
+        .map(|range| {
+            bar.inc(range.len() as u64);
+            tch::no_grad(|| defence.purify(&x.narrow(0, range.start as i64, range.len() as i64)))
+        })
+        .collect();
+    bar.finish_and_clear();
+    let cat = |pick: fn(&Cleaned) -> Option<&Tensor>| -> Option<Tensor> {
+        let parts: Option<Vec<&Tensor>> = parts.iter().map(pick).collect();
+        parts.map(|parts| Tensor::cat(&parts, 0))
+    };
+    Cleaned {
+        frames: cat(|part| Some(&part.frames)).expect("every part has frames"),
+        label: cat(|part| part.label.as_ref()),
+        score: cat(|part| part.score.as_ref()),
+    }
+}
+
+/// Share of `labels` that `chosen` has right, in percent.
+#[must_use]
+pub fn percent_right(chosen: &Tensor, labels: &Tensor) -> f64 {
+    100.0 * chosen.eq_tensor(labels).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
+}
