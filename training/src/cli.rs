@@ -128,6 +128,9 @@ enum Command {
         /// Run folder of the source classifier M_s.
         #[arg(long)]
         source: PathBuf,
+        /// Run folder of a purifier with the same layers, to begin with its weights.
+        #[arg(long)]
+        from: Option<PathBuf>,
         #[command(flatten)]
         training: Training,
     },
@@ -207,12 +210,13 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Classifier { arch, training } => {
             runs::train_classifier(&training.data.load()?, arch, training.schedule, training.place(), device)?;
         }
-        Command::Puvae { preset, config, source, training } => {
+        Command::Puvae { preset, config, source, from, training } => {
             let set = training.data.load()?;
             let preset = PuvaeConfig::preset(preset, set.side_px, set.name.classes().len() as i64);
             let config = config.map_or(Ok(preset.clone()), |path| with_file(&preset, &path))?;
             let source = runs::load_classifier(&source, device)?;
-            runs::train_puvae(&set, config, &source, training.schedule, training.place(), device)?;
+            let from = from.map(|run| runs::load_puvae(&run, device)).transpose()?;
+            runs::train_puvae(&set, config, &source, from.as_ref(), training.schedule, training.place(), device)?;
         }
         Command::Evaluate { data, target, purifier, split, images, attacks, seed, out } => {
             files::check_writable(&out)?;

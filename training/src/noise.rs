@@ -1,58 +1,86 @@
-//! What a purifier sees in training: clean pictures, random noise, and FGSM of the source classifier.
+//! What a purifier sees in training: clean pictures, random noise, FGSM of the source classifier, and attacks at
+//! its own selection.
 
 use tch::{Kind, Tensor};
 
 use crate::attack::{Goal, clip, direction};
 use crate::classifier::Classifier;
 use crate::data::Batch;
-use crate::puvae::PuvaeConfig;
+use crate::puvae::Puvae;
 
 /// The batch's pictures, the configured shares of them disturbed; each disturbed image has an ε of its own,
-/// uniform in `(0, epsilon_max)`. Which images are disturbed, and how, is random.
-pub fn add(config: &PuvaeConfig, source: &Classifier, batch: &Batch) -> Tensor {
+/// uniform up to the configured largest. The first images of the batch are those attacked through the purifier, so
+/// that the selector loss, which takes the start of the batch, sees all of them; which of the others are
+/// disturbed, and how, is random.
+pub fn add(puvae: &Puvae, source: &Classifier, batch: &Batch) -> Tensor {
+    let config = &puvae.config;
     let n = batch.y.numel() as i64;
-    let random = (config.random_share * n as f64).round() as i64;
-    let attacked = ((config.fgsm_share * n as f64).round() as i64).min(n - random);
-    if random + attacked == 0 {
+    let count = |share: f64, most: i64| ((share * n as f64).round() as i64).min(most);
+    let own = count(config.self_share, n);
+    let random = count(config.random_share, n - own);
+    let attacked = count(config.fgsm_share, n - own - random);
+    if own + random + attacked == 0 {
         return batch.x.shallow_clone();
     }
-    let order = Tensor::randperm(n, (Kind::Int64, batch.x.device()));
-    let part = |start, len| {
-        let index = order.narrow(0, start, len);
-        Batch { x: batch.x.index_select(0, &index), y: batch.y.index_select(0, &index) }
-    };
-    let noisy = random_noise(config, &part(0, random).x);
-    let adversarial = fgsm(config, source, &part(random, attacked));
-    let clean = part(random + attacked, n - random - attacked).x;
-    let mixed = Tensor::cat(&[noisy, adversarial, clean], 0);
-    mixed.index_select(0, &order.argsort(0, false)) // back in the batch's order
+    let order = Tensor::randperm(n - own, (Kind::Int64, batch.x.device())) + own;
+    let pick = |index: &Tensor| Batch { x: batch.x.index_select(0, index), y: batch.y.index_select(0, index) };
+    let part = |start, len| pick(&order.narrow(0, start, len));
+    let noisy = random_noise(config.epsilon_max, &part(0, random).x);
+    let adversarial = fgsm(config.epsilon_max, source, &part(random, attacked));
+    let clean = part(random + attacked, n - own - random - attacked).x;
+    let rest = Tensor::cat(&[noisy, adversarial, clean], 0).index_select(0, &order.argsort(0, false)); // in the batch's order
+    if own == 0 {
+        return rest;
+    }
+    let first = Batch { x: batch.x.narrow(0, 0, own), y: batch.y.narrow(0, 0, own) };
+    Tensor::cat(&[at_selection(puvae, &first), rest], 0)
 }
 
-/// ε for each image, `[N, 1, 1, 1]`.
-fn draw_epsilons(config: &PuvaeConfig, x: &Tensor) -> Tensor {
-    Tensor::rand([x.size()[0], 1, 1, 1], (Kind::Float, x.device())) * config.epsilon_max
+/// ε for each image, `[N, 1, 1, 1]`, uniform in `(0, most)`.
+fn draw_epsilons(most: f64, x: &Tensor) -> Tensor {
+    Tensor::rand([x.size()[0], 1, 1, 1], (Kind::Float, x.device())) * most
 }
 
 /// Half of the images get uniform noise in ±ε; half get ±ε in patches of a few pixels, the look of a gradient's
 /// sign without any network's gradient.
-fn random_noise(config: &PuvaeConfig, x: &Tensor) -> Tensor {
+fn random_noise(epsilon_max: f64, x: &Tensor) -> Tensor {
     let n = x.size()[0];
     let uniform = x.narrow(0, 0, n / 2).rand_like() * 2.0 - 1.0;
     let patches =
         x.narrow(0, n / 2, n - n / 2).randn_like().avg_pool2d([3, 3], [1, 1], [1, 1], false, true, None).sign();
     let direction = Tensor::cat(&[uniform, patches], 0);
-    (x + direction * draw_epsilons(config, x)).clamp(0.0, 1.0)
+    (x + direction * draw_epsilons(epsilon_max, x)).clamp(0.0, 1.0)
 }
 
 /// Targeted FGSM of the source at random classes; for half of the images with the gradient at a randomly disturbed
 /// picture, so that more gradients are met than each image's one.
-fn fgsm(config: &PuvaeConfig, source: &Classifier, batch: &Batch) -> Tensor {
+fn fgsm(epsilon_max: f64, source: &Classifier, batch: &Batch) -> Tensor {
     let n = batch.x.size()[0];
-    let epsilons = draw_epsilons(config, &batch.x);
-    let shift = Tensor::randint(config.classes - 1, [n], (Kind::Int64, batch.x.device())) + 1;
-    let target = (&batch.y + shift).remainder(config.classes);
+    let classes = source.config.classes;
+    let epsilons = draw_epsilons(epsilon_max, &batch.x);
+    let shift = Tensor::randint(classes - 1, [n], (Kind::Int64, batch.x.device())) + 1;
+    let target = (&batch.y + shift).remainder(classes);
     let disturbed = Tensor::from_slice(&[0f32, 0.5]).to_device(batch.x.device()).repeat([(n + 1) / 2]).narrow(0, 0, n);
     let start = &batch.x + (batch.x.rand_like() * 2.0 - 1.0) * &epsilons * disturbed.reshape([n, 1, 1, 1]);
     let step = direction(source, &start.clamp(0.0, 1.0), &Goal::Targeted(target)) * epsilons;
-    clip(&(&batch.x - step), &batch.x, config.epsilon_max)
+    clip(&(&batch.x - step), &batch.x, epsilon_max)
+}
+
+/// Steps from a random start that bring another class's candidate nearer than the true class's (the attack that
+/// knows the purifier; Madry et al., 2018, trained against their own victim in the same way). The largest ε is drawn
+/// by half of the images, so that the edge of the ball is seen often.
+fn at_selection(puvae: &Puvae, batch: &Batch) -> Tensor {
+    let config = &puvae.config;
+    let n = batch.x.size()[0];
+    let draw = Tensor::rand([n, 1, 1, 1], (Kind::Float, batch.x.device())) * (2.0 * config.self_epsilon_max);
+    let epsilons = draw.clamp_max(config.self_epsilon_max); // [N, 1, 1, 1]
+    let alpha = &epsilons * (1.25 / f64::from(config.self_steps));
+    let (low, high) = ((&batch.x - &epsilons).clamp_min(0.0), (&batch.x + &epsilons).clamp_max(1.0));
+    let mut x = &batch.x + (batch.x.rand_like() * 2.0 - 1.0) * &epsilons;
+    for _ in 0..config.self_steps {
+        let at = x.detach().copy().set_requires_grad(true);
+        let gradient = Tensor::run_backward(&[puvae.margin(&at, &batch.y)], &[&at], false, false).remove(0);
+        x = (x - gradient.sign() * &alpha).clamp_tensor(Some(&low), Some(&high));
+    }
+    x.detach()
 }

@@ -31,6 +31,9 @@ pub struct Recipe<C> {
     /// For a purifier, the source classifier it learned from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<serde_json::Value>,
+    /// The run whose weights it began with, if it did not begin with random ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<serde_json::Value>,
 }
 
 /// A network read back from its run.
@@ -85,7 +88,7 @@ pub fn train_classifier(
     );
     let network = ClassifierConfig { architecture, side_px: set.side_px, classes: set.name.classes().len() as i64 };
     let classifier = Classifier::new(network.clone(), Params::new(place.seed, device));
-    let run = place.run("classifier", set, &Recipe { network, schedule, source: None })?;
+    let run = place.run("classifier", set, &Recipe { network, schedule, source: None, from: None })?;
     eprintln!("{}: {} parameters", architecture.name(), classifier.params.count());
     fit(&ClassifierTask { classifier: &classifier, held_out: &set.held_out }, &set.train, &schedule, &run)
 }
@@ -98,6 +101,7 @@ pub fn train_puvae(
     set: &DataSet,
     config: PuvaeConfig,
     source: &Trained<Classifier>,
+    from: Option<&Trained<Puvae>>,
     schedule: Schedule,
     place: Place<'_>,
     device: Device,
@@ -105,27 +109,36 @@ pub fn train_puvae(
     config.check()?;
     same_data(set, &source.header)?;
     let puvae = Puvae::new(config.clone(), Params::new(place.seed, device));
+    if let Some(from) = from {
+        same_data(set, &from.header)?;
+        puvae.params.copy_from(&from.network.params.all()).context("--from is a run of another network")?;
+    }
     ensure!(
         config.classes == source.network.config.classes,
         "classes is {}, but the source classifier has {}",
         config.classes,
         source.network.config.classes
     );
-    let recipe = Recipe { network: config, schedule, source: Some(identity(&source.header)) };
+    let recipe = Recipe {
+        network: config,
+        schedule,
+        source: Some(identity(&source.header)),
+        from: from.map(|from| identity(&from.header)),
+    };
     let run = place.run("puvae", set, &recipe)?;
     eprintln!("puvae: {} parameters, effective β {:.3}", puvae.params.count(), puvae.config.effective_beta());
     let task = PuvaeTask::new(&puvae, &source.network, set.held_out.first(VALIDATION_IMAGES))?;
     fit(&task, &set.train, &schedule, &run)
 }
 
-/// What identifies a classifier: its network, how it was trained, and from which seed.
+/// What identifies a trained network: its configuration, how it was trained, and from which seed.
 #[must_use]
-pub fn identity(classifier: &Header) -> serde_json::Value {
+pub fn identity(trained: &Header) -> serde_json::Value {
     json!({
-        "config": classifier.config["network"],
-        "schedule": classifier.config["schedule"],
-        "epochs_done": classifier.epoch,
-        "seed": classifier.seed
+        "config": trained.config["network"],
+        "schedule": trained.config["schedule"],
+        "epochs_done": trained.epoch,
+        "seed": trained.seed
     })
 }
 

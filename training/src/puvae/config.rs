@@ -105,6 +105,15 @@ pub struct PuvaeConfig {
     pub fgsm_share: f64,
     /// Largest ε of that noise and of that attack; each image draws its own.
     pub epsilon_max: f64,
+    /// Share of each batch attacked through the purifier itself, at its selection, in `[0, 1]`.
+    #[serde(default)]
+    pub self_share: f64,
+    /// Largest ε of the attack at the selection; each image draws its own.
+    #[serde(default)]
+    pub self_epsilon_max: f64,
+    /// Steps of the attack at the selection, from a random start.
+    #[serde(default)]
+    pub self_steps: u32,
 }
 
 impl PuvaeConfig {
@@ -132,6 +141,9 @@ impl PuvaeConfig {
             random_share: 0.0,
             fgsm_share: 0.0,
             epsilon_max: 0.0,
+            self_share: 0.0,
+            self_epsilon_max: 0.0,
+            self_steps: 0,
         };
         match size {
             Size::Paper => paper,
@@ -184,7 +196,16 @@ impl PuvaeConfig {
         };
         share("random_share", self.random_share, 0.0)?;
         share("fgsm_share", self.fgsm_share, 0.0)?;
-        share("random_share + fgsm_share", self.random_share + self.fgsm_share, 0.0)?;
+        share("self_share", self.self_share, 0.0)?;
+        share("random_share + fgsm_share + self_share", self.random_share + self.fgsm_share + self.self_share, 0.0)?;
+        share("self_epsilon_max", self.self_epsilon_max, 0.0)?;
+        ensure!(
+            self.self_share == 0.0 || (self.self_steps > 0 && self.self_epsilon_max > 0.0),
+            "self_share is {}, but self_steps is {} and self_epsilon_max {}; expected both above 0",
+            self.self_share,
+            self.self_steps,
+            self.self_epsilon_max
+        );
         share("ce_share", self.ce_share, 0.01)?;
         share("select_share", self.select_share, 0.01)?;
         share("epsilon_max", self.epsilon_max, 0.0)?;

@@ -60,7 +60,7 @@ impl Task for PuvaeTask<'_> {
         let config = &self.puvae.config;
         let b = &mut Torch::train(&self.puvae.params);
         let n = batch.y.numel() as i64;
-        let frames = noise::add(config, self.source, batch);
+        let frames = noise::add(self.puvae, self.source, batch);
 
         let denoised = denoise(b, config, &frames);
         let hidden = trunk(b, config, choose(config.encoder_input, &frames, denoised.as_ref())); // [N, F]
