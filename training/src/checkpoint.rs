@@ -17,7 +17,7 @@ use crate::optim::Adam;
 #[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// `classifier` or `puvae`.
+    /// `classifier`, `puvae` or `magnet`.
     pub kind: String,
     /// The data set's name.
     pub dataset: String,
@@ -80,6 +80,12 @@ impl Checkpoint {
             };
         }
         Ok(checkpoint)
+    }
+
+    /// A checkpoint without optimiser state.
+    #[must_use]
+    pub fn of_params(header: Header, params: BTreeMap<String, Tensor>) -> Self {
+        Self { header, params, optimiser: BTreeMap::new() }
     }
 
     /// The configuration, as what a run of this kind is made from.

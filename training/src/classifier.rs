@@ -3,14 +3,14 @@
 //!
 //! Convolutions are unpadded, the default of the frameworks: the paper states no padding.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::attack::Victim;
+use crate::attack::{Goal, Victim, direction};
 use crate::data::{Batch, Split};
 use crate::evaluate;
-use crate::fit::{Scalars, Task};
+use crate::fit::{Scalars, Task, scalar};
 use crate::nn::params::Params;
 use crate::nn::torch::Torch;
 use crate::nn::{Backend, Conv};
@@ -59,6 +59,33 @@ impl Architecture {
     }
 }
 
+/// Training on adversarial pictures as well as clean ones (Eq. 4): L̂ = α·L(x) + (1 − α)·L(x + ε·sign ∇ₓ L(x)). The gradient
+/// is taken with dropout off, at the weights of the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdversarialTraining {
+    /// Weight of the clean pictures' loss, in `[0, 1]`.
+    pub alpha: f64,
+    /// Bound of the L∞ norm.
+    pub epsilon: f64,
+}
+
+impl AdversarialTraining {
+    /// Refuses what is no training.
+    ///
+    /// # Errors
+    /// Names the field, the rule and the value.
+    pub fn check(&self) -> Result<()> {
+        ensure!((0.0..=1.0).contains(&self.alpha), "--adversarial-alpha is {}, expected 0 to 1", self.alpha);
+        ensure!(
+            self.epsilon.is_finite() && self.epsilon > 0.0,
+            "--adversarial-epsilon is {}, expected a number above 0",
+            self.epsilon
+        );
+        Ok(())
+    }
+}
+
 /// A classifier's layers and sizes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,6 +96,9 @@ pub struct ClassifierConfig {
     pub side_px: i64,
     /// Number of classes K.
     pub classes: i64,
+    /// Whether it was trained adversarially.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adversarial: Option<AdversarialTraining>,
 }
 
 /// A classifier with its parameters.
@@ -131,14 +161,27 @@ pub struct ClassifierTask<'a> {
     pub held_out: &'a Split,
 }
 
+impl ClassifierTask<'_> {
+    fn cross_entropy(&self, x: &Tensor, y: &Tensor) -> Tensor {
+        self.classifier.forward(Torch::train(&self.classifier.params), x).cross_entropy_for_logits(y)
+    }
+}
+
 impl Task for ClassifierTask<'_> {
     fn params(&self) -> &Params {
         &self.classifier.params
     }
 
     fn loss(&self, batch: &Batch) -> (Tensor, Scalars) {
-        let logits = self.classifier.forward(Torch::train(&self.classifier.params), &batch.x);
-        (logits.cross_entropy_for_logits(&batch.y), Scalars::new())
+        let clean = self.cross_entropy(&batch.x, &batch.y);
+        let Some(AdversarialTraining { alpha, epsilon }) = self.classifier.config.adversarial else {
+            return (clean, Scalars::new());
+        };
+        let goal = Goal::Untargeted(batch.y.shallow_clone());
+        let x = (&batch.x - direction(self.classifier, &batch.x, &goal) * epsilon).clamp(0.0, 1.0);
+        let attacked = self.cross_entropy(&x, &batch.y);
+        let scalars = vec![("clean_loss", scalar(&clean)), ("fgsm_loss", scalar(&attacked))];
+        (clean * alpha + attacked * (1.0 - alpha), scalars)
     }
 
     fn validate(&self) -> Result<Scalars> {

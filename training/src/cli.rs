@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use puvae_training::attack::Attack;
-use puvae_training::classifier::Architecture;
+use puvae_training::attack::{Aim, Attack, names};
+use puvae_training::classifier::{AdversarialTraining, Architecture};
 use puvae_training::data::{DataSet, Name};
+use puvae_training::defence::magnet::MagnetConfig;
+use puvae_training::evaluate::Measures;
+use puvae_training::evaluate::adaptive::Effort;
 use puvae_training::fit::Schedule;
 use puvae_training::puvae::{Form, PuvaeConfig, Size};
 use puvae_training::runs::{self, Place};
@@ -27,6 +30,12 @@ enum Command {
         /// Which column of Table 1.
         #[arg(long, value_enum)]
         arch: Architecture,
+        /// Train adversarially (Eq. 4), with FGSM of this L∞ norm.
+        #[arg(long)]
+        adversarial_epsilon: Option<f64>,
+        /// Weight of the clean pictures' loss in adversarial training.
+        #[arg(long, default_value_t = 0.5)]
+        adversarial_alpha: f64,
         #[command(flatten)]
         training: Training,
     },
@@ -42,18 +51,29 @@ enum Command {
         /// Run folder of the target classifier M_t, which is attacked.
         #[arg(long)]
         target: PathBuf,
-        /// Run folder of the purifier.
+        /// Defences: run folders of purifiers, each optionally as NAME=FOLDER.
         #[arg(long)]
-        purifier: Option<PathBuf>,
+        defence: Vec<String>,
+        /// Run folders of classifiers to put in the target's place (another one, one trained adversarially), each optionally as NAME=FOLDER.
+        #[arg(long)]
+        replacement: Vec<String>,
         /// Which images; choices are made on the held-out ones, the test images are for reporting.
         #[arg(long, value_enum, default_value = "test")]
         split: SplitName,
-        /// Only the first so many images.
+        /// Only so many images, drawn by the seed.
         #[arg(long)]
         images: Option<usize>,
+        /// Images for the costly attacks, PGD and CW.
+        #[arg(long, default_value_t = 1000)]
+        costly_images: usize,
         #[command(flatten)]
         attacks: Attacks,
-        /// Seed of targets and latent noise.
+        /// Images for the attacker who knows the defence; 0 leaves him out.
+        #[arg(long, default_value_t = 1000)]
+        adaptive_images: usize,
+        #[command(flatten)]
+        effort: Effort,
+        /// Seed of targets, latent noise and the choice of images.
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Results file.
@@ -104,6 +124,14 @@ enum Command {
         /// Files are called `OUT-images.idx3-ubyte.gz` and so on.
         #[arg(long)]
         out: PathBuf,
+    },
+    /// Train a MagNet: an autoencoder of clean images.
+    Magnet {
+        /// Standard deviation of the Gaussian noise it learns from.
+        #[arg(long, default_value_t = 0.1)]
+        noise: f64,
+        #[command(flatten)]
+        training: Training,
     },
     /// Print results files as a Markdown table, with the paper's numbers beside ours.
     Table {
@@ -160,22 +188,20 @@ enum SplitName {
 
 #[derive(Debug, Args)]
 struct Attacks {
+    /// Attacks by name: fgsm, ifgsm-STEPS, pgd-STEPSxSTARTS, cw-api, cw-tutorial, cw-defense-gan, each also with untargeted- in front.
+    #[arg(long, value_delimiter = ',', default_value = "fgsm,ifgsm-10,ifgsm-40")]
+    attacks: Vec<String>,
     /// Bound of the attacks' L∞ norm.
     #[arg(long, default_value_t = 0.3)]
     epsilon: f64,
-    /// Size of an iFGSM step.
+    /// Size of a step of iFGSM and PGD.
     #[arg(long, default_value_t = 0.03)]
     alpha: f64,
-    /// Numbers of iFGSM steps, each an attack.
-    #[arg(long, value_delimiter = ',', default_value = "10,40")]
-    steps: Vec<u32>,
 }
 
 impl Attacks {
-    fn kinds(&self) -> Vec<Attack> {
-        let &Self { epsilon, alpha, .. } = self;
-        let iterative = self.steps.iter().map(|&steps| Attack::IFgsm { epsilon, alpha, steps });
-        std::iter::once(Attack::Fgsm { epsilon }).chain(iterative).collect()
+    fn kinds(&self) -> Result<Vec<(Attack, Aim)>> {
+        self.attacks.iter().map(|name| names::parse(name, self.epsilon, self.alpha)).collect()
     }
 }
 
@@ -207,8 +233,17 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     let device = device::best();
     match cli.command {
         Command::Data { data } => describe(&data.load()?),
-        Command::Classifier { arch, training } => {
-            runs::train_classifier(&training.data.load()?, arch, training.schedule, training.place(), device)?;
+        Command::Classifier { arch, adversarial_epsilon, adversarial_alpha, training } => {
+            let adversarial =
+                adversarial_epsilon.map(|epsilon| AdversarialTraining { alpha: adversarial_alpha, epsilon });
+            runs::train_classifier(
+                &training.data.load()?,
+                arch,
+                adversarial,
+                training.schedule,
+                training.place(),
+                device,
+            )?;
         }
         Command::Puvae { preset, config, source, from, training } => {
             let set = training.data.load()?;
@@ -218,25 +253,48 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             let from = from.map(|run| runs::load_puvae(&run, device)).transpose()?;
             runs::train_puvae(&set, config, &source, from.as_ref(), training.schedule, training.place(), device)?;
         }
-        Command::Evaluate { data, target, purifier, split, images, attacks, seed, out } => {
+        Command::Magnet { noise, training } => {
+            let set = training.data.load()?;
+            let config = MagnetConfig { noise, ..MagnetConfig::published(set.side_px) };
+            runs::train_magnet(&set, config, training.schedule, training.place(), device)?;
+        }
+        Command::Evaluate {
+            data,
+            target,
+            defence,
+            replacement,
+            split,
+            images,
+            costly_images,
+            attacks,
+            adaptive_images,
+            effort,
+            seed,
+            out,
+        } => {
+            let adaptive = (adaptive_images > 0).then_some((effort, adaptive_images));
+            let measures = Measures { attacks: attacks.kinds()?, images, costly_images, adaptive, seed };
             files::check_writable(&out)?;
             let set = data.load()?;
-            let images = images.unwrap_or(usize::MAX);
-            let (split, name) = match split {
-                SplitName::HeldOut => (set.held_out.first(images), "held-out"),
-                SplitName::Test => (set.test.first(images), "test"),
-            };
-            let purifier = purifier.map(|run| runs::load_puvae(&run, device)).transpose()?;
             let target = runs::load_classifier(&target, device)?;
-            evaluate::run(&set, (&split, name), &target, purifier.as_ref(), &attacks.kinds(), seed)?.write(&out)?;
+            let defences = defence.iter().map(|given| runs::defence(&set, given, device));
+            let replacements = replacement.iter().map(|given| runs::replacement(&set, given, device));
+            let contestants: Vec<_> = defences.chain(replacements).collect::<Result<_>>()?;
+            let split = match split {
+                SplitName::HeldOut => (&set.held_out, "held-out"),
+                SplitName::Test => (&set.test, "test"),
+            };
+            evaluate::run(&set, split, &target, &contestants, &measures)?.write(&out)?;
         }
         Command::Export { data, run, out, form } => {
             files::check_writable(&out)?;
             let set = data.load()?;
-            if runs::kind(&run)? == "classifier" {
-                export::classifier(&runs::load_classifier(&run, device)?, &set, &out)?;
-            } else {
-                export::puvae(&runs::load_puvae(&run, device)?, &set, form, &out)?;
+            match runs::kind(&run)?.as_str() {
+                "classifier" => export::classifier(&runs::load_classifier(&run, device)?, &set, &out)?,
+                "puvae" => export::puvae(&runs::load_puvae(&run, device)?, &set, form, &out)?,
+                other => {
+                    bail!("{}: a run of a {other}; only classifiers and PuVAEs are exported so far", run.display())
+                }
             }
         }
         Command::ExportUntrained { preset, out, form } => {
@@ -246,7 +304,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Attack { data, target, attacks, images, seed, out } => {
             files::check_writable(&out)?;
             let target = runs::load_classifier(&target, device)?;
-            frames::write(&target, &data.load()?, &attacks.kinds(), images, seed, &out)?;
+            frames::write(&target, &data.load()?, &attacks.kinds()?, images, seed, &out)?;
         }
         Command::Table { files } => print!("{}", table::markdown(&table::read(&files)?)),
         Command::GoldenLayers { out } => golden::write_layers(&out)?,

@@ -14,6 +14,9 @@ use tch::{Device, Kind, Tensor};
 /// Images kept back from training, for choices and thresholds.
 pub const HELD_OUT: usize = 10_000;
 
+/// Random stream of [`Split::sample`]: none that training draws from.
+const SAMPLE_STREAM: u64 = u64::MAX;
+
 /// A data set by name; the name is also its folder under `--data`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -137,6 +140,22 @@ impl Split {
     pub fn first(&self, count: usize) -> Split {
         let count = count.min(self.len()) as i64;
         Split { images: self.images.narrow(0, 0, count), labels: self.labels.narrow(0, 0, count) }
+    }
+
+    /// The same images, sharing their storage.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Split {
+        Split { images: self.images.shallow_clone(), labels: self.labels.shallow_clone() }
+    }
+
+    /// `count` images drawn by `seed`, in the order drawn; all of them in order, if there are no more. A smaller
+    /// sample of the same seed is the beginning of a larger one.
+    #[must_use]
+    pub fn sample(&self, count: usize, seed: u64) -> Split {
+        if count >= self.len() {
+            return self.shallow_clone();
+        }
+        self.subset(&permutation(self.len(), seed, SAMPLE_STREAM)[..count])
     }
 
     fn from(&self, start: usize) -> Split {

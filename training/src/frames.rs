@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use puvae::idx::{self, Images};
 use tch::{Kind, Tensor};
 
-use crate::attack::{self, Attack};
+use crate::attack::{self, Aim, Attack, Plan};
 use crate::classifier::Classifier;
 use crate::data::{DataSet, permutation};
 use crate::runs::{Trained, same_data};
@@ -20,7 +20,7 @@ use crate::runs::{Trained, same_data};
 pub fn write(
     target: &Trained<Classifier>,
     set: &DataSet,
-    attacks: &[Attack],
+    attacks: &[(Attack, Aim)],
     count: usize,
     seed: u64,
     prefix: &Path,
@@ -32,9 +32,9 @@ pub fn write(
     let split = set.test.subset(&order[..count]);
     let clean = bytes(&split.all().x);
     let mut versions = vec![clean.shallow_clone()];
-    for &kind in attacks {
-        let x = attack::run(&target.network, kind, &split, target.network.config.classes, seed)?.x;
-        let most = (255.0 * kind.steps().epsilon).floor();
+    for &(attack, aim) in attacks {
+        let x = attack::run(&target.network, Plan { attack, aim, seed }, &split, target.network.config.classes)?.x;
+        let most = attack.epsilon().map_or(255.0, |epsilon| (255.0 * epsilon).floor());
         versions.push(&clean + (bytes(&x) - &clean).clamp(-most, most));
     }
     let frames: Vec<Tensor> = (0..count).map(|index| versions[index % parts].narrow(0, index as i64, 1)).collect();

@@ -65,7 +65,7 @@ impl Golden {
 }
 
 /// Every kind of layer, by the name of its golden file.
-pub const LAYERS: [&str; 22] = [
+pub const LAYERS: [&str; 24] = [
     "add",
     "conv",
     "conv-strided",
@@ -88,6 +88,8 @@ pub const LAYERS: [&str; 22] = [
     "relu",
     "select",
     "sub",
+    "halve",
+    "double",
 ];
 
 /// Writes `folder/<layer>.onnx` and `folder/<layer>.golden.json` for every kind of layer.
@@ -175,6 +177,8 @@ fn layer<B: Backend>(b: &mut B, name: &str, x: &B::Value) -> B::Value {
             let y = b.relu(x);
             b.sub(x, &y)
         }
+        "halve" => b.halve(x),
+        "double" => b.double(x),
         "softplus" => b.softplus(x),
         "sigmoid" => b.sigmoid(x),
         "pixel-shuffle" => b.pixel_shuffle(x, 2),

@@ -79,7 +79,8 @@ fn at_selection(puvae: &Puvae, batch: &Batch) -> Tensor {
     let mut x = &batch.x + (batch.x.rand_like() * 2.0 - 1.0) * &epsilons;
     for _ in 0..config.self_steps {
         let at = x.detach().copy().set_requires_grad(true);
-        let gradient = Tensor::run_backward(&[puvae.margin(&at, &batch.y)], &[&at], false, false).remove(0);
+        let margin = Goal::Untargeted(batch.y.shallow_clone()).margin(&puvae.class_scores(&at)).sum(Kind::Float);
+        let gradient = Tensor::run_backward(&[margin], &[&at], false, false).remove(0);
         x = (x - gradient.sign() * &alpha).clamp_tensor(Some(&low), Some(&high));
     }
     x.detach()

@@ -8,9 +8,14 @@ use serde_json::json;
 use tch::Device;
 
 use crate::checkpoint::{Checkpoint, Header};
-use crate::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask};
+use crate::classifier::{AdversarialTraining, Architecture, Classifier, ClassifierConfig, ClassifierTask};
 use crate::data::DataSet;
+use crate::defence::Defence;
+use crate::defence::magnet::{Magnet, MagnetConfig, MagnetTask};
+use crate::defence::trivial::{Binarise, MedianFilter};
+use crate::evaluate::{Contestant, Guard};
 use crate::fit::{Run, Schedule, fit};
+use crate::import;
 use crate::nn::params::Params;
 use crate::puvae::{Puvae, PuvaeConfig, PuvaeTask};
 
@@ -77,6 +82,7 @@ impl Place<'_> {
 pub fn train_classifier(
     set: &DataSet,
     architecture: Architecture,
+    adversarial: Option<AdversarialTraining>,
     schedule: Schedule,
     place: Place<'_>,
     device: Device,
@@ -86,7 +92,9 @@ pub fn train_classifier(
         "pictures of {} pixels a side, expected at least {SMALLEST_SIDE_PX}: the convolutions are not padded",
         set.side_px
     );
-    let network = ClassifierConfig { architecture, side_px: set.side_px, classes: set.name.classes().len() as i64 };
+    adversarial.as_ref().map_or(Ok(()), AdversarialTraining::check)?;
+    let network =
+        ClassifierConfig { architecture, side_px: set.side_px, classes: set.name.classes().len() as i64, adversarial };
     let classifier = Classifier::new(network.clone(), Params::new(place.seed, device));
     let run = place.run("classifier", set, &Recipe { network, schedule, source: None, from: None })?;
     eprintln!("{}: {} parameters", architecture.name(), classifier.params.count());
@@ -175,15 +183,98 @@ fn fill(params: &Params, checkpoint: &Checkpoint, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the run in `out` trained: `classifier` or `puvae`.
+/// Trains a MagNet's reformer.
+///
+/// # Errors
+/// As [`fit`], and when the configuration is absurd.
+pub fn train_magnet(
+    set: &DataSet,
+    config: MagnetConfig,
+    schedule: Schedule,
+    place: Place<'_>,
+    device: Device,
+) -> Result<()> {
+    config.check()?;
+    let magnet = Magnet::new(config.clone(), Params::new(place.seed, device));
+    let run = place.run("magnet", set, &Recipe { network: config, schedule, source: None, from: None })?;
+    eprintln!("magnet: {} parameters", magnet.params.count());
+    fit(&MagnetTask { magnet: &magnet, held_out: &set.held_out }, &set.train, &schedule, &run)
+}
+
+/// Reads a MagNet back.
+///
+/// # Errors
+/// When there is no checkpoint in `out`, or one of something else.
+pub fn load_magnet(out: &Path, device: Device) -> Result<Trained<Magnet>> {
+    let (path, checkpoint) = load(out)?;
+    let recipe: Recipe<MagnetConfig> = checkpoint.config(&path, "magnet")?;
+    recipe.network.check().with_context(|| format!("{}: the configuration in the checkpoint", path.display()))?;
+    let network = Magnet::new(recipe.network, Params::new(0, device));
+    fill(&network.params, &checkpoint, &path)?;
+    Ok(Trained { network, header: checkpoint.header })
+}
+
+/// A defence for an evaluation, from `binarise`, `median`, or a run as `FOLDER` or `NAME=FOLDER`; without a name it has that
+/// of its network.
+///
+/// # Errors
+/// When the run is of no defence, or of other data.
+pub fn defence(set: &DataSet, given: &str, device: Device) -> Result<Contestant> {
+    let (name, run) = named(given);
+    let untrained: Option<Box<dyn Defence>> = match run {
+        "binarise" => Some(Box::new(Binarise)),
+        "median" => Some(Box::new(MedianFilter)),
+        _ => None,
+    };
+    let (defence, about) = match untrained {
+        Some(defence) => (defence, serde_json::Value::Null),
+        None => trained_defence(set, Path::new(run), device)?,
+    };
+    Ok(Contestant { name: name.map_or_else(|| defence.name(), Into::into), guard: Guard::Defence(defence), about })
+}
+
+fn trained_defence(set: &DataSet, run: &Path, device: Device) -> Result<(Box<dyn Defence>, serde_json::Value)> {
+    let (defence, header): (Box<dyn Defence>, Header) = if kind(run)? == "magnet" {
+        let trained = load_magnet(run, device)?;
+        (Box::new(trained.network), trained.header)
+    } else {
+        let trained = load_puvae(run, device)?;
+        (Box::new(trained.network), trained.header)
+    };
+    same_data(set, &header)?;
+    Ok((defence, serde_json::to_value(&header)?))
+}
+
+/// A classifier that answers in the target's place, from `FOLDER` or `NAME=FOLDER`.
+///
+/// # Errors
+/// When the folder holds no classifier, or one for other data.
+pub fn replacement(set: &DataSet, given: &str, device: Device) -> Result<Contestant> {
+    let (name, folder) = named(given);
+    let trained = load_classifier(Path::new(folder), device)?;
+    same_data(set, &trained.header)?;
+    let about = serde_json::to_value(&trained.header)?;
+    let name = name.map_or_else(|| trained.network.config.architecture.name().into(), Into::into);
+    Ok(Contestant { name, guard: Guard::Replacement(trained.network), about })
+}
+
+fn named(given: &str) -> (Option<&str>, &str) {
+    given.split_once('=').map_or((None, given), |(name, folder)| (Some(name), folder))
+}
+
+/// What the run in `out` trained: `classifier`, `puvae` or `magnet`.
 ///
 /// # Errors
 /// When there is no checkpoint in `out`.
 pub fn kind(out: &Path) -> Result<String> {
-    Ok(Checkpoint::load(&Run::checkpoint(out))?.header.kind)
+    Ok(load(out)?.1.header.kind)
 }
 
+/// The checkpoint of a run's folder, or of an exported `.onnx` file.
 fn load(out: &Path) -> Result<(std::path::PathBuf, Checkpoint)> {
+    if out.extension().is_some_and(|ending| ending == "onnx") {
+        return Ok((out.into(), import::checkpoint(out)?));
+    }
     let path = Run::checkpoint(out);
     let checkpoint = Checkpoint::load(&path).with_context(|| format!("{}: no run to read", out.display()))?;
     if checkpoint.header.epoch < checkpoint.header.epochs {

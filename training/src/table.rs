@@ -1,11 +1,14 @@
-//! Results files as a Markdown table, with the paper's numbers beside ours.
+//! Results files as Markdown, with the paper's numbers beside ours.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::attack::Attack;
-use crate::evaluate::{Results, Row};
+use crate::attack::Aim;
+use crate::evaluate::adaptive::Outcome;
+use crate::evaluate::{Cell, Results, Row};
+use crate::paper::{self, Line};
 
 /// Reads results files.
 ///
@@ -17,68 +20,120 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Results>> {
 
 fn read_one(path: &Path) -> Result<Results> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read the results", path.display()))?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("{}: not a results file of `puvae-train evaluate`", path.display()))
+    serde_json::from_str(&text).with_context(|| {
+        format!("{}: not a results file of this version of `puvae-train evaluate`; evaluate again", path.display())
+    })
 }
 
-/// One row for each attack of each file; accuracies in percent.
+/// For each file a table of the attackers who see the classifier only, one of those who know the defence, and the warnings.
 #[must_use]
 pub fn markdown(all: &[Results]) -> String {
-    let mut text = String::from(
-        "| data, target | attack | undefended | purified | y* | paper's PuVAE | mean L2 | images | seed |\n|---|---|---|---|---|---|---|---|---|\n",
+    all.iter().map(section).collect::<Vec<_>>().join("\n")
+}
+
+fn section(results: &Results) -> String {
+    let target = target(results);
+    let names: Vec<&String> = results.defences.keys().collect();
+    let mut text = format!(
+        "### {}, target {} ({} images, seed {})\n\n",
+        results.dataset,
+        target.to_uppercase(),
+        results.split,
+        results.seed
     );
-    for results in all {
-        let target = results.target["config"]["network"]["architecture"].as_str().unwrap_or("?");
-        for row in &results.rows {
-            let percent = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.2}"));
-            text += &format!(
-                "| {} {} | {} | {:.2} | {} | {} | {} | {:.2} | {} {} | {} |\n",
-                results.dataset,
-                target.to_uppercase(),
-                attack(row),
-                row.undefended,
-                percent(row.defended),
-                percent(row.y_star),
-                percent(paper(results, target, row)),
-                row.mean_l2,
-                results.n,
-                results.split,
-                results.seed
-            );
-        }
-        for warning in &results.warnings {
-            text += &format!("\n{} {}: warning: {warning}\n\n", results.dataset, target.to_uppercase());
-        }
+    let columns: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    let head =
+        ["attack", "n", "mean L2", "undefended"].into_iter().chain(columns).chain(["paper: PuVAE", "paper: best"]);
+    table_head(&mut text, head);
+    for row in &results.rows {
+        table_row(&mut text, cells(results, target, row, &names));
+    }
+    if !results.adaptive.is_empty() {
+        text += "\nAttackers who know the defence:\n\n";
+        adaptive(&mut text, results);
+    }
+    for warning in &results.warnings {
+        writeln!(text, "\nWarning: {warning}.").expect("writing to a string does not fail");
     }
     text
 }
 
-fn attack(row: &Row) -> String {
-    match row.parameters {
-        None if row.attack == "clean" => "none".into(),
-        None => row.attack.replace('-', " "),
-        Some(kind) => format!("{} ε {}", row.attack, kind.steps().epsilon),
+fn target(results: &Results) -> &str {
+    results.target["config"]["network"]["architecture"].as_str().unwrap_or("?")
+}
+
+fn cells(results: &Results, target: &str, row: &Row, names: &[&String]) -> Vec<String> {
+    let paper = paper_line(results, target, row);
+    let undefended = match (paper, row.attack == "clean") {
+        (Some(line), _) => with_paper(row.undefended, Some(line.undefended)),
+        (None, true) => with_paper(row.undefended, paper::clean(&results.dataset, target)),
+        (None, false) => percent(Some(row.undefended)),
+    };
+    let defended = names.iter().map(|name| row.defended.get(*name).map_or_else(|| "–".into(), defended));
+    let mut cells = vec![attack_text(row), row.n.to_string(), format!("{:.2}", row.mean_l2), undefended];
+    cells.extend(defended);
+    cells.extend([percent(paper.map(|line| line.puvae)), percent(paper.map(|line| line.best()))]);
+    cells
+}
+
+/// The paper's numbers, where ours were measured on the same thing.
+fn paper_line(results: &Results, target: &str, row: &Row) -> Option<Line> {
+    let aim = if row.attack.starts_with("untargeted-") { Aim::Untargeted } else { Aim::Targeted };
+    (results.split == "test").then(|| paper::line(&results.dataset, target, row.parameters?, aim)).flatten()
+}
+
+fn attack_text(row: &Row) -> String {
+    match row.parameters.and_then(|attack| attack.epsilon()) {
+        Some(epsilon) => format!("{} ε {epsilon}", row.attack),
+        None => row.attack.replace("uniform-noise", "uniform noise"),
     }
 }
 
-/// PuVAE's accuracy in the paper's Tables 3 and 4, where ours was measured on the same thing: ε 0.3, test images,
-/// purified. The paper does not state iFGSM's number of steps, so its number stands beside each of ours, and it
-/// never states clean accuracy with the purifier on.
-fn paper(results: &Results, target: &str, row: &Row) -> Option<f64> {
-    let epsilon = row.parameters?.steps().epsilon;
-    if results.split != "test" || row.defended.is_none() || epsilon != 0.3 {
-        return None;
+/// Accuracy; where the defence's own choice differs from the classifier's answer, that too.
+fn defended(cell: &Cell) -> String {
+    match cell.y_star {
+        Some(y_star) if (y_star - cell.accuracy).abs() >= 0.005 => format!("{:.2} (y* {y_star:.2})", cell.accuracy),
+        _ => format!("{:.2}", cell.accuracy),
     }
-    let fgsm = matches!(row.parameters, Some(Attack::Fgsm { .. }));
-    match (results.dataset.as_str(), target, fgsm) {
-        ("mnist", "a", true) => Some(81.33),
-        ("mnist", "a", false) => Some(92.33),
-        ("mnist", "b", true) => Some(88.25),
-        ("mnist", "b", false) => Some(92.25),
-        ("fashion-mnist", "a", true) => Some(59.18),
-        ("fashion-mnist", "a", false) => Some(72.51),
-        ("fashion-mnist", "b", true) => Some(52.46),
-        ("fashion-mnist", "b", false) => Some(71.04),
-        _ => None,
+}
+
+fn with_paper(ours: f64, paper: Option<f64>) -> String {
+    paper.map_or_else(|| format!("{ours:.2}"), |paper| format!("{ours:.2} (paper {paper:.2})"))
+}
+
+fn adaptive(text: &mut String, results: &Results) {
+    let head = ["defence", "n", "ε", "steps × starts", "clean", "each attack", "worst of all", "without a bound"];
+    table_head(text, head.into_iter());
+    for (name, outcome) in &results.adaptive {
+        table_row(text, adaptive_cells(name, outcome));
     }
+}
+
+fn adaptive_cells(name: &str, outcome: &Outcome) -> Vec<String> {
+    let effort = outcome.effort;
+    let attacks: Vec<String> = outcome.rows.iter().map(|row| format!("{} {:.1}", row.attack, row.accuracy)).collect();
+    vec![
+        name.into(),
+        outcome.n.to_string(),
+        effort.epsilon.to_string(),
+        format!("{} × {}", effort.steps, effort.restarts),
+        format!("{:.1}", outcome.clean),
+        attacks.join(", "),
+        format!("**{:.1}**", outcome.worst),
+        format!("{:.1}", outcome.unbounded),
+    ]
+}
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".into(), |value| format!("{value:.2}"))
+}
+
+fn table_head<'a>(text: &mut String, head: impl Iterator<Item = &'a str>) {
+    let head: Vec<&str> = head.collect();
+    writeln!(text, "| {} |\n|{}", head.join(" | "), "---|".repeat(head.len()))
+        .expect("writing to a string does not fail");
+}
+
+fn table_row(text: &mut String, cells: Vec<String>) {
+    writeln!(text, "| {} |", cells.join(" | ")).expect("writing to a string does not fail");
 }

@@ -1,8 +1,10 @@
 //! Attacks and the harness that judges them.
 
 use proptest::prelude::*;
-use puvae_training::attack::{Attack, Goal, SignGradient, Victim, clip, draw_targets, run};
-use puvae_training::data::Split;
+use puvae_training::attack::{
+    Aim, Attack, CarliniWagner, Goal, Plan, Preset, SignGradient, Victim, clip, draw_targets, run, transfer,
+};
+use puvae_training::data::{Split, permutation};
 use tch::{Device, Kind, Tensor};
 
 /// Logits = pictures · weights: every gradient is known by hand.
@@ -26,13 +28,26 @@ fn grey(n: i64) -> Tensor {
     Tensor::full([n, 1, 2, 2], 0.5, (Kind::Float, Device::Cpu))
 }
 
+fn plan(attack: Attack) -> Plan {
+    Plan { attack, aim: Aim::Targeted, seed: 1 }
+}
+
+/// Pictures of random bytes whose labels are what the linear victim says of them.
+fn random(n: i64) -> Split {
+    let bytes: Vec<u8> = permutation((4 * n) as usize, 3, 0).into_iter().map(|value| (value % 256) as u8).collect();
+    let images = Tensor::from_slice(&bytes).reshape([n, 1, 2, 2]);
+    let labels = Linear::new().logits(&(images.to_kind(Kind::Float) / 255.0)).argmax(1, false);
+    Split::new(images, labels)
+}
+
 /// Towards class 0 every pixel moves by the sign of (weight to 0 − weight to 1).
 const TOWARDS_0: [f32; 4] = [1.0, -1.0, 1.0, 1.0];
 
 #[test]
 fn fgsm_on_a_linear_victim_is_the_sign_of_its_weights() {
     let target = Goal::Targeted(Tensor::from_slice(&[0i64]));
-    let x = SignGradient { epsilon: 0.25, alpha: 0.25, steps: 1 }.perturb(&Linear::new(), &grey(1), &target);
+    let x =
+        SignGradient { epsilon: 0.25, alpha: 0.25, steps: 1, restarts: 0 }.perturb(&Linear::new(), &grey(1), &target);
     let expected = Tensor::from_slice(&TOWARDS_0.map(|sign| 0.5 + 0.25 * sign)).reshape([1, 1, 2, 2]);
     assert!(x.allclose(&expected, 0.0, 1e-6, false), "{x}");
 }
@@ -40,7 +55,8 @@ fn fgsm_on_a_linear_victim_is_the_sign_of_its_weights() {
 #[test]
 fn untargeted_goes_the_other_way() {
     let truth = Goal::Untargeted(Tensor::from_slice(&[0i64]));
-    let x = SignGradient { epsilon: 0.25, alpha: 0.25, steps: 1 }.perturb(&Linear::new(), &grey(1), &truth);
+    let x =
+        SignGradient { epsilon: 0.25, alpha: 0.25, steps: 1, restarts: 0 }.perturb(&Linear::new(), &grey(1), &truth);
     let expected = Tensor::from_slice(&TOWARDS_0.map(|sign| 0.5 - 0.25 * sign)).reshape([1, 1, 2, 2]);
     assert!(x.allclose(&expected, 0.0, 1e-6, false), "{x}");
 }
@@ -48,8 +64,10 @@ fn untargeted_goes_the_other_way() {
 #[test]
 fn ifgsm_stops_at_the_edge_of_the_ball() {
     let target = Goal::Targeted(Tensor::from_slice(&[0i64]));
-    let one = SignGradient { epsilon: 0.25, alpha: 0.25, steps: 1 }.perturb(&Linear::new(), &grey(1), &target);
-    let many = SignGradient { epsilon: 0.25, alpha: 0.1, steps: 20 }.perturb(&Linear::new(), &grey(1), &target);
+    let one =
+        SignGradient { epsilon: 0.25, alpha: 0.25, steps: 1, restarts: 0 }.perturb(&Linear::new(), &grey(1), &target);
+    let many =
+        SignGradient { epsilon: 0.25, alpha: 0.1, steps: 20, restarts: 0 }.perturb(&Linear::new(), &grey(1), &target);
     assert!(many.allclose(&one, 0.0, 1e-6, false), "{many}");
 }
 
@@ -67,7 +85,7 @@ fn a_target_is_never_the_true_class_and_every_other_class_is_drawn() {
 fn the_harness_measures_the_perturbation_and_the_success() {
     let images = Tensor::full([6, 1, 2, 2], 128, (Kind::Uint8, Device::Cpu));
     let split = Split::new(images, Tensor::from_slice(&[0i64, 1, 0, 1, 0, 1]));
-    let adversarial = run(&Linear::new(), Attack::Fgsm { epsilon: 0.25 }, &split, 2, 1).unwrap();
+    let adversarial = run(&Linear::new(), plan(Attack::Fgsm { epsilon: 0.25 }), &split, 2).unwrap();
     assert!((adversarial.mean_linf - 0.25).abs() < 1e-6, "{adversarial:?}");
     assert!((adversarial.mean_l2 - 0.5).abs() < 1e-6, "{adversarial:?}");
     // Towards class 0 the linear victim follows; towards class 1 the same step turns it as well.
@@ -78,15 +96,124 @@ fn the_harness_measures_the_perturbation_and_the_success() {
 fn absurd_parameters_are_refused() {
     let images = Tensor::zeros([1, 1, 2, 2], (Kind::Uint8, Device::Cpu));
     let split = Split::new(images, Tensor::from_slice(&[0i64]));
-    let refused = |kind| run(&Linear::new(), kind, &split, 2, 1).unwrap_err().to_string();
+    let refused = |kind| run(&Linear::new(), plan(kind), &split, 2).unwrap_err().to_string();
     assert!(refused(Attack::Fgsm { epsilon: 0.0 }).contains("epsilon is 0, expected a number above 0"));
     assert!(refused(Attack::IFgsm { epsilon: 0.1, alpha: f64::NAN, steps: 3 }).contains("alpha is NaN"));
     let none = Split::new(
         Tensor::zeros([0, 1, 2, 2], (Kind::Uint8, Device::Cpu)),
         Tensor::zeros([0], (Kind::Int64, Device::Cpu)),
     );
-    let error = run(&Linear::new(), Attack::Fgsm { epsilon: 0.1 }, &none, 2, 1).unwrap_err().to_string();
+    let error = run(&Linear::new(), plan(Attack::Fgsm { epsilon: 0.1 }), &none, 2).unwrap_err().to_string();
     assert!(error.contains("no images to attack"), "{error}");
+}
+
+#[test]
+fn every_attack_stays_in_the_picture_and_bounded_ones_in_the_ball() {
+    let split = random(40);
+    let attacks = [
+        Attack::Fgsm { epsilon: 0.2 },
+        Attack::IFgsm { epsilon: 0.2, alpha: 0.05, steps: 10 },
+        Attack::Pgd { epsilon: 0.2, alpha: 0.05, steps: 10, restarts: 3 },
+        Attack::CarliniWagner { preset: Preset::Tutorial },
+    ];
+    for attack in attacks {
+        for aim in [Aim::Targeted, Aim::Untargeted] {
+            let adversarial = run(&Linear::new(), Plan { attack, aim, seed: 1 }, &split, 2).unwrap();
+            let furthest = (&adversarial.x - split.all().x).abs().max().double_value(&[]);
+            assert!(attack.epsilon().is_none_or(|epsilon| furthest <= epsilon + 1e-6), "{attack:?}: {furthest}");
+            let (low, high) = (adversarial.x.min().double_value(&[]), adversarial.x.max().double_value(&[]));
+            assert!(low >= 0.0 && high <= 1.0, "{attack:?}: {low} to {high}");
+            assert!(adversarial.success > 0.3 && adversarial.mean_l2 > 0.0, "{adversarial:?}");
+        }
+    }
+}
+
+#[test]
+fn fgsm_is_ifgsm_with_one_step_of_epsilon() {
+    let split = random(20);
+    let of = |attack| run(&Linear::new(), plan(attack), &split, 2).unwrap().x;
+    let one = of(Attack::IFgsm { epsilon: 0.2, alpha: 0.2, steps: 1 });
+    assert!(of(Attack::Fgsm { epsilon: 0.2 }).equal(&one));
+}
+
+#[test]
+fn more_random_starts_never_reach_fewer_images_and_a_seed_draws_the_same_ones() {
+    let split = random(60);
+    let of = |restarts| {
+        let attack = Attack::Pgd { epsilon: 0.03, alpha: 0.01, steps: 2, restarts };
+        run(&Linear::new(), plan(attack), &split, 2).unwrap()
+    };
+    assert!(of(4).success >= of(1).success);
+    assert!(of(4).x.equal(&of(4).x));
+}
+
+/// A binary linear victim is fooled nearest across its hyperplane: at |margin| / ‖w₀ − w₁‖.
+#[test]
+fn carlini_and_wagner_find_the_nearest_point_across_a_hyperplane() {
+    let target = Goal::Targeted(Tensor::from_slice(&[0i64]));
+    let x = Tensor::from_slice(&[0.5f32, 0.6, 0.5, 0.5]).reshape([1, 1, 2, 2]);
+    let victim = Linear::new();
+    let margin = target.margin(&victim.logits(&x)).double_value(&[]);
+    let weights = victim.weights.select(1, 1) - victim.weights.select(1, 0);
+    let nearest = margin / weights.norm().double_value(&[]);
+    assert!(
+        nearest < 0.0,
+        "the victim must already be fooled at this picture for the first half of the test: {margin}"
+    );
+    let truth = Goal::Untargeted(Tensor::from_slice(&[0i64]));
+    let attack = CarliniWagner { rate: 0.01, search_steps: 9, initial_c: 0.01, iterations: 500, confidence: 0.0 };
+    let found = attack.perturb(&victim, &x, &truth);
+    assert_eq!(victim.logits(&found).argmax(1, false).int64_value(&[0]), 1);
+    let distance = (found - &x).norm().double_value(&[]);
+    assert!(distance >= -nearest * 0.999 && distance < -nearest * 1.05, "{distance}, nearest {}", -nearest);
+    // A target that is reached already costs nothing.
+    let distance = (attack.perturb(&victim, &x, &target) - &x).norm().double_value(&[]);
+    assert!(distance < 1e-3, "{distance}");
+}
+
+#[test]
+fn a_picture_that_carlini_and_wagner_fail_on_comes_back_clean() {
+    let black = Tensor::zeros([1, 1, 2, 2], (Kind::Float, Device::Cpu));
+    let attack = CarliniWagner { iterations: 10, ..Preset::Api.constants() };
+    let found = attack.perturb(&Stubborn, &black, &Goal::Targeted(Tensor::from_slice(&[0i64])));
+    assert!(found.equal(&black));
+}
+
+/// Says class 1 whatever it sees, with a gradient.
+struct Stubborn;
+
+impl Victim for Stubborn {
+    fn logits(&self, x: &Tensor) -> Tensor {
+        let sum = x.flatten(1, -1).sum_dim_intlist(1, true, Kind::Float) * 1e-3;
+        Tensor::cat(&[&sum, &(&sum + 50.0)], 1)
+    }
+}
+
+/// An answer without a gradient.
+struct Masked;
+
+impl Victim for Masked {
+    fn logits(&self, x: &Tensor) -> Tensor {
+        Linear::new().logits(&x.round())
+    }
+}
+
+#[test]
+fn a_victim_that_masks_its_gradient_is_noticed() {
+    let adversarial = run(&Masked, plan(Attack::Fgsm { epsilon: 0.2 }), &random(10), 2).unwrap();
+    assert!((adversarial.zero_gradient - 1.0).abs() < 1e-9, "{adversarial:?}");
+    let adversarial = run(&Linear::new(), plan(Attack::Fgsm { epsilon: 0.2 }), &random(10), 2).unwrap();
+    assert!(adversarial.zero_gradient < 1e-9, "{adversarial:?}");
+}
+
+#[test]
+fn what_is_made_on_one_victim_is_judged_on_the_other() {
+    let attack = plan(Attack::Fgsm { epsilon: 0.5 });
+    let made = run(&Linear::new(), attack, &random(20), 2).unwrap();
+    let judged = transfer(&Linear::new(), &Stubborn, attack, &random(20), 2).unwrap();
+    assert!(judged.x.equal(&made.x));
+    let targets = draw_targets(&random(20).labels(), 2, 1);
+    assert!(judged.reached.equal(&targets.eq(1)));
 }
 
 proptest! {

@@ -30,9 +30,12 @@ fn lite_stays_below_three_million_parameters() {
 #[test]
 fn classifiers_a_and_b_have_the_layers_of_table_1() {
     let count = |architecture| {
-        Classifier::new(ClassifierConfig { architecture, side_px: 28, classes: 10 }, Params::new(1, Device::Cpu))
-            .params
-            .count()
+        Classifier::new(
+            ClassifierConfig { architecture, side_px: 28, classes: 10, adversarial: None },
+            Params::new(1, Device::Cpu),
+        )
+        .params
+        .count()
     };
     let dense = |inputs: usize, outputs: usize| (inputs + 1) * outputs;
     assert_eq!(count(Architecture::A), dense(25, 64) + dense(64 * 25, 64) + dense(64 * 10 * 10, 128) + dense(128, 10));
@@ -78,9 +81,13 @@ fn absurd_configurations_are_refused_by_field() {
     let refused = |config: PuvaeConfig| config.check().unwrap_err().to_string();
     assert!(
         refused(PuvaeConfig { fgsm_share: 0.9, ..lite.clone() })
-            .contains("random_share + fgsm_share is 1.2, expected 0 to 1")
+            .contains("random_share + fgsm_share + self_share is 1.2, expected 0 to 1")
     );
     assert!(refused(PuvaeConfig { denoiser: false, ..lite.clone() }).contains("`denoised`, but denoiser is false"));
+    assert!(
+        refused(PuvaeConfig { self_share: 0.2, ..lite.clone() })
+            .contains("self_share is 0.2, but self_steps is 0 and self_epsilon_max 0")
+    );
     assert!(refused(PuvaeConfig { latent: 0, ..lite.clone() }).contains("latent is 0"));
     assert!(refused(PuvaeConfig { side_px: 32, ..lite.clone() }).contains("side_px is 32, expected 28"));
     assert!(
@@ -92,7 +99,7 @@ fn absurd_configurations_are_refused_by_field() {
 #[test]
 fn the_papers_network_takes_a_step_with_the_papers_losses() {
     let source = Classifier::new(
-        ClassifierConfig { architecture: Architecture::A, side_px: 28, classes: 10 },
+        ClassifierConfig { architecture: Architecture::A, side_px: 28, classes: 10, adversarial: None },
         Params::new(2, Device::Cpu),
     );
     source.params.freeze();

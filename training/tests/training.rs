@@ -28,7 +28,7 @@ fn my_turn() -> MutexGuard<'static, ()> {
 }
 
 fn classifier() -> Classifier {
-    let config = ClassifierConfig { architecture: Architecture::B, side_px: 28, classes: CLASSES };
+    let config = ClassifierConfig { architecture: Architecture::B, side_px: 28, classes: CLASSES, adversarial: None };
     Classifier::new(config, Params::new(3, Device::Cpu))
 }
 

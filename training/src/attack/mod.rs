@@ -1,8 +1,11 @@
 //! Attacks on a victim that they see through and through, and the harness that judges them.
 //!
-//! An attack only proposes. The harness clips the proposal to the ε-ball and to `[0, 1]` and decides what it
-//! achieved, so an attack cannot report its own success.
+//! An attack only proposes. The harness clips the proposal to the ε-ball (where the attack has one) and to `[0, 1]` and
+//! decides what it achieved, so an attack cannot report its own success.
 
+mod carlini_wagner;
+mod goal;
+pub mod names;
 mod sign_gradient;
 
 use anyhow::{Result, ensure};
@@ -13,7 +16,10 @@ use tch::{Kind, Tensor};
 
 use crate::data::{Split, batches};
 use crate::progress;
-pub use sign_gradient::{SignGradient, direction};
+pub use carlini_wagner::{CarliniWagner, Preset};
+pub use goal::{Aim, Goal};
+pub(crate) use sign_gradient::nearer;
+pub use sign_gradient::{SignGradient, direction, gradient};
 
 /// Images attacked at a time.
 const ATTACK_BATCH: usize = 250;
@@ -24,31 +30,7 @@ pub trait Victim {
     fn logits(&self, x: &Tensor) -> Tensor;
 }
 
-/// What the attacker wants.
-#[derive(Debug)]
-pub enum Goal {
-    /// The victim says this class: `[N]` i64.
-    Targeted(Tensor),
-    /// The victim says anything but this class: `[N]` i64.
-    Untargeted(Tensor),
-}
-
-impl Goal {
-    /// What the attacker makes small: cross-entropy to the target, or minus cross-entropy to the truth.
-    pub fn loss(&self, logits: &Tensor) -> Tensor {
-        match self {
-            // Summed, so that an image's gradient does not depend on the others of its batch.
-            Self::Targeted(y) => {
-                logits.log_softmax(1, Kind::Float).g_nll_loss::<Tensor>(y, None, tch::Reduction::Sum, -100)
-            }
-            Self::Untargeted(y) => {
-                -logits.log_softmax(1, Kind::Float).g_nll_loss::<Tensor>(y, None, tch::Reduction::Sum, -100)
-            }
-        }
-    }
-}
-
-/// An attack of bounded L∞ norm, as a configuration.
+/// An attack as a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Attack {
     /// Fast gradient sign method: one step of ε.
@@ -65,6 +47,28 @@ pub enum Attack {
         /// Number of steps.
         steps: u32,
     },
+    /// Projected gradient descent: iFGSM from random points of the ε-ball.
+    Pgd {
+        /// Bound of the L∞ norm.
+        epsilon: f64,
+        /// Size of one step.
+        alpha: f64,
+        /// Number of steps.
+        steps: u32,
+        /// Number of random starts.
+        restarts: u32,
+    },
+    /// Carlini and Wagner's L2 attack with one of the presets.
+    CarliniWagner {
+        /// Which constants.
+        preset: Preset,
+    },
+}
+
+/// How an attack makes its proposals.
+enum Method {
+    Sign(SignGradient),
+    CarliniWagner(CarliniWagner),
 }
 
 impl Attack {
@@ -74,6 +78,8 @@ impl Attack {
         match self {
             Self::Fgsm { .. } => "fgsm".into(),
             Self::IFgsm { steps, .. } => format!("ifgsm-{steps}"),
+            Self::Pgd { steps, restarts, .. } => format!("pgd-{steps}x{restarts}"),
+            Self::CarliniWagner { preset } => format!("cw-{}", preset.as_str()),
         }
     }
 
@@ -82,19 +88,72 @@ impl Attack {
     /// # Errors
     /// When ε or the step size is not a positive number, or there are no steps.
     pub fn check(&self) -> Result<()> {
-        let SignGradient { epsilon, alpha, steps } = self.steps();
-        ensure!(epsilon.is_finite() && epsilon > 0.0, "epsilon is {epsilon}, expected a number above 0");
-        ensure!(alpha.is_finite() && alpha > 0.0, "alpha is {alpha}, expected a number above 0");
-        ensure!(steps > 0, "steps is 0, expected at least 1");
+        if let Method::Sign(SignGradient { epsilon, alpha, steps, .. }) = self.method() {
+            ensure!(epsilon.is_finite() && epsilon > 0.0, "epsilon is {epsilon}, expected a number above 0");
+            ensure!(alpha.is_finite() && alpha > 0.0, "alpha is {alpha}, expected a number above 0");
+            ensure!(steps > 0, "steps is 0, expected at least 1");
+        }
+        if let Self::Pgd { restarts, .. } = self {
+            ensure!(*restarts > 0, "restarts is 0, expected at least 1");
+        }
         Ok(())
     }
 
-    /// The steps it takes. FGSM is iFGSM with one step of ε.
+    /// The bound of its L∞ norm; `None` for an attack that keeps the L2 norm small instead.
     #[must_use]
-    pub fn steps(&self) -> SignGradient {
+    pub fn epsilon(&self) -> Option<f64> {
         match *self {
-            Self::Fgsm { epsilon } => SignGradient { epsilon, alpha: epsilon, steps: 1 },
-            Self::IFgsm { epsilon, alpha, steps } => SignGradient { epsilon, alpha, steps },
+            Self::Fgsm { epsilon } | Self::IFgsm { epsilon, .. } | Self::Pgd { epsilon, .. } => Some(epsilon),
+            Self::CarliniWagner { .. } => None,
+        }
+    }
+
+    /// FGSM is iFGSM with one step of ε, and PGD is iFGSM from random starts.
+    fn method(&self) -> Method {
+        let sign = |epsilon, alpha, steps, restarts| Method::Sign(SignGradient { epsilon, alpha, steps, restarts });
+        match *self {
+            Self::Fgsm { epsilon } => sign(epsilon, epsilon, 1, 0),
+            Self::IFgsm { epsilon, alpha, steps } => sign(epsilon, alpha, steps, 0),
+            Self::Pgd { epsilon, alpha, steps, restarts } => sign(epsilon, alpha, steps, restarts),
+            Self::CarliniWagner { preset } => Method::CarliniWagner(preset.constants()),
+        }
+    }
+
+    fn propose(&self, victim: &dyn Victim, x: &Tensor, goal: &Goal) -> Tensor {
+        match self.method() {
+            Method::Sign(attack) => attack.perturb(victim, x, goal),
+            Method::CarliniWagner(attack) => attack.perturb(victim, x, goal),
+        }
+    }
+}
+
+/// An attack with what it is used for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Plan {
+    /// The attack.
+    pub attack: Attack,
+    /// Towards a drawn class, or away from the truth.
+    pub aim: Aim,
+    /// Seed of targets and random starts.
+    pub seed: u64,
+}
+
+impl Plan {
+    /// The name results files use: the attack's, with `untargeted-` in front where it is.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.aim {
+            Aim::Targeted => self.attack.name(),
+            Aim::Untargeted => format!("untargeted-{}", self.attack.name()),
+        }
+    }
+
+    /// What is wanted of images with labels `y` `[N]` among `classes`.
+    #[must_use]
+    pub fn goal(&self, y: &Tensor, classes: i64) -> Goal {
+        match self.aim {
+            Aim::Targeted => Goal::Targeted(draw_targets(y, classes, self.seed)),
+            Aim::Untargeted => Goal::Untargeted(y.shallow_clone()),
         }
     }
 }
@@ -106,12 +165,16 @@ pub struct Adversarial {
     pub name: String,
     /// `[N, C, H, W]` in `[0, 1]`, at most ε from the originals.
     pub x: Tensor,
+    /// Whether the attacker got what he wanted of the victim it was judged on, `[N]` bool.
+    pub reached: Tensor,
     /// Mean L2 norm of the perturbations.
     pub mean_l2: f64,
     /// Mean L∞ norm of the perturbations.
     pub mean_linf: f64,
     /// Share for which the attacker got the victim to say what he wanted, in `[0, 1]`.
     pub success: f64,
+    /// Share of images at which the victim's gradient is exactly zero, in `[0, 1]`: an attack has nothing to go by there.
+    pub zero_gradient: f64,
 }
 
 /// A class for every label, drawn from the others.
@@ -124,38 +187,55 @@ pub fn draw_targets(y: &Tensor, classes: i64, seed: u64) -> Tensor {
     Tensor::from_slice(&targets).to_device(y.device())
 }
 
-/// Runs a targeted attack on every image of a split: the attack proposes, this clips and judges.
+/// Attacks every image of a split: the attack proposes, this clips and judges on the same victim.
+///
+/// # Errors
+/// As [`transfer`].
+pub fn run(victim: &dyn Victim, plan: Plan, split: &Split, classes: i64) -> Result<Adversarial> {
+    transfer(victim, victim, plan, split, classes)
+}
+
+/// Attacks `seen`, the only network the attacker knows, and judges on `judge` what that achieves.
 ///
 /// # Errors
 /// When ε or the step size is not a positive number, or there are no images.
-pub fn run(victim: &dyn Victim, kind: Attack, split: &Split, classes: i64, seed: u64) -> Result<Adversarial> {
-    let steps = kind.steps();
-    kind.check()?;
+pub fn transfer(seen: &dyn Victim, judge: &dyn Victim, plan: Plan, split: &Split, classes: i64) -> Result<Adversarial> {
+    plan.attack.check()?;
     ensure!(!split.is_empty(), "no images to attack");
-    let targets = draw_targets(&split.labels(), classes, seed);
-    let bar = progress::bar(&kind.name(), split.len());
-    let (mut pictures, mut l2, mut linf, mut reached) = (Vec::new(), 0.0, 0.0, 0.0);
+    let goal = plan.goal(&split.labels(), classes);
+    let bar = progress::bar(&plan.name(), split.len());
+    let (mut pictures, mut reached, mut flat) = (Vec::new(), Vec::new(), Vec::new());
     for range in batches(split.len(), ATTACK_BATCH) {
         let batch = split.range(range.clone());
-        let target = targets.narrow(0, range.start as i64, range.len() as i64);
-        let proposal = steps.perturb(victim, &batch.x, &Goal::Targeted(target.shallow_clone()));
-        let x = clip(&proposal, &batch.x, steps.epsilon);
-        let delta = (&x - &batch.x).flatten(1, -1);
-        l2 += delta.square().sum_dim_intlist(1, false, Kind::Float).sqrt().sum(Kind::Double).double_value(&[]);
-        linf += delta.abs().amax(1, false).sum(Kind::Double).double_value(&[]);
-        reached += tch::no_grad(|| crate::classifier::correct(&victim.logits(&x), &target));
-        pictures.push(x);
+        let goal =
+            goal.select(&Tensor::arange_start(range.start as i64, range.end as i64, (Kind::Int64, split.device())));
+        tch::manual_seed((plan.seed << 32) as i64 + range.start as i64);
+        let proposal = plan.attack.propose(seen, &batch.x, &goal);
+        let x = plan
+            .attack
+            .epsilon()
+            .map_or_else(|| proposal.clamp(0.0, 1.0), |epsilon| clip(&proposal, &batch.x, epsilon));
+        reached.push(tch::no_grad(|| goal.reached(&judge.logits(&x))));
+        flat.push(gradient(seen, &batch.x, &goal).flatten(1, -1).abs().amax(1, false).eq(0.0));
+        pictures.push(x.detach());
         bar.inc(range.len() as u64);
     }
     bar.finish_and_clear();
-    let n = split.len() as f64;
+    let (x, reached) = (Tensor::cat(&pictures, 0), Tensor::cat(&reached, 0));
+    let delta = (&x - split.all().x).flatten(1, -1);
     Ok(Adversarial {
-        name: kind.name(),
-        x: Tensor::cat(&pictures, 0),
-        mean_l2: l2 / n,
-        mean_linf: linf / n,
-        success: reached / n,
+        name: plan.name(),
+        mean_l2: mean(&delta.square().sum_dim_intlist(1, false, Kind::Float).sqrt()),
+        mean_linf: mean(&delta.abs().amax(1, false)),
+        success: mean(&reached),
+        zero_gradient: mean(&Tensor::cat(&flat, 0)),
+        x,
+        reached,
     })
+}
+
+fn mean(values: &Tensor) -> f64 {
+    values.to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
 }
 
 /// The nearest point to `proposal` within ε of `x` (L∞) and in `[0, 1]`.

@@ -1,5 +1,8 @@
 //! Defences: what stands between a picture and the classifier.
 
+pub mod magnet;
+pub mod trivial;
+
 use tch::{Kind, Tensor};
 
 use crate::attack::Victim;
@@ -17,6 +20,12 @@ pub trait Defence {
     /// asks for a gradient the frames carry one: the true gradient, or, where there is none, the identity's
     /// (the backward pass differentiable approximation of Athalye et al., 2018); each defence says which.
     fn purify(&self, x: &Tensor) -> Cleaned;
+
+    /// What the defence's own choice of a class rests on, `[N, K]`, larger is likelier, with a gradient to `x`; `None` where it
+    /// chooses none.
+    fn selection(&self, _x: &Tensor) -> Option<Tensor> {
+        None
+    }
 
     /// Pictures purified at a time when there are many.
     fn batch(&self) -> usize {
@@ -60,6 +69,10 @@ impl Defence for Puvae {
         let purified = Puvae::purify(self, x, &self.draw_noise(x.size()[0]));
         let nearest = purified.distances.amin(1, false);
         Cleaned { frames: purified.frames, label: Some(purified.label), score: Some(nearest) }
+    }
+
+    fn selection(&self, x: &Tensor) -> Option<Tensor> {
+        Some(self.class_scores(x))
     }
 }
 

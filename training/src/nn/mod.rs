@@ -101,6 +101,10 @@ pub trait Backend {
     fn dropout(&mut self, x: &Self::Value, fraction: f64) -> Self::Value;
     /// Moves channels into space: `[N, C·r², H, W]` → `[N, C, H·r, W·r]`.
     fn pixel_shuffle(&mut self, x: &Self::Value, factor: i64) -> Self::Value;
+    /// Means of 2×2 blocks: `[N, C, H, W]` → `[N, C, H/2, W/2]`, for even sides.
+    fn halve(&mut self, x: &Self::Value) -> Self::Value;
+    /// Each value as a 2×2 block: `[N, C, H, W]` → `[N, C, 2·H, 2·W]`.
+    fn double(&mut self, x: &Self::Value) -> Self::Value;
     /// The same values in another shape.
     fn reshape(&mut self, x: &Self::Value, shape: &[i64]) -> Self::Value;
     /// Element-wise, with broadcasting.

@@ -291,6 +291,24 @@ impl Backend for Onnx<'_> {
         self.node("DepthToSpace", &[x], vec![Attribute::int("blocksize", factor), Attribute::text("mode", "CRD")])
     }
 
+    fn halve(&mut self, x: &String) -> String {
+        self.node(
+            "AveragePool",
+            &[x],
+            vec![Attribute::ints("kernel_shape", &[2; 2]), Attribute::ints("strides", &[2; 2])],
+        )
+    }
+
+    fn double(&mut self, x: &String) -> String {
+        let scales = self.constant("scales.1_1_2_2", &[4], &[1.0, 1.0, 2.0, 2.0]);
+        let attributes = vec![
+            Attribute::text("mode", "nearest"),
+            Attribute::text("coordinate_transformation_mode", "asymmetric"),
+            Attribute::text("nearest_mode", "floor"),
+        ];
+        self.node("Resize", &[x, "", &scales], attributes)
+    }
+
     fn reshape(&mut self, x: &String, shape: &[i64]) -> String {
         let shape = self.integers(shape);
         self.node("Reshape", &[x, &shape], vec![])

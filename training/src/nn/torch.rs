@@ -113,6 +113,15 @@ impl Backend for Torch<'_> {
         x.pixel_shuffle(factor)
     }
 
+    fn halve(&mut self, x: &Tensor) -> Tensor {
+        x.avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None)
+    }
+
+    fn double(&mut self, x: &Tensor) -> Tensor {
+        let (_, _, height, width) = x.size4().expect("pictures are [N, C, H, W]");
+        x.upsample_nearest2d([2 * height, 2 * width], None, None)
+    }
+
     fn reshape(&mut self, x: &Tensor, shape: &[i64]) -> Tensor {
         x.reshape(shape)
     }

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use super::config::{CrossEntropy, PuvaeConfig, Reduction};
 use super::network::{choose, decode, denoise, encode, trunk};
 use super::{Puvae, zero};
-use crate::attack::{self, Victim};
+use crate::attack::{self, Aim, Attack, Plan, Victim};
 use crate::classifier::Classifier;
 use crate::data::{Batch, Split};
 use crate::defence::{percent_right, purify_all};
@@ -39,8 +39,10 @@ impl<'a> PuvaeTask<'a> {
     /// When the configuration is absurd or there are no held-out images.
     pub fn new(puvae: &'a Puvae, source: &'a Classifier, held_out: Split) -> Result<Self> {
         puvae.config.check()?;
-        let fgsm = attack::Attack::Fgsm { epsilon: VALIDATION_EPSILON };
-        let attacked = attack::run(source, fgsm, &held_out, puvae.config.classes, 0)?.x;
+        let attacked = {
+            let plan = Plan { attack: Attack::Fgsm { epsilon: VALIDATION_EPSILON }, aim: Aim::Targeted, seed: 0 };
+            attack::run(source, plan, &held_out, puvae.config.classes)?.x
+        };
         Ok(Self { puvae, source, held_out, attacked })
     }
 

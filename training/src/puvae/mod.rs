@@ -56,16 +56,12 @@ impl Puvae {
         Purified { frames, label, distances }
     }
 
-    /// How much nearer the nearest wrong candidate is allowed to come: squared distance of the nearest wrong class minus
-    /// that of the true one `y` `[N]`, times the number of values in a picture, summed over the batch. The selection is
-    /// wrong where it is negative; an attacker makes it small.
+    /// What the selection compares, with a gradient to `x`: for each class minus the squared distance of its candidate,
+    /// times the number of values in a picture: `[N, K]`, larger is likelier.
     #[must_use]
-    pub fn margin(&self, x: &Tensor, y: &Tensor) -> Tensor {
-        let distances = self.purify(x, &self.draw_noise(x.size()[0])).distances.square(); // [N, K]
-        let truth = y.unsqueeze(1);
-        let own = distances.gather(1, &truth, false).squeeze_dim(1); // [N]
-        let others = distances.scatter_value(1, &truth, f64::INFINITY).amin(1, false); // [N]
-        (others - own).sum(Kind::Float) * x.size()[1..].iter().product::<i64>()
+    pub fn class_scores(&self, x: &Tensor) -> Tensor {
+        let values = x.size()[1..].iter().product::<i64>();
+        -self.purify(x, &self.draw_noise(x.size()[0])).distances.square() * values
     }
 
     /// Latent noise of zero for `n` images: purifying with it is deterministic.

@@ -1,0 +1,165 @@
+//! Signs that an evaluation is broken (Carlini et al., "On Evaluating Adversarial Robustness", 2019).
+
+use super::adaptive::Outcome;
+use super::{NOISE, Row};
+use crate::attack::Attack;
+
+/// Share of zero gradients, and accuracy under an attack without a bound, above which an attack is not believed, in percent.
+const TOO_MANY: f64 = 5.0;
+
+/// Signs in the rows of an evaluation, looked for on the undefended classifier, which is what the attacker sees. Targeted
+/// and untargeted attacks are compared among themselves.
+#[must_use]
+pub fn of_rows(rows: &[Row]) -> Vec<String> {
+    let mut found = Vec::new();
+    for prefix in ["", "untargeted-"] {
+        found.extend(of_steps(rows, prefix));
+    }
+    let noise = rows.iter().find(|row| row.attack == NOISE);
+    for row in rows {
+        let Some(attack) = row.parameters else { continue };
+        let as_large = attack.epsilon().is_some();
+        if as_large && noise.is_some_and(|noise| noise.undefended <= row.undefended) {
+            found.push(format!("uniform noise of the same size does as much as {}", row.attack));
+        }
+        if let Some(zero) = row.zero_gradient.filter(|&zero| zero > TOO_MANY) {
+            found.push(format!("{}: the gradient is exactly zero for {zero:.1} % of the images", row.attack));
+        }
+    }
+    found
+}
+
+fn of_steps(rows: &[Row], prefix: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let fgsm = rows.iter().find(|row| row.attack == format!("{prefix}fgsm"));
+    let mut iterative: Vec<(u32, &Row)> = rows
+        .iter()
+        .filter(|row| row.attack.starts_with(&format!("{prefix}ifgsm-")))
+        .filter_map(|row| match row.parameters {
+            Some(Attack::IFgsm { steps, .. }) => Some((steps, row)),
+            _ => None,
+        })
+        .collect();
+    iterative.sort_unstable_by_key(|attack| attack.0);
+    if let (Some(fgsm), Some((steps, most))) = (fgsm, iterative.last())
+        && fgsm.undefended < most.undefended
+    {
+        found.push(format!(
+            "{prefix}fgsm: one step leaves {:.2} %, {steps} steps leave {:.2} %: a single step should not be the stronger attack",
+            fgsm.undefended, most.undefended
+        ));
+    }
+    for pair in iterative.windows(2) {
+        let [(few, fewer), (many, more)] = pair else { continue };
+        if more.undefended > fewer.undefended {
+            found.push(format!(
+                "{prefix}ifgsm: {few} steps leave {:.2} %, {many} steps {:.2} %: more steps do not help the attacker",
+                fewer.undefended, more.undefended
+            ));
+        }
+    }
+    found
+}
+
+/// Signs in the evaluation of the attack that knows the defence `name`.
+#[must_use]
+pub fn of_outcome(name: &str, outcome: &Outcome, rows: &[Row]) -> Vec<String> {
+    let mut found = Vec::new();
+    if outcome.unbounded > TOO_MANY {
+        found.push(format!(
+            "{name}: an attack without a bound still leaves {:.1} %: its gradients do not lead anywhere, and the figures above it flatter",
+            outcome.unbounded
+        ));
+    }
+    for row in outcome.rows.iter().filter(|row| row.zero_gradient > TOO_MANY) {
+        found.push(format!(
+            "{name}, {}: the gradient is exactly zero for {:.1} % of the images",
+            row.attack, row.zero_gradient
+        ));
+    }
+    for row in
+        rows.iter().filter(|row| row.parameters.is_some_and(|attack| attack.epsilon() == Some(outcome.effort.epsilon)))
+    {
+        if let Some(cell) = row.defended.get(name).filter(|cell| cell.accuracy < outcome.worst) {
+            found.push(format!(
+                "{name}: {}, which does not know it, leaves {:.2} %, the attack that knows it {:.2} %: the stronger attacker should do more",
+                row.attack, cell.accuracy, outcome.worst
+            ));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::Cell;
+    use super::super::adaptive::{Effort, OutcomeRow};
+    use super::*;
+
+    fn row(attack: &str, parameters: Option<Attack>, undefended: f64) -> Row {
+        let cell = Cell { accuracy: undefended, y_star: None, rejected: None, accuracy_of_accepted: None };
+        Row {
+            attack: attack.into(),
+            parameters,
+            n: 1000,
+            attack_success: None,
+            zero_gradient: parameters.map(|_| 0.0),
+            mean_l2: 0.0,
+            mean_linf: 0.0,
+            undefended,
+            defended: BTreeMap::from([("d".to_owned(), cell)]),
+        }
+    }
+
+    fn rows(noise: f64, fgsm: f64, ten: f64, forty: f64) -> Vec<Row> {
+        let iterative = |steps| Some(Attack::IFgsm { epsilon: 0.3, alpha: 0.03, steps });
+        vec![
+            row("clean", None, 92.0),
+            row(NOISE, None, noise),
+            row("fgsm", Some(Attack::Fgsm { epsilon: 0.3 }), fgsm),
+            row("ifgsm-10", iterative(10), ten),
+            row("ifgsm-40", iterative(40), forty),
+        ]
+    }
+
+    fn outcome(worst: f64, unbounded: f64, zero_gradient: f64) -> Outcome {
+        let effort = Effort { epsilon: 0.3, alpha: 0.03, steps: 40, restarts: 5 };
+        let rows = vec![OutcomeRow { attack: "selector-margin untargeted".into(), accuracy: worst, zero_gradient }];
+        Outcome { effort, n: 100, clean: 90.0, rows, worst, unbounded }
+    }
+
+    #[test]
+    fn a_sound_evaluation_has_no_warnings() {
+        let rows = rows(60.0, 12.0, 3.0, 0.0);
+        assert_eq!(of_rows(&rows), [""; 0]);
+        assert_eq!(of_outcome("d", &outcome(0.0, 0.0, 0.0), &rows), [""; 0]);
+    }
+
+    #[test]
+    fn each_sign_of_a_broken_evaluation_is_named() {
+        let text = |rows: &[Row]| of_rows(rows).join("\n");
+        assert!(text(&rows(60.0, 2.0, 4.0, 3.0)).contains("one step leaves 2.00 %, 40 steps leave 3.00 %"));
+        assert!(text(&rows(60.0, 12.0, 3.0, 5.0)).contains("10 steps leave 3.00 %, 40 steps 5.00 %"));
+        assert!(text(&rows(11.0, 12.0, 3.0, 0.0)).contains("uniform noise of the same size does as much as fgsm"));
+        let mut flat = rows(60.0, 12.0, 3.0, 0.0);
+        flat[2].zero_gradient = Some(40.0);
+        assert!(text(&flat).contains("fgsm: the gradient is exactly zero for 40.0 % of the images"));
+    }
+
+    #[test]
+    fn an_attack_that_knows_the_defence_and_does_less_is_not_believed() {
+        let rows = rows(60.0, 12.0, 3.0, 0.0);
+        let text = |outcome: &Outcome| of_outcome("d", outcome, &rows).join("\n");
+        assert!(
+            text(&outcome(50.0, 0.0, 0.0))
+                .contains("fgsm, which does not know it, leaves 12.00 %, the attack that knows it 50.00 %")
+        );
+        assert!(text(&outcome(0.0, 30.0, 0.0)).contains("an attack without a bound still leaves 30.0 %"));
+        assert!(
+            text(&outcome(0.0, 0.0, 60.0))
+                .contains("selector-margin untargeted: the gradient is exactly zero for 60.0 %")
+        );
+    }
+}

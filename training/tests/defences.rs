@@ -1,0 +1,178 @@
+//! Defences, the attacker who knows them, and the evaluation that puts them side by side.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod common;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use common::squares;
+use puvae_training::classifier::{AdversarialTraining, Architecture, Classifier, ClassifierConfig, ClassifierTask};
+use puvae_training::defence::magnet::{Magnet, MagnetConfig, MagnetTask};
+use puvae_training::defence::trivial::{Binarise, MedianFilter};
+use puvae_training::defence::{Cleaned, Defence, purify_all};
+use puvae_training::evaluate::adaptive::{self, Effort, Stronghold};
+use puvae_training::fit::Task as _;
+use puvae_training::nn::params::Params;
+use puvae_training::optim::Adam;
+use puvae_training::progress;
+use puvae_training::puvae::{Puvae, PuvaeConfig, Size};
+use tch::{Device, Kind, Tensor};
+
+const CLASSES: i64 = 4;
+
+/// libtorch has one random stream for the whole process, so tests that draw from it take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn my_turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A classifier of the squares, trained for a few steps.
+fn trained(adversarial: Option<AdversarialTraining>) -> Classifier {
+    let config = ClassifierConfig { architecture: Architecture::B, side_px: 28, classes: CLASSES, adversarial };
+    let classifier = Classifier::new(config, Params::new(3, Device::Cpu));
+    let data = squares(64, CLASSES, 1);
+    tch::manual_seed(1);
+    let mut adam = Adam::new(&classifier.params);
+    for _ in 0..12 {
+        let task = ClassifierTask { classifier: &classifier, held_out: &data };
+        adam.step(&task.loss(&data.all()).0, 3e-3);
+    }
+    classifier.params.freeze();
+    classifier
+}
+
+fn picture(values: [f32; 9]) -> Tensor {
+    Tensor::from_slice(&values).reshape([1, 1, 3, 3])
+}
+
+#[test]
+fn binarising_leaves_black_and_white_and_lets_the_gradient_through() {
+    let x = picture([0.0, 0.2, 0.5, 0.51, 0.9, 1.0, 0.4, 0.6, 0.1]).set_requires_grad(true);
+    let frames = Binarise.purify(&x).frames;
+    let expected = picture([0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0]);
+    assert!(frames.allclose(&expected, 0.0, 1e-6, false), "{frames}");
+    let gradient = Tensor::run_backward(&[(frames * 3.0).sum(Kind::Float)], &[&x], false, false).remove(0);
+    assert!(gradient.allclose(&(x.ones_like() * 3.0), 0.0, 1e-6, false));
+}
+
+#[test]
+fn the_median_filter_removes_a_lone_bright_value() {
+    let frames = MedianFilter.purify(&picture([0.1, 0.2, 0.3, 0.1, 1.0, 0.3, 0.1, 0.2, 0.3])).frames;
+    assert!((frames.double_value(&[0, 0, 1, 1]) - 0.2).abs() < 1e-6, "{frames}");
+    assert_eq!(frames.size(), [1, 1, 3, 3]);
+}
+
+#[test]
+fn magnet_has_its_published_layers_and_learns() {
+    let _turn = my_turn();
+    let magnet = Magnet::new(MagnetConfig::published(28), Params::new(1, Device::Cpu));
+    let conv = |inputs: usize, outputs: usize| (9 * inputs + 1) * outputs;
+    assert_eq!(magnet.params.count(), conv(1, 3) + 3 * conv(3, 3) + conv(3, 1));
+
+    let data = squares(32, CLASSES, 1);
+    let task = MagnetTask { magnet: &magnet, held_out: &data };
+    let mut adam = Adam::new(&magnet.params);
+    let losses: Vec<f64> = (0..200)
+        .map(|_| {
+            let (loss, _) = task.loss(&data.all());
+            adam.step(&loss, 1e-2);
+            loss.double_value(&[])
+        })
+        .collect();
+    assert!(losses[199] < 0.8 * losses[0], "{losses:?}");
+
+    let cleaned = purify_all(&magnet, &data.all().x, 1, &progress::hidden());
+    assert_eq!(cleaned.frames.size(), [32, 1, 28, 28]);
+    let by_hand = (data.all().x - &cleaned.frames).abs().flatten(1, -1).mean_dim(1, false, Kind::Float);
+    assert!(cleaned.label.is_none() && cleaned.score.unwrap().allclose(&by_hand, 1e-5, 1e-7, false));
+}
+
+fn effort(epsilon: f64) -> Effort {
+    Effort { epsilon, alpha: epsilon / 4.0, steps: 8, restarts: 2 }
+}
+
+#[test]
+fn an_attacker_who_knows_breaks_what_has_no_defence_and_spares_what_he_may_not_touch() {
+    let _turn = my_turn();
+    let classifier = trained(None);
+    let data = squares(24, CLASSES, 2);
+    let stronghold = Stronghold { defence: None, classifier: &classifier };
+    let broken = adaptive::run(stronghold, "undefended", &data, 1, effort(0.6)).unwrap();
+    assert!(broken.clean > 90.0 && broken.worst < 10.0, "{broken:?}");
+    assert!(broken.rows.iter().all(|row| row.accuracy >= broken.worst), "{broken:?}");
+    let spared = adaptive::run(stronghold, "undefended", &data, 1, effort(1e-6)).unwrap();
+    assert!((spared.worst - spared.clean).abs() < 1e-9, "{spared:?}");
+}
+
+#[test]
+fn the_attacker_who_knows_a_purifier_goes_for_its_selection() {
+    let _turn = my_turn();
+    let classifier = trained(None);
+    let puvae = Puvae::new(PuvaeConfig::preset(Size::Lite, 28, CLASSES), Params::new(1, Device::Cpu));
+    puvae.params.freeze();
+    let stronghold = Stronghold { defence: Some(&puvae), classifier: &classifier };
+    let outcome = adaptive::run(stronghold, "lite", &squares(8, CLASSES, 2), 1, effort(0.3)).unwrap();
+    let names: Vec<&str> = outcome.rows.iter().map(|row| row.attack.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "cross-entropy untargeted",
+            "cross-entropy targeted",
+            "selector-margin untargeted",
+            "selector-margin targeted"
+        ]
+    );
+}
+
+/// A defence whose gradient leads nowhere.
+struct Masking;
+
+impl Defence for Masking {
+    fn name(&self) -> String {
+        "masking".into()
+    }
+
+    fn purify(&self, x: &Tensor) -> Cleaned {
+        Cleaned { frames: (x * 2.0).round() / 2.0, label: None, score: None }
+    }
+}
+
+#[test]
+fn a_masked_gradient_shows_in_the_figures() {
+    let _turn = my_turn();
+    let classifier = trained(None);
+    let stronghold = Stronghold { defence: Some(&Masking), classifier: &classifier };
+    let outcome = adaptive::run(stronghold, "masking", &squares(8, CLASSES, 2), 1, effort(0.3)).unwrap();
+    assert!(outcome.rows.iter().all(|row| row.zero_gradient > 99.0), "{outcome:?}");
+}
+
+#[test]
+fn absurd_efforts_are_refused() {
+    let _turn = my_turn();
+    let classifier = trained(None);
+    let stronghold = Stronghold { defence: None, classifier: &classifier };
+    let refused = |effort| adaptive::run(stronghold, "x", &squares(4, CLASSES, 2), 1, effort).unwrap_err().to_string();
+    assert!(refused(Effort { steps: 0, ..effort(0.3) }).contains("--adaptive-steps is 0"));
+    assert!(refused(effort(0.0)).contains("--adaptive-epsilon is 0"));
+}
+
+#[test]
+fn adversarial_training_leaves_more_under_fgsm() {
+    let _turn = my_turn();
+    let data = squares(40, CLASSES, 2);
+    let left = |adversarial| {
+        let classifier = trained(adversarial);
+        let stronghold = Stronghold { defence: None, classifier: &classifier };
+        adaptive::run(stronghold, "it", &data, 1, effort(0.25)).unwrap().worst
+    };
+    let (plain, hardened) = (left(None), left(Some(AdversarialTraining { alpha: 0.5, epsilon: 0.25 })));
+    assert!(hardened > plain, "{hardened} after adversarial training, {plain} without");
+}
+
+#[test]
+fn absurd_adversarial_training_is_refused() {
+    let refused = |alpha, epsilon| AdversarialTraining { alpha, epsilon }.check().unwrap_err().to_string();
+    assert!(refused(1.5, 0.3).contains("--adversarial-alpha is 1.5, expected 0 to 1"));
+    assert!(refused(0.5, -1.0).contains("--adversarial-epsilon is -1, expected a number above 0"));
+}
