@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Show what an ONNX file says of itself, and check it
     Inspect(InspectArgs),
+    /// Write a model spec into an ONNX classifier that was exported elsewhere
+    Spec(SpecArgs),
     /// Render a JSON report as an HTML page
     Report(ReportArgs),
 }
@@ -110,6 +112,31 @@ pub(crate) struct InspectArgs {
     /// An ONNX file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// ONNX Runtime's library, or the folder it is in (default: searched for)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ort_lib: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SpecArgs {
+    /// An ONNX file with an input `frames [N,C,H,W]` f32 and an output `logits [N,K]` f32
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where the file with the spec goes
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Class names in the order of the logits, separated by commas, or a file with one on each line
+    #[arg(long, value_name = "NAMES|FILE")]
+    pub(crate) classes: String,
+    /// What the network is called
+    #[arg(long, default_value = "unnamed")]
+    pub(crate) name: String,
+    /// What it was trained on
+    #[arg(long, default_value = "unknown")]
+    pub(crate) dataset: String,
+    /// Put it in place of a spec that is there already
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// ONNX Runtime's library, or the folder it is in (default: searched for)
     #[arg(long, value_name = "FILE")]
     pub(crate) ort_lib: Option<PathBuf>,

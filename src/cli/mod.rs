@@ -19,9 +19,9 @@ use puvae::report::{Report, html};
 use tracing_subscriber::EnvFilter;
 
 use self::args::{Args, Command, ReportArgs};
-pub(crate) use self::args::{BenchArgs, InspectArgs};
+pub(crate) use self::args::{BenchArgs, InspectArgs, SpecArgs};
 pub(crate) use self::progress::bar;
-use crate::{bench, inspect};
+use crate::{annotate, bench, inspect};
 
 /// Something went wrong.
 const ERROR: u8 = 1;
@@ -47,6 +47,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args.into_config()?),
         Command::Bench(args) => bench::run(args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Spec(args) => annotate::run(&args),
         Command::Report(args) => report(&args),
     }
 }

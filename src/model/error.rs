@@ -40,7 +40,7 @@ pub enum ModelError {
         reason: String,
     },
     /// The file says nothing about itself.
-    #[error("{}: no model spec in the file (metadata key `{}`); export it with `puvae-train export`", path.display(), super::spec::METADATA_KEY)]
+    #[error("{}: no model spec in the file (metadata key `{}`); export it with `puvae-train export`, or give a classifier of your own one with `puvae spec`", path.display(), super::spec::METADATA_KEY)]
     NoSpec {
         /// Which file.
         path: PathBuf,

@@ -45,8 +45,16 @@ impl ModelInfo {
         let path = graph.path().to_path_buf();
         let json = graph.spec_json().ok_or_else(|| ModelError::NoSpec { path: path.clone() })?;
         let spec = ModelSpec::from_json(json).map_err(|source| ModelError::Spec { path: path.clone(), source })?;
+        Self::claimed(graph, spec)
+    }
+
+    /// Of a file that says nothing of itself, by what is claimed for it; the graph is checked against that.
+    ///
+    /// # Errors
+    /// When the graph contradicts the spec.
+    pub fn claimed(graph: &Graph, spec: ModelSpec) -> Result<Self, ModelError> {
         check_graph(graph, &spec)?;
-        Ok(Self { path, sha256: graph.sha256().into(), spec })
+        Ok(Self { path: graph.path().into(), sha256: graph.sha256().into(), spec })
     }
 
     /// Refuses a batch of pictures of another shape than the model's, and an empty one.

@@ -13,6 +13,8 @@ pub mod graph;
 #[cfg(feature = "runtime")]
 pub mod library;
 #[cfg(feature = "runtime")]
+pub mod metadata;
+#[cfg(feature = "runtime")]
 pub mod onnx_classifier;
 #[cfg(feature = "runtime")]
 pub mod onnx_purifier;

@@ -35,6 +35,12 @@ impl OnnxClassifier {
         Ok(Self { graph, info })
     }
 
+    /// A graph without a spec of its own, by what [`ModelInfo::claimed`] made of it.
+    #[must_use]
+    pub fn claimed(graph: Graph, info: ModelInfo) -> Self {
+        Self { graph, info }
+    }
+
     /// Which model it is.
     #[must_use]
     pub fn info(&self) -> &ModelInfo {

@@ -59,7 +59,8 @@ impl OutputFile {
     ///
     /// # Errors
     /// When that fails: the disk may be full by now.
-    pub fn write(&self, contents: &str) -> Result<(), OutputError> {
+    pub fn write(&self, contents: impl AsRef<[u8]>) -> Result<(), OutputError> {
+        let contents = contents.as_ref();
         let written = if self.is_ordinary() { self.replace(contents) } else { self.write_directly(contents) };
         written.map_err(|source| self.error(source))
     }
@@ -70,7 +71,7 @@ impl OutputFile {
         &self.path
     }
 
-    fn replace(&self, contents: &str) -> io::Result<()> {
+    fn replace(&self, contents: &[u8]) -> io::Result<()> {
         let beside = self.beside();
         // A link stays a link: what it points to is replaced.
         let target = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
@@ -82,9 +83,9 @@ impl OutputFile {
         replaced
     }
 
-    fn write_directly(&self, contents: &str) -> io::Result<()> {
+    fn write_directly(&self, contents: &[u8]) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).open(&self.path)?;
-        file.write_all(contents.as_bytes())?;
+        file.write_all(contents)?;
         file.flush()
     }
 

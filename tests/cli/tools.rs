@@ -1,4 +1,4 @@
-//! `inspect` and `bench`.
+//! `inspect`, `spec` and `bench`.
 
 use crate::fixture::Fixture;
 use crate::onnx::TestModel;
@@ -49,4 +49,59 @@ fn bench_refuses_what_makes_no_sense() {
     fixture.puvae(&["bench", "c.onnx", "--batch", "0"]).expect(2, &["--batch is 0, expected 1 to 4096"]);
     fixture.puvae(&["bench", "c.onnx", "--seconds", "0"]).expect(2, &["--seconds is 0, expected above 0"]);
     fixture.puvae(&["bench", "nowhere.onnx"]).expect(1, &["nowhere.onnx: cannot read the model"]);
+}
+
+/// `puvae spec` on `bare.onnx`, a classifier without a spec.
+fn annotate(fixture: &Fixture, model: TestModel, more: &[&str]) -> crate::fixture::Ran {
+    model.write(fixture.path(), "bare.onnx");
+    fixture.puvae(&[&["spec", "bare.onnx", "--out", "mine.onnx"], more].concat())
+}
+
+fn bare() -> TestModel {
+    TestModel { with_spec: false, ..TestModel::classifier() }
+}
+
+const NAMES: [&str; 2] = ["--classes", "Ant,Bee,Cat,Dog"];
+
+#[test]
+fn a_classifier_from_elsewhere_runs_once_it_has_a_spec_and_the_original_stays() {
+    let fixture = Fixture::new();
+    annotate(&fixture, bare(), &NAMES).expect(0, &["wrote mine.onnx"]);
+    fixture.puvae(&["inspect", "bare.onnx"]).expect(1, &["or give a classifier of your own one with `puvae spec`"]);
+    let ran = fixture.run(&["--classifier", "mine.onnx", "--json", "r.json"]).expect(0, &[]);
+    assert!(ran.stdout.contains("accuracy"), "{}", ran.stdout);
+    assert_eq!(fixture.json("r.json")["accuracy"]["correct"], 12);
+}
+
+#[test]
+fn class_names_may_come_from_a_file() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path().join("names.txt"), "Ant\nBee\n\nCat\nDog\n").unwrap();
+    annotate(&fixture, bare(), &["--classes", "names.txt"]).expect(0, &[]);
+    let ran = fixture.puvae(&["inspect", "mine.onnx"]).expect(0, &[]);
+    assert!(ran.stdout.contains("4: Ant, Bee, Cat, Dog"), "{}", ran.stdout);
+    annotate(&fixture, bare(), &["--classes", "nowhere.txt"])
+        .expect(1, &["--classes nowhere.txt: cannot read the file; give names separated by commas"]);
+}
+
+#[test]
+fn a_spec_is_only_replaced_when_that_is_asked_for() {
+    let fixture = Fixture::new();
+    annotate(&fixture, TestModel::classifier(), &NAMES)
+        .expect(1, &["bare.onnx: there is a model spec in it already", "or give --replace"]);
+    assert!(!fixture.path().join("mine.onnx").exists());
+    annotate(&fixture, TestModel::classifier(), &["--classes", "a,b,c,d", "--replace"]).expect(0, &[]);
+    let ran = fixture.puvae(&["inspect", "mine.onnx"]).expect(0, &[]);
+    assert!(ran.stdout.contains("4: a, b, c, d") && !ran.stdout.contains("Ant"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_graph_that_does_not_fit_is_refused_and_nothing_is_written() {
+    let fixture = Fixture::new();
+    annotate(&fixture, bare(), &["--classes", "a,b,c"]).expect(1, &["logits f32 [N,3]", "logits f32 [N,4]"]);
+    annotate(&fixture, TestModel { with_spec: false, ..TestModel::purifier() }, &NAMES).expect(1, &["bare.onnx"]);
+    std::fs::write(fixture.path().join("text.onnx"), "no model").unwrap();
+    fixture.puvae(&[&["spec", "text.onnx", "--out", "mine.onnx"], &NAMES[..]].concat()).expect(1, &["text.onnx"]);
+    fixture.puvae(&[&["spec", "c.onnx", "--out", "c.onnx"], &NAMES[..]].concat()).expect(2, &["--out"]);
+    assert!(!fixture.path().join("mine.onnx").exists());
 }

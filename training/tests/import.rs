@@ -48,7 +48,10 @@ fn a_shipped_purifier_read_back_gives_its_golden_pictures() {
 fn what_was_not_exported_here_is_refused_by_name() {
     let refused = |path: &Path| format!("{:#}", load_classifier(path, Device::Cpu).unwrap_err());
     let error = refused(&file("tests/golden/conv.onnx"));
-    assert!(error.contains("conv.onnx: no puvae.model_spec in it; expected a file that `puvae-train export` wrote"), "{error}");
+    assert!(
+        error.contains("conv.onnx: no puvae.model_spec in it; expected a file that `puvae-train export` wrote"),
+        "{error}"
+    );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.onnx");
     std::fs::write(&path, "no model").unwrap();

@@ -1,0 +1,98 @@
+//! `puvae spec`: writes a model spec into a classifier that was exported elsewhere.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use ndarray::{Array2, Array4};
+use puvae::classifier::Classifier as _;
+use puvae::config::check_files_differ;
+use puvae::model::engine::{Engine, EngineOptions, Provider};
+use puvae::model::file::ModelInfo;
+use puvae::model::graph::Graph;
+use puvae::model::metadata::with_spec;
+use puvae::model::onnx_classifier::OnnxClassifier;
+use puvae::model::spec::{InputShape, ModelSpec, Provenance, Role, SPEC_VERSION};
+use puvae::report::output::OutputFile;
+
+use crate::cli::SpecArgs;
+
+pub(crate) fn run(args: &SpecArgs) -> anyhow::Result<ExitCode> {
+    check_files_differ(&[("the model", &args.file)], &[("--out", &args.out)])?;
+    let out = OutputFile::reserve(&args.out, "--out")?;
+    let classes = classes(&args.classes)?;
+    let options = EngineOptions { library: args.ort_lib.clone(), provider: Provider::Cpu, threads: None };
+    let mut engine = Engine::start(&options)?;
+    let graph = Graph::open(&mut engine, &args.file)?;
+    if graph.spec_json().is_some() && !args.replace {
+        bail!(
+            "{}: there is a model spec in it already; look at it with `puvae inspect`, or give --replace",
+            args.file.display()
+        );
+    }
+    let spec = spec(args, &graph, classes)?;
+    let info = ModelInfo::claimed(&graph, spec)?;
+    let spec = info.spec.clone();
+    try_out(OnnxClassifier::claimed(graph, info))?;
+    let model = std::fs::read(&args.file).with_context(|| format!("{}: cannot read the model", args.file.display()))?;
+    let model = with_spec(&model, &spec)
+        .with_context(|| format!("{}: not a whole ONNX file; export it again", args.file.display()))?;
+    out.write(&model)?;
+    tracing::info!("wrote {}; look at it with `puvae inspect`", args.out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Names separated by commas, or a file with one on each line.
+fn classes(given: &str) -> anyhow::Result<Vec<String>> {
+    let path = Path::new(given);
+    if !given.contains(',') || path.is_file() {
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("--classes {given}: cannot read the file; give names separated by commas, or a file with one on each line")
+        })?;
+        return Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect());
+    }
+    Ok(given.split(',').map(|name| name.trim().to_owned()).collect())
+}
+
+/// The spec, its picture's shape taken from the graph.
+fn spec(args: &SpecArgs, graph: &Graph, classes: Vec<String>) -> anyhow::Result<ModelSpec> {
+    let path = args.file.display();
+    let inputs: Vec<String> = graph.inputs().iter().map(ToString::to_string).collect();
+    let Some(frames) = graph.inputs().iter().find(|input| input.name == "frames") else {
+        bail!(
+            "{path}: expected an input `frames`, found {}; export it again with that name (in PyTorch: \
+             input_names=[\"frames\"], output_names=[\"logits\"])",
+            inputs.join(", ")
+        );
+    };
+    let &[_, Some(channels), Some(height), Some(width)] = frames.shape.as_slice() else {
+        bail!(
+            "{path}: expected an input frames f32 [N,C,H,W] with fixed C, H and W, found {frames}; export it again with only the batch free"
+        );
+    };
+    let spec = ModelSpec {
+        version: SPEC_VERSION,
+        role: Role::Classifier,
+        input: InputShape { channels, height, width },
+        classes,
+        purifier: None,
+        provenance: Provenance {
+            architecture: args.name.clone(),
+            dataset: args.dataset.clone(),
+            config: serde_json::json!({}),
+            seed: 0,
+            crate_version: env!("CARGO_PKG_VERSION").into(),
+        },
+    };
+    // What is written is what can be read.
+    ModelSpec::from_json(&spec.to_json()).with_context(|| format!("{path}: no usable spec comes out of these options"))
+}
+
+/// Classifies two black pictures: the outputs must be there and finite.
+fn try_out(mut classifier: OnnxClassifier) -> anyhow::Result<()> {
+    let InputShape { channels, height, width } = classifier.input();
+    let frames = Array4::zeros((2, channels, height, width));
+    let mut logits = Array2::zeros((2, classifier.classes().len()));
+    classifier.classify(frames.view(), &mut logits)?;
+    Ok(())
+}
