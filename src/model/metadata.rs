@@ -90,8 +90,6 @@ fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
-
     use super::*;
 
     fn spec(dataset: &str) -> ModelSpec {

@@ -1,5 +1,4 @@
 //! Defences, the attacker who knows them, and the evaluation that puts them side by side.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod common;
 

@@ -25,7 +25,6 @@ pub enum Goal {
 
 impl Goal {
     /// The class the goal is about: the target, or the truth.
-    #[must_use]
     pub fn class(&self) -> &Tensor {
         match self {
             Self::Targeted(class) | Self::Untargeted(class) => class,
@@ -33,7 +32,6 @@ impl Goal {
     }
 
     /// The same goal for the images of `index`, `[M]` i64.
-    #[must_use]
     pub fn select(&self, index: &Tensor) -> Self {
         match self {
             Self::Targeted(class) => Self::Targeted(class.index_select(0, index)),
@@ -42,7 +40,6 @@ impl Goal {
     }
 
     /// Cross-entropy to the target, or minus cross-entropy to the truth: `[N, K]` → `[N]`, made small.
-    #[must_use]
     pub fn cross_entropy(&self, logits: &Tensor) -> Tensor {
         let log = at_class(&logits.log_softmax(1, Kind::Float), self.class());
         match self {
@@ -53,7 +50,6 @@ impl Goal {
 
     /// How far the logits are from the goal, at or below 0 where it is reached: `[N, K]` → `[N]`, made small. Unlike the cross-entropy
     /// it does not flatten where the softmax saturates (Carlini and Wagner, 2017).
-    #[must_use]
     pub fn margin(&self, logits: &Tensor) -> Tensor {
         let (own, other) = (at_class(logits, self.class()), best_other(logits, self.class()));
         match self {
@@ -63,7 +59,6 @@ impl Goal {
     }
 
     /// Whether the victim's answer is what the attacker wants: `[N, K]` → `[N]` bool.
-    #[must_use]
     pub fn reached(&self, logits: &Tensor) -> Tensor {
         let answer = logits.argmax(1, false);
         match self {

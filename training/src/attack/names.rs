@@ -40,8 +40,6 @@ fn attack(name: &str, epsilon: f64, alpha: f64) -> Result<Attack> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
-
     use super::super::Plan;
     use super::*;
 

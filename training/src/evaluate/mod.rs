@@ -319,7 +319,6 @@ impl Cell {
 }
 
 /// The classes `[N]` that a classifier says of pictures `[N, C, H, W]`.
-#[must_use]
 pub fn answers(classifier: &Classifier, x: &Tensor) -> Tensor {
     let parts: Vec<Tensor> = batches(x.size()[0] as usize, CLASSIFY_BATCH)
         .map(|range| x.narrow(0, range.start as i64, range.len() as i64))

@@ -58,7 +58,6 @@ impl Puvae {
 
     /// What the selection compares, with a gradient to `x`: for each class minus the squared distance of its candidate,
     /// times the number of values in a picture: `[N, K]`, larger is likelier.
-    #[must_use]
     pub fn class_scores(&self, x: &Tensor) -> Tensor {
         let values = x.size()[1..].iter().product::<i64>();
         -self.purify(x, &self.draw_noise(x.size()[0])).distances.square() * values
