@@ -81,7 +81,7 @@ fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let target = args.output.clone().unwrap_or_else(|| args.file.with_extension("html"));
     check_files_differ(&[("the report", &args.file)], &[("--output", &target)])?;
     let report = Report::read(&args.file)?;
-    OutputFile::reserve(&target, "--output")?.write(&html::render(&report))?;
+    OutputFile::reserve(&target, "--output")?.write(html::render(&report))?;
     tracing::info!("wrote {}", target.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -37,7 +37,7 @@ impl Outputs {
         let json = report.to_json();
         let written = [
             self.json.as_ref().map(|file| file.write(&json)),
-            self.html.as_ref().map(|file| file.write(&html::render(report))),
+            self.html.as_ref().map(|file| file.write(html::render(report))),
         ];
         let errors: Vec<String> =
             written.into_iter().flatten().filter_map(|result| Some(result.err()?.to_string())).collect();
