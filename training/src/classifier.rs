@@ -1,7 +1,9 @@
 //! The paper's classifiers (Table 1): the target M_t that is defended and the source M_s that the purifier
 //! learns from.
 //!
-//! Convolutions are unpadded, the default of the frameworks: the paper states no padding.
+//! Convolutions are unpadded, the default of the frameworks: the paper states no padding. Only E's first one is padded
+//! (3 pixels on every side, which is TensorFlow's `same` at even sides): without it 28×28 pictures would be used up
+//! before its last one.
 
 use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,23 @@ pub enum Architecture {
     A,
     /// Conv(128, 3×3, 1) Conv(64, 3×3, 2) Dropout ¼ FC 128 Dropout ½ FC K.
     B,
+    /// Conv(64, 5×5, 1) Conv(128, 5×5, 1) Conv(256, 5×5, 2) Dropout ¼ FC 512 Dropout ½ FC 256 FC K.
+    C,
+    /// Conv(128, 3×3, 1) Conv(256, 3×3, 1) Conv(512, 3×3, 2) Dropout ¼ FC 512 Dropout ½ FC K.
+    D,
+    /// Dropout ⅕ Conv(64, 8×8, 2) Conv(128, 6×6, 2) Conv(128, 5×5, 1) Dropout ½ FC K: the black-box attacker's substitute.
+    E,
+}
+
+/// A column of Table 1, all but its last layer. ReLU follows every convolution and every hidden layer.
+struct Layers {
+    /// Dropout of the pictures.
+    first_dropout: f64,
+    convs: Vec<Conv>,
+    /// Dropout of the convolutions' features.
+    features_dropout: f64,
+    /// Width of each hidden layer, and the dropout after it.
+    hidden: Vec<(i64, f64)>,
 }
 
 impl Architecture {
@@ -32,30 +51,69 @@ impl Architecture {
         match self {
             Self::A => "classifier-a",
             Self::B => "classifier-b",
+            Self::C => "classifier-c",
+            Self::D => "classifier-d",
+            Self::E => "classifier-e",
         }
     }
 
-    fn convs(self) -> [Conv; 2] {
-        match self {
-            Self::A => [Conv::new(64, 5), Conv::new(64, 5).stride(2)],
-            Self::B => [Conv::new(128, 3), Conv::new(64, 3).stride(2)],
-        }
+    fn layers(self) -> Layers {
+        let (convs, hidden) = match self {
+            Self::A => (vec![Conv::new(64, 5), Conv::new(64, 5).stride(2)], vec![(128, 0.5)]),
+            Self::B => (vec![Conv::new(128, 3), Conv::new(64, 3).stride(2)], vec![(128, 0.5)]),
+            Self::C => {
+                let convs = vec![Conv::new(64, 5), Conv::new(128, 5), Conv::new(256, 5).stride(2)];
+                (convs, vec![(512, 0.5), (256, 0.0)])
+            }
+            Self::D => {
+                let convs = vec![Conv::new(128, 3), Conv::new(256, 3), Conv::new(512, 3).stride(2)];
+                (convs, vec![(512, 0.5)])
+            }
+            Self::E => {
+                let padded = Conv::new(64, 8).stride(2).padding(3);
+                (vec![padded, Conv::new(128, 6).stride(2), Conv::new(128, 5)], Vec::new())
+            }
+        };
+        let (first_dropout, features_dropout) = if self == Self::E { (0.2, 0.5) } else { (0.0, 0.25) };
+        Layers { first_dropout, convs, features_dropout, hidden }
+    }
+
+    /// Refuses pictures that the convolutions would use up.
+    ///
+    /// # Errors
+    /// Names the size.
+    pub fn check_side(self, side: i64) -> Result<()> {
+        let left = self.layers().convs.iter().try_fold(side, |side, conv| {
+            let span = side + conv.padding.iter().sum::<i64>() - conv.kernel;
+            (span >= 0).then_some(span / conv.stride + 1)
+        });
+        ensure!(
+            left.is_some(),
+            "pictures of {side} pixels a side, too small for {}: nothing is left after its convolutions; use larger pictures or another --arch",
+            self.name()
+        );
+        Ok(())
     }
 
     /// Pictures `[N, C, H, W]` in `[0, 1]` → logits `[N, K]`.
     pub fn logits<B: Backend>(self, b: &mut B, frames: &B::Value, side: i64, classes: i64) -> B::Value {
-        let convs = self.convs();
-        let mut x = b.conv(frames, "conv1", convs[0]);
-        x = b.relu(&x);
-        x = b.conv(&x, "conv2", convs[1]);
-        x = b.relu(&x);
-        x = b.dropout(&x, 0.25);
-        let side = convs.iter().fold(side, |side, conv| (side - conv.kernel) / conv.stride + 1);
-        x = b.reshape(&x, &[-1, convs[1].out * side * side]);
-        x = b.linear(&x, "fc1", 128);
-        x = b.relu(&x);
-        x = b.dropout(&x, 0.5);
-        b.linear(&x, "fc2", classes)
+        let Layers { first_dropout, convs, features_dropout, hidden } = self.layers();
+        let mut x = b.dropout(frames, first_dropout);
+        let (mut side, mut channels) = (side, 0);
+        for (index, &conv) in convs.iter().enumerate() {
+            x = b.conv(&x, &format!("conv{}", index + 1), conv);
+            x = b.relu(&x);
+            side = (side + conv.padding.iter().sum::<i64>() - conv.kernel) / conv.stride + 1;
+            channels = conv.out;
+        }
+        x = b.dropout(&x, features_dropout);
+        x = b.reshape(&x, &[-1, channels * side * side]);
+        for (index, &(width, dropout)) in hidden.iter().enumerate() {
+            x = b.linear(&x, &format!("fc{}", index + 1), width);
+            x = b.relu(&x);
+            x = b.dropout(&x, dropout);
+        }
+        b.linear(&x, &format!("fc{}", hidden.len() + 1), classes)
     }
 }
 
@@ -94,11 +152,19 @@ pub struct ClassifierConfig {
     pub architecture: Architecture,
     /// Side of the square pictures, in pixels.
     pub side_px: i64,
+    /// Channels of the pictures: 1 or 3.
+    #[serde(default = "grey")]
+    pub channels: i64,
     /// Number of classes K.
     pub classes: i64,
     /// Whether it was trained adversarially.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adversarial: Option<AdversarialTraining>,
+}
+
+/// Channels of the pictures of configurations from before there was colour.
+fn grey() -> i64 {
+    1
 }
 
 /// A classifier with its parameters.
@@ -115,10 +181,8 @@ impl Classifier {
     #[must_use]
     pub fn new(config: ClassifierConfig, params: Params) -> Self {
         let classifier = Self { config, params };
-        let one = Tensor::zeros(
-            [1, 1, classifier.config.side_px, classifier.config.side_px],
-            (Kind::Float, classifier.params.device()),
-        );
+        let ClassifierConfig { side_px, channels, .. } = classifier.config;
+        let one = Tensor::zeros([1, channels, side_px, side_px], (Kind::Float, classifier.params.device()));
         let _ = tch::no_grad(|| classifier.logits(&one));
         classifier
     }

@@ -6,11 +6,13 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use puvae_training::attack::{Aim, Attack, names};
 use puvae_training::classifier::{AdversarialTraining, Architecture};
-use puvae_training::data::{DataSet, Name};
+use puvae_training::data::publisher::{self, Remote};
+use puvae_training::data::{DataSet, Shape};
 use puvae_training::defence::magnet::MagnetConfig;
 use puvae_training::evaluate::Measures;
 use puvae_training::evaluate::adaptive::Effort;
 use puvae_training::fit::Schedule;
+use puvae_training::paper;
 use puvae_training::puvae::{Form, PuvaeConfig, Size};
 use puvae_training::runs::{self, Place};
 use puvae_training::{device, evaluate, export, files, frames, golden, table};
@@ -43,6 +45,12 @@ enum Command {
     Data {
         #[command(flatten)]
         data: DataArgs,
+        /// Fetch what is missing of mnist, fashion-mnist or cifar10 from its publisher first.
+        #[arg(long)]
+        fetch: bool,
+        /// Fetch from this folder of a mirror instead.
+        #[arg(long, requires = "fetch")]
+        mirror: Option<String>,
     },
     /// Measure accuracy on clean and attacked images, undefended and defended.
     Evaluate {
@@ -99,6 +107,12 @@ enum Command {
         /// Which layers.
         #[arg(long, value_enum, default_value = "paper")]
         preset: Size,
+        /// Side of the pictures, in pixels.
+        #[arg(long, default_value_t = 28)]
+        side: i64,
+        /// Channels of the pictures: 1 or 3.
+        #[arg(long, default_value_t = 1)]
+        channels: i64,
         /// ONNX file to write.
         #[arg(long)]
         out: PathBuf,
@@ -169,14 +183,24 @@ struct DataArgs {
     /// Folder that holds the data sets' folders.
     #[arg(long)]
     data: PathBuf,
-    /// Which data set.
-    #[arg(long, value_enum)]
-    dataset: Name,
+    /// Which data set: the name of its folder.
+    #[arg(long)]
+    dataset: String,
+    #[command(flatten)]
+    shape: Shape,
 }
 
 impl DataArgs {
+    fn remotes(&self, mirror: Option<String>) -> Result<Vec<Remote>> {
+        let mut remotes = publisher::published(&self.dataset)?;
+        if let Some(mirror) = mirror {
+            remotes.iter_mut().for_each(|remote| remote.base = mirror.trim_end_matches('/').into());
+        }
+        Ok(remotes)
+    }
+
     fn load(&self) -> Result<DataSet> {
-        DataSet::load(&self.data, self.dataset, device::best())
+        DataSet::load(&self.data, &self.dataset, self.shape, device::best())
     }
 }
 
@@ -191,17 +215,19 @@ struct Attacks {
     /// Attacks by name: fgsm, ifgsm-STEPS, pgd-STEPSxSTARTS, cw-api, cw-tutorial, cw-defense-gan, each also with untargeted- in front.
     #[arg(long, value_delimiter = ',', default_value = "fgsm,ifgsm-10,ifgsm-40")]
     attacks: Vec<String>,
-    /// Bound of the attacks' L∞ norm.
-    #[arg(long, default_value_t = 0.3)]
-    epsilon: f64,
-    /// Size of a step of iFGSM and PGD.
-    #[arg(long, default_value_t = 0.03)]
-    alpha: f64,
+    /// Bound of the attacks' L∞ norm [default: the paper's, 0.3 for grey pictures and 0.06 for colour].
+    #[arg(long)]
+    epsilon: Option<f64>,
+    /// Size of a step of iFGSM and PGD [default: the paper's, 0.03 for grey pictures and a tenth of ε, 0.006, for colour].
+    #[arg(long)]
+    alpha: Option<f64>,
 }
 
 impl Attacks {
-    fn kinds(&self) -> Result<Vec<(Attack, Aim)>> {
-        self.attacks.iter().map(|name| names::parse(name, self.epsilon, self.alpha)).collect()
+    fn kinds(&self, set: &DataSet) -> Result<Vec<(Attack, Aim)>> {
+        let paper = paper::strength(set.channels);
+        let (epsilon, alpha) = (self.epsilon.unwrap_or(paper.epsilon), self.alpha.unwrap_or(paper.alpha));
+        self.attacks.iter().map(|name| names::parse(name, epsilon, alpha)).collect()
     }
 }
 
@@ -232,7 +258,12 @@ impl Training {
 pub(crate) fn run(cli: Cli) -> Result<()> {
     let device = device::best();
     match cli.command {
-        Command::Data { data } => describe(&data.load()?),
+        Command::Data { data, fetch, mirror } => {
+            if fetch {
+                publisher::fetch(&data.data.join(&data.dataset), &data.remotes(mirror)?)?;
+            }
+            describe(&data.load()?);
+        }
         Command::Classifier { arch, adversarial_epsilon, adversarial_alpha, training } => {
             let adversarial =
                 adversarial_epsilon.map(|epsilon| AdversarialTraining { alpha: adversarial_alpha, epsilon });
@@ -247,7 +278,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         }
         Command::Puvae { preset, config, source, from, training } => {
             let set = training.data.load()?;
-            let preset = PuvaeConfig::preset(preset, set.side_px, set.name.classes().len() as i64);
+            let preset = PuvaeConfig::preset(preset, set.side_px, set.channels, set.class_count());
             let config = config.map_or(Ok(preset.clone()), |path| with_file(&preset, &path))?;
             let source = runs::load_classifier(&source, device)?;
             let from = from.map(|run| runs::load_puvae(&run, device)).transpose()?;
@@ -273,9 +304,9 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             out,
         } => {
             let adaptive = (adaptive_images > 0).then_some((effort, adaptive_images));
-            let measures = Measures { attacks: attacks.kinds()?, images, costly_images, adaptive, seed };
             files::check_writable(&out)?;
             let set = data.load()?;
+            let measures = Measures { attacks: attacks.kinds(&set)?, images, costly_images, adaptive, seed };
             let target = runs::load_classifier(&target, device)?;
             let defences = defence.iter().map(|given| runs::defence(&set, given, device));
             let replacements = replacement.iter().map(|given| runs::replacement(&set, given, device));
@@ -297,14 +328,15 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
                 }
             }
         }
-        Command::ExportUntrained { preset, out, form } => {
+        Command::ExportUntrained { preset, side, channels, out, form } => {
             files::check_writable(&out)?;
-            export::untrained(preset, form, &out)?;
+            export::untrained(preset, (channels, side), form, &out)?;
         }
         Command::Attack { data, target, attacks, images, seed, out } => {
             files::check_writable(&out)?;
             let target = runs::load_classifier(&target, device)?;
-            frames::write(&target, &data.load()?, &attacks.kinds()?, images, seed, &out)?;
+            let set = data.load()?;
+            frames::write(&target, &set, &attacks.kinds(&set)?, images, seed, &out)?;
         }
         Command::Table { files } => print!("{}", table::markdown(&table::read(&files)?)),
         Command::GoldenLayers { out } => golden::write_layers(&out)?,
@@ -313,11 +345,11 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
 }
 
 fn describe(set: &DataSet) {
-    let DataSet { train, held_out, test, side_px, .. } = set;
+    let DataSet { name, classes, channels, side_px, train, held_out, test } = set;
     println!(
-        "{}: {side_px}×{side_px} pixels, {} classes, {} images to train on, {} held out, {} for testing",
-        set.name.as_str(),
-        set.name.classes().len(),
+        "{name}: {side_px}×{side_px} pixels, {channels} channels, {} classes ({}), {} images to train on, {} held out, {} for testing",
+        classes.len(),
+        classes.join(", "),
         train.len(),
         held_out.len(),
         test.len()

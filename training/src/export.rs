@@ -37,13 +37,13 @@ const SUSPECT_QUANTILE: f64 = 0.99;
 pub fn classifier(trained: &Trained<Classifier>, set: &DataSet, path: &Path) -> Result<()> {
     same_data(set, &trained.header)?;
     let network = &trained.network;
-    let (side, k) = (network.config.side_px, network.config.classes);
-    let architecture = network.config.architecture;
+    let config = &network.config;
+    let (side, k) = (config.side_px, config.classes);
     let mut onnx = Onnx::new(&network.params);
-    let logits = architecture.logits(&mut onnx, &"frames".to_owned(), side, k);
-    let spec = spec(&trained.header, architecture.name(), set, None);
+    let logits = config.architecture.logits(&mut onnx, &"frames".to_owned(), side, k);
+    let spec = spec(&trained.header, config.architecture.name(), set, None);
     let bytes = onnx.finish(
-        vec![ValueInfo::tensor("frames", FLOAT, &[-1, 1, side, side])],
+        vec![ValueInfo::tensor("frames", FLOAT, &[-1, config.channels, side, side])],
         vec![(logits, ValueInfo::tensor("logits", FLOAT, &[-1, k]))],
         vec![(METADATA_KEY.into(), spec.to_json())],
     );
@@ -76,17 +76,18 @@ fn puvae_golden(network: &Puvae, frames: &Tensor) -> Golden {
     )
 }
 
-/// Writes an untrained purifier for 28×28 pictures, to measure speed with.
+/// Writes an untrained purifier for ten classes, to measure speed with; the shape is `(channels, side)`.
 ///
 /// # Errors
-/// When the file cannot be written.
-pub fn untrained(size: Size, form: Form, path: &Path) -> Result<()> {
-    let config = PuvaeConfig::preset(size, 28, 10);
+/// When there are no layers for that shape, or the file cannot be written.
+pub fn untrained(size: Size, (channels, side): (i64, i64), form: Form, path: &Path) -> Result<()> {
+    let config = PuvaeConfig::preset(size, side, channels, 10);
+    config.check()?;
     let network = Puvae::new(config, Params::new(1, Device::Cpu));
     let spec = ModelSpec {
         version: SPEC_VERSION,
         role: Role::Purifier,
-        input: InputShape { channels: 1, height: 28, width: 28 },
+        input: InputShape { channels: channels as usize, height: side as usize, width: side as usize },
         classes: (0..10).map(|class| class.to_string()).collect(),
         purifier: Some(purifier_spec(&network.config, None)),
         provenance: Provenance {
@@ -97,9 +98,8 @@ pub fn untrained(size: Size, form: Form, path: &Path) -> Result<()> {
             crate_version: env!("CARGO_PKG_VERSION").into(),
         },
     };
-    let side = network.config.side_px;
-    let ramp = Tensor::arange(2 * side * side, (Kind::Float, Device::Cpu)) * 0.1;
-    let frames = ramp.sin().abs().reshape([2, 1, side, side]);
+    let ramp = Tensor::arange(2 * channels * side * side, (Kind::Float, Device::Cpu)) * 0.1;
+    let frames = ramp.sin().abs().reshape([2, channels, side, side]);
     write(path, &puvae_graph(&network, form, &spec), puvae_golden(&network, &frames))
 }
 
@@ -125,11 +125,11 @@ pub fn puvae_graph(network: &Puvae, form: Form, spec: &ModelSpec) -> Vec<u8> {
     let (purified, label, distances) = crate::puvae::purify(&mut onnx, config, &frames, &noise, form);
     onnx.finish(
         vec![
-            ValueInfo::tensor("frames", FLOAT, &[-1, 1, side, side]),
+            ValueInfo::tensor("frames", FLOAT, &[-1, config.channels, side, side]),
             ValueInfo::tensor("noise", FLOAT, &[-1, k, config.latent]),
         ],
         vec![
-            (purified, ValueInfo::tensor("purified", FLOAT, &[-1, 1, side, side])),
+            (purified, ValueInfo::tensor("purified", FLOAT, &[-1, config.channels, side, side])),
             (label, ValueInfo::tensor("label", INT64, &[-1])),
             (distances, ValueInfo::tensor("distances", FLOAT, &[-1, k])),
         ],
@@ -145,7 +145,7 @@ fn calibrate(network: &Puvae, set: &DataSet) -> SuspectThreshold {
     SuspectThreshold {
         threshold: threshold as f32,
         quantile: SUSPECT_QUANTILE,
-        calibrated_on: format!("{} held-out {}", set.name.as_str(), set.held_out.len()),
+        calibrated_on: format!("{} held-out {}", set.name, set.held_out.len()),
     }
 }
 
@@ -154,12 +154,12 @@ fn spec(header: &Header, architecture: &str, set: &DataSet, purifier: Option<Pur
     ModelSpec {
         version: SPEC_VERSION,
         role: if purifier.is_some() { Role::Purifier } else { Role::Classifier },
-        input: InputShape { channels: 1, height: side, width: side },
-        classes: set.name.classes(),
+        input: InputShape { channels: set.channels as usize, height: side, width: side },
+        classes: set.classes.clone(),
         purifier,
         provenance: Provenance {
             architecture: architecture.into(),
-            dataset: set.name.as_str().into(),
+            dataset: set.name.clone(),
             config: with_epochs(header),
             seed: header.seed,
             crate_version: env!("CARGO_PKG_VERSION").into(),

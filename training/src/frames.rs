@@ -26,6 +26,7 @@ pub fn write(
     prefix: &Path,
 ) -> Result<()> {
     same_data(set, &target.header)?;
+    ensure!(set.channels == 1, "{}: pictures with {} channels, but IDX files hold grey ones", set.name, set.channels);
     ensure!(count > 0 && count <= set.test.len(), "--images is {count}, expected 1 to {}", set.test.len());
     let parts = attacks.len() + 1;
     let order = permutation(set.test.len(), seed, 0);

@@ -65,11 +65,14 @@ impl Golden {
 }
 
 /// Every kind of layer, by the name of its golden file.
-pub const LAYERS: [&str; 24] = [
+pub const LAYERS: [&str; 27] = [
     "add",
     "conv",
     "conv-strided",
     "conv-dilated",
+    "conv-even",
+    "conv-even-dilated",
+    "conv-padded-before",
     "deconv",
     "deconv-output-padding",
     "deconv-pixel",
@@ -149,8 +152,11 @@ fn layer<B: Backend>(b: &mut B, name: &str, x: &B::Value) -> B::Value {
     let deconv = Deconv { out: 3, kernel: 4, stride: 2, padding: 1, output_padding: 0 };
     match name {
         "conv" => b.conv(x, "l", Conv::new(3, 3)),
-        "conv-strided" => b.conv(x, "l", Conv { padding: 2, ..Conv::new(3, 5).stride(2) }),
+        "conv-strided" => b.conv(x, "l", Conv::new(3, 5).padding(2).stride(2)),
         "conv-dilated" => b.conv(x, "l", Conv::new(3, 3).dilation(2).same()),
+        "conv-even" => b.conv(x, "l", Conv::new(3, 2).same()),
+        "conv-even-dilated" => b.conv(x, "l", Conv::new(3, 2).dilation(2).same()),
+        "conv-padded-before" => b.conv(x, "l", Conv { padding: [1, 0], ..Conv::new(3, 2) }),
         "deconv" => b.deconv(x, "l", deconv),
         "deconv-output-padding" => b.deconv(x, "l", Deconv { kernel: 5, padding: 2, output_padding: 1, ..deconv }),
         "deconv-same" => b.deconv(x, "l", Deconv { kernel: 3, stride: 1, ..deconv }),

@@ -3,6 +3,22 @@
 
 use crate::attack::{Aim, Attack};
 
+/// Strength of the paper's L∞ attacks.
+#[derive(Debug, Clone, Copy)]
+pub struct Strength {
+    /// Bound of the L∞ norm.
+    pub epsilon: f64,
+    /// Size of a step of iFGSM.
+    pub alpha: f64,
+}
+
+/// How strong the paper's attacks are on grey pictures (MNIST, Fashion-MNIST) and on colour ones (CIFAR-10, where it does not
+/// say the size of a step: a tenth of ε, as on the others).
+#[must_use]
+pub fn strength(channels: i64) -> Strength {
+    if channels == 1 { Strength { epsilon: 0.3, alpha: 0.03 } } else { Strength { epsilon: 0.06, alpha: 0.006 } }
+}
+
 /// Tables 3 and 4, a line for each attack: no defence, adversarial training, MagNet, Defense-GAN, PuVAE.
 const TABLES: [(&str, &str, [[f64; 5]; 3]); 4] = [
     (

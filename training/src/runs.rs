@@ -22,9 +22,6 @@ use crate::puvae::{Puvae, PuvaeConfig, PuvaeTask};
 /// Held-out images that each epoch of a purifier ends with a look at.
 const VALIDATION_IMAGES: usize = 2_000;
 
-/// Smaller pictures leave nothing after the classifiers' convolutions.
-const SMALLEST_SIDE_PX: i64 = 9;
-
 /// What a checkpoint's configuration holds: the network and how it was trained.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,7 +62,7 @@ impl Place<'_> {
     fn run<C: Serialize>(&self, kind: &str, set: &DataSet, recipe: &Recipe<C>) -> Result<Run> {
         let header = Header {
             kind: kind.into(),
-            dataset: set.name.as_str().into(),
+            dataset: set.name.clone(),
             config: serde_json::to_value(recipe)?,
             seed: self.seed,
             epochs: recipe.schedule.epochs,
@@ -87,14 +84,15 @@ pub fn train_classifier(
     place: Place<'_>,
     device: Device,
 ) -> Result<()> {
-    ensure!(
-        set.side_px >= SMALLEST_SIDE_PX,
-        "pictures of {} pixels a side, expected at least {SMALLEST_SIDE_PX}: the convolutions are not padded",
-        set.side_px
-    );
+    architecture.check_side(set.side_px)?;
     adversarial.as_ref().map_or(Ok(()), AdversarialTraining::check)?;
-    let network =
-        ClassifierConfig { architecture, side_px: set.side_px, classes: set.name.classes().len() as i64, adversarial };
+    let network = ClassifierConfig {
+        architecture,
+        side_px: set.side_px,
+        channels: set.channels,
+        classes: set.class_count(),
+        adversarial,
+    };
     let classifier = Classifier::new(network.clone(), Params::new(place.seed, device));
     let run = place.run("classifier", set, &Recipe { network, schedule, source: None, from: None })?;
     eprintln!("{}: {} parameters", architecture.name(), classifier.params.count());
@@ -294,11 +292,11 @@ fn load(out: &Path) -> Result<(std::path::PathBuf, Checkpoint)> {
 /// Names both data sets.
 pub fn same_data(set: &DataSet, header: &Header) -> Result<()> {
     ensure!(
-        header.dataset == set.name.as_str(),
+        header.dataset == set.name,
         "the {} was trained on {}, expected {}; give a run of the same data set",
         header.kind,
         header.dataset,
-        set.name.as_str()
+        set.name
     );
     Ok(())
 }

@@ -33,6 +33,11 @@ fn refused(root: &Path) -> String {
 fn a_missing_data_set_says_which_files_were_looked_for() {
     let folder = tempfile::tempdir().unwrap();
     let text = refused(folder.path());
+    assert!(text.contains("mnist: no data set here; expected train-images-idx3-ubyte[.gz]"), "{text}");
+    assert!(text.contains("has no folders") && text.contains("data --fetch"), "{text}");
+    std::fs::create_dir(folder.path().join("mnist")).unwrap();
+    std::fs::write(folder.path().join("mnist/t10k-images-idx3-ubyte"), [0; 3]).unwrap();
+    let text = refused(folder.path());
     assert!(text.contains("found neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz"), "{text}");
 }
 
@@ -53,13 +58,13 @@ fn counts_that_differ_and_truncated_files_are_refused() {
 fn too_few_images_to_hold_any_back_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     mnist(folder.path(), 3, 3);
-    assert!(refused(folder.path()).contains("3 training images, expected more than the 10000 that are held out"));
+    assert!(refused(folder.path()).contains("3 training images, expected at least 5: a fifth is held out for choices"));
 }
 
 #[test]
 fn a_folder_without_a_run_and_an_unknown_field_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    mnist(folder.path(), 10_001, 10_001);
+    mnist(folder.path(), 10, 10);
     let root = folder.path().to_str().unwrap();
     let out = folder.path().join("out");
     let common = ["--data", root, "--dataset", "mnist", "--epochs", "1", "--out", out.to_str().unwrap()];

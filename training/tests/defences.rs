@@ -28,7 +28,8 @@ fn my_turn() -> MutexGuard<'static, ()> {
 
 /// A classifier of the squares, trained for a few steps.
 fn trained(adversarial: Option<AdversarialTraining>) -> Classifier {
-    let config = ClassifierConfig { architecture: Architecture::B, side_px: 28, classes: CLASSES, adversarial };
+    let config =
+        ClassifierConfig { architecture: Architecture::B, side_px: 28, channels: 1, classes: CLASSES, adversarial };
     let classifier = Classifier::new(config, Params::new(3, Device::Cpu));
     let data = squares(64, CLASSES, 1);
     tch::manual_seed(1);
@@ -108,7 +109,7 @@ fn an_attacker_who_knows_breaks_what_has_no_defence_and_spares_what_he_may_not_t
 fn the_attacker_who_knows_a_purifier_goes_for_its_selection() {
     let _turn = my_turn();
     let classifier = trained(None);
-    let puvae = Puvae::new(PuvaeConfig::preset(Size::Lite, 28, CLASSES), Params::new(1, Device::Cpu));
+    let puvae = Puvae::new(PuvaeConfig::preset(Size::Lite, 28, 1, CLASSES), Params::new(1, Device::Cpu));
     puvae.params.freeze();
     let stronghold = Stronghold { defence: Some(&puvae), classifier: &classifier };
     let outcome = adaptive::run(stronghold, "lite", &squares(8, CLASSES, 2), 1, effort(0.3)).unwrap();

@@ -12,34 +12,55 @@ use puvae_training::optim::Adam;
 use puvae_training::puvae::{self, Form, Puvae, PuvaeConfig, PuvaeTask, Reduction, Size};
 use tch::{Device, Kind, Tensor};
 
-fn puvae(size: Size) -> Puvae {
-    Puvae::new(PuvaeConfig::preset(size, 28, 10), Params::new(1, Device::Cpu))
+/// The pictures that both networks have layers for: side and channels.
+const SHAPES: [(i64, i64); 2] = [(28, 1), (32, 3)];
+
+fn puvae(size: Size, (side, channels): (i64, i64)) -> Puvae {
+    Puvae::new(PuvaeConfig::preset(size, side, channels, 10), Params::new(1, Device::Cpu))
+}
+
+fn classifier(architecture: Architecture, (side_px, channels): (i64, i64)) -> Classifier {
+    let config = ClassifierConfig { architecture, side_px, channels, classes: 10, adversarial: None };
+    Classifier::new(config, Params::new(2, Device::Cpu))
 }
 
 #[test]
-fn the_papers_network_has_the_papers_number_of_parameters() {
-    let millions = puvae(Size::Paper).params.count() as f64 / 1e6;
-    assert!((millions - 27.8).abs() < 0.1, "{millions}");
+fn the_papers_networks_have_the_papers_numbers_of_parameters() {
+    for (shape, stated) in SHAPES.into_iter().zip([27.8, 42.1]) {
+        let millions = puvae(Size::Paper, shape).params.count() as f64 / 1e6;
+        assert!((millions - stated).abs() < 0.1, "{shape:?}: {millions}");
+    }
 }
 
 #[test]
 fn lite_stays_below_three_million_parameters() {
-    assert!(puvae(Size::Lite).params.count() < 3_000_000);
+    for shape in SHAPES {
+        assert!(puvae(Size::Lite, shape).params.count() < 3_000_000, "{shape:?}");
+    }
 }
 
 #[test]
-fn classifiers_a_and_b_have_the_layers_of_table_1() {
-    let count = |architecture| {
-        Classifier::new(
-            ClassifierConfig { architecture, side_px: 28, classes: 10, adversarial: None },
-            Params::new(1, Device::Cpu),
-        )
-        .params
-        .count()
-    };
+fn the_classifiers_have_the_layers_of_table_1() {
+    let count = |architecture| classifier(architecture, (28, 1)).params.count();
+    let colour = |architecture| classifier(architecture, (32, 3)).params.count();
     let dense = |inputs: usize, outputs: usize| (inputs + 1) * outputs;
     assert_eq!(count(Architecture::A), dense(25, 64) + dense(64 * 25, 64) + dense(64 * 10 * 10, 128) + dense(128, 10));
     assert_eq!(count(Architecture::B), dense(9, 128) + dense(128 * 9, 64) + dense(64 * 12 * 12, 128) + dense(128, 10));
+    let c = dense(75, 64) + dense(64 * 25, 128) + dense(128 * 25, 256);
+    assert_eq!(colour(Architecture::C), c + dense(256 * 10 * 10, 512) + dense(512, 256) + dense(256, 10));
+    let d = dense(27, 128) + dense(128 * 9, 256) + dense(256 * 9, 512);
+    assert_eq!(colour(Architecture::D), d + dense(512 * 13 * 13, 512) + dense(512, 10));
+    let e = |channels: usize| dense(64 * channels, 64) + dense(64 * 36, 128) + dense(128 * 25, 128);
+    assert_eq!(count(Architecture::E), e(1) + dense(128, 10));
+    assert_eq!(colour(Architecture::E), e(3) + dense(128 * 2 * 2, 10));
+}
+
+#[test]
+fn pictures_that_the_convolutions_would_use_up_are_refused() {
+    assert!(Architecture::C.check_side(13).is_ok());
+    let text = Architecture::C.check_side(12).unwrap_err().to_string();
+    assert!(text.contains("12 pixels a side, too small for classifier-c"), "{text}");
+    assert!(Architecture::E.check_side(28).is_ok());
 }
 
 #[test]
@@ -54,22 +75,24 @@ fn space_to_batch_gives_the_numbers_of_the_dilated_convolution() {
 
 #[test]
 fn the_shared_trunk_gives_the_numbers_of_the_naive_form() {
-    for size in [Size::Lite, Size::Paper] {
-        let puvae = puvae(size);
-        let x = Tensor::arange(2 * 784, (Kind::Float, Device::Cpu)).sin().abs().reshape([2, 1, 28, 28]);
+    for (size, shape) in [Size::Lite, Size::Paper].into_iter().flat_map(|size| SHAPES.map(|shape| (size, shape))) {
+        let puvae = puvae(size, shape);
+        let (side, channels) = shape;
+        let ramp = Tensor::arange(2 * channels * side * side, (Kind::Float, Device::Cpu));
+        let x = ramp.sin().abs().reshape([2, channels, side, side]);
         let noise = puvae.no_noise(2) + 0.1;
         let [shared, naive] = [Form::Shared, Form::Naive].map(|form| {
             tch::no_grad(|| puvae::purify(&mut Torch::eval(&puvae.params), &puvae.config, &x, &noise, form))
         });
-        assert!(shared.0.allclose(&naive.0, 1e-5, 1e-6, false), "{size:?}");
-        assert!(shared.1.equal(&naive.1), "{size:?}");
-        assert!(shared.2.allclose(&naive.2, 1e-5, 1e-6, false), "{size:?}");
+        assert!(shared.0.allclose(&naive.0, 1e-5, 1e-6, false), "{size:?} {shape:?}");
+        assert!(shared.1.equal(&naive.1), "{size:?} {shape:?}");
+        assert!(shared.2.allclose(&naive.2, 1e-5, 1e-6, false), "{size:?} {shape:?}");
     }
 }
 
 #[test]
 fn the_papers_coefficients_mean_a_beta_of_twenty_when_summed() {
-    let paper = PuvaeConfig::preset(Size::Paper, 28, 10);
+    let paper = PuvaeConfig::preset(Size::Paper, 28, 1, 10);
     assert!((paper.effective_beta() - 20.0).abs() < 1e-9);
     let mean = PuvaeConfig { reduction: Reduction::Mean, ..paper };
     assert!((mean.effective_beta() - 490.0).abs() < 1e-9);
@@ -77,7 +100,7 @@ fn the_papers_coefficients_mean_a_beta_of_twenty_when_summed() {
 
 #[test]
 fn absurd_configurations_are_refused_by_field() {
-    let lite = PuvaeConfig::preset(Size::Lite, 28, 10);
+    let lite = PuvaeConfig::preset(Size::Lite, 28, 1, 10);
     let refused = |config: PuvaeConfig| config.check().unwrap_err().to_string();
     assert!(
         refused(PuvaeConfig { fgsm_share: 0.9, ..lite.clone() })
@@ -89,7 +112,12 @@ fn absurd_configurations_are_refused_by_field() {
             .contains("self_share is 0.2, but self_steps is 0 and self_epsilon_max 0")
     );
     assert!(refused(PuvaeConfig { latent: 0, ..lite.clone() }).contains("latent is 0"));
-    assert!(refused(PuvaeConfig { side_px: 32, ..lite.clone() }).contains("side_px is 32, expected 28"));
+    assert!(refused(PuvaeConfig { side_px: 30, ..lite.clone() }).contains("side_px is 30, expected a multiple of 4"));
+    let paper = PuvaeConfig { size: Size::Paper, side_px: 32, ..lite.clone() };
+    assert!(
+        refused(paper).contains("32×32 with 1 channels, but the paper's network has layers for 28×28×1 and 32×32×3")
+    );
+    assert!(refused(PuvaeConfig { channels: 2, ..lite.clone() }).contains("channels is 2, expected 1 or 3"));
     assert!(
         refused(PuvaeConfig { lambda_ce: f64::NAN, ..lite })
             .contains("lambda_ce is NaN, expected a number of at least 0")
@@ -98,12 +126,9 @@ fn absurd_configurations_are_refused_by_field() {
 
 #[test]
 fn the_papers_network_takes_a_step_with_the_papers_losses() {
-    let source = Classifier::new(
-        ClassifierConfig { architecture: Architecture::A, side_px: 28, classes: 10, adversarial: None },
-        Params::new(2, Device::Cpu),
-    );
+    let source = classifier(Architecture::A, SHAPES[0]);
     source.params.freeze();
-    let puvae = puvae(Size::Paper);
+    let puvae = puvae(Size::Paper, SHAPES[0]);
     let data = squares(4, 10, 1);
     let task = PuvaeTask::new(&puvae, &source, data.first(2)).unwrap();
     let mut adam = Adam::new(&puvae.params);

@@ -28,7 +28,13 @@ fn my_turn() -> MutexGuard<'static, ()> {
 }
 
 fn classifier() -> Classifier {
-    let config = ClassifierConfig { architecture: Architecture::B, side_px: 28, classes: CLASSES, adversarial: None };
+    let config = ClassifierConfig {
+        architecture: Architecture::B,
+        side_px: 28,
+        channels: 1,
+        classes: CLASSES,
+        adversarial: None,
+    };
     Classifier::new(config, Params::new(3, Device::Cpu))
 }
 
@@ -116,7 +122,7 @@ fn a_resumed_purifier_goes_on_with_the_noise_of_an_uninterrupted_one() {
     let source = classifier();
     source.params.freeze();
     let train = |out: &Path, resume, epochs| {
-        let puvae = Puvae::new(PuvaeConfig::preset(Size::Lite, 28, CLASSES), Params::new(1, Device::Cpu));
+        let puvae = Puvae::new(PuvaeConfig::preset(Size::Lite, 28, 1, CLASSES), Params::new(1, Device::Cpu));
         train_task(&PuvaeTask::new(&puvae, &source, data.first(8)).unwrap(), &data, out, resume, epochs)
     };
     train(&whole, false, 9).unwrap();
@@ -214,7 +220,7 @@ fn a_purifier_learns_with_every_loss_on_and_leaves_its_source_alone() {
     source.params.freeze();
     let before = source.params.all()["fc2.weight"].copy();
 
-    let config = PuvaeConfig::preset(Size::Lite, 28, CLASSES);
+    let config = PuvaeConfig::preset(Size::Lite, 28, 1, CLASSES);
     let puvae = Puvae::new(config, Params::new(1, Device::Cpu));
     let task = PuvaeTask::new(&puvae, &source, data.first(16)).unwrap();
     let out = folder.path().join("puvae");

@@ -161,7 +161,7 @@ pub fn run(
     Ok(Results {
         schema: 2,
         command: std::iter::once("puvae-train".to_owned()).chain(args).collect::<Vec<_>>().join(" "),
-        dataset: set.name.as_str().into(),
+        dataset: set.name.clone(),
         split: split_name.into(),
         seed: measures.seed,
         device: device::name(split.device()),

@@ -8,7 +8,7 @@ pub mod params;
 pub mod proto;
 pub mod torch;
 
-/// A convolution with a square kernel, a bias and symmetric zero padding.
+/// A convolution with a square kernel, a bias and zero padding.
 #[derive(Debug, Clone, Copy)]
 pub struct Conv {
     /// Output channels.
@@ -17,8 +17,8 @@ pub struct Conv {
     pub kernel: i64,
     /// Step, in input pixels.
     pub stride: i64,
-    /// Zeros on each side, in pixels.
-    pub padding: i64,
+    /// Zeros before (above, left) and after (below, right), in pixels.
+    pub padding: [i64; 2],
     /// Distance between taps, in pixels; 1 is a dense kernel.
     pub dilation: i64,
 }
@@ -27,13 +27,20 @@ impl Conv {
     /// A dense convolution of stride 1 without padding.
     #[must_use]
     pub fn new(out: i64, kernel: i64) -> Self {
-        Self { out, kernel, stride: 1, padding: 0, dilation: 1 }
+        Self { out, kernel, stride: 1, padding: [0; 2], dilation: 1 }
     }
 
-    /// Padded so that at stride 1 the output is as large as the input (odd kernels).
+    /// Padded so that at stride 1 the output is as large as the input; an odd number of zeros has one more after.
     #[must_use]
     pub fn same(self) -> Self {
-        Self { padding: self.dilation * (self.kernel - 1) / 2, ..self }
+        let zeros = self.dilation * (self.kernel - 1);
+        Self { padding: [zeros / 2, zeros - zeros / 2], ..self }
+    }
+
+    /// With so many zeros on every side.
+    #[must_use]
+    pub fn padding(self, padding: i64) -> Self {
+        Self { padding: [padding; 2], ..self }
     }
 
     /// With another stride.

@@ -227,10 +227,11 @@ impl Backend for Onnx<'_> {
     type Value = String;
 
     fn conv(&mut self, x: &String, name: &str, conv: Conv) -> String {
+        let [before, after] = conv.padding;
         let attributes = vec![
             Attribute::ints("kernel_shape", &[conv.kernel; 2]),
             Attribute::ints("strides", &[conv.stride; 2]),
-            Attribute::ints("pads", &[conv.padding; 4]),
+            Attribute::ints("pads", &[before, before, after, after]),
             Attribute::ints("dilations", &[conv.dilation; 2]),
         ];
         self.layer("Conv", x, name, attributes)

@@ -36,7 +36,7 @@ fn dilated_as_dense(x: &Tensor, weight: &Tensor, bias: &Tensor, conv: Conv) -> T
     let d = conv.dilation;
     let (n, c, h, w) = x.size4().expect("convolutions take [N, C, H, W]");
     let grids = x.reshape([n, c, h / d, d, w / d, d]).permute([3, 5, 0, 1, 2, 4]).reshape([d * d * n, c, h / d, w / d]); // [d·d·N, C, H/d, W/d]
-    let padding = conv.padding / d;
+    let padding = conv.padding[0] / d;
     let y = grids.conv2d(weight, Some(bias), [1, 1], [padding, padding], [1, 1], 1);
     y.reshape([d, d, n, conv.out, h / d, w / d]).permute([2, 3, 4, 0, 5, 1]).reshape([n, conv.out, h, w]) // [N, out, H, W]
 }
@@ -50,11 +50,16 @@ impl Backend for Torch<'_> {
         let weight = self.params.get(&format!("{name}.weight"), &shape, Some(channels * conv.kernel * conv.kernel));
         let bias = self.bias(name, conv.out);
         let d = conv.dilation;
-        let keeps_size = conv.stride == 1 && conv.padding == d * (conv.kernel - 1) / 2 && conv.kernel % 2 == 1;
+        let keeps_size = conv.stride == 1 && conv.padding == [d * (conv.kernel - 1) / 2; 2] && conv.kernel % 2 == 1;
         if d > 1 && keeps_size && height % d == 0 && width % d == 0 {
             return dilated_as_dense(x, &weight, &bias, conv);
         }
-        x.conv2d(&weight, Some(bias), [conv.stride; 2], [conv.padding; 2], [d; 2], 1)
+        let [before, after] = conv.padding;
+        if before == after {
+            return x.conv2d(&weight, Some(bias), [conv.stride; 2], conv.padding, [d; 2], 1);
+        }
+        let padded = x.constant_pad_nd([before, after, before, after]);
+        padded.conv2d(&weight, Some(bias), [conv.stride; 2], [0; 2], [d; 2], 1)
     }
 
     fn deconv(&mut self, x: &Tensor, name: &str, deconv: Deconv) -> Tensor {

@@ -7,28 +7,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Size {
-    /// The paper's Table 2, 27.8 million parameters.
+    /// The paper's Table 2: 27.8 million parameters for 28×28 grey pictures, 42.1 million for 32×32 in colour.
     Paper,
-    /// Ours, below 3 million parameters, made to be shipped.
+    /// Ours, below 3 million parameters for either, made to be shipped.
     Lite,
-}
-
-impl Size {
-    /// Width of the encoder's hidden layers.
-    pub(super) fn encoder_features(self) -> i64 {
-        match self {
-            Self::Paper => 1024,
-            Self::Lite => 512,
-        }
-    }
-
-    /// Width of the decoder's first layer.
-    pub(super) fn decoder_features(self) -> i64 {
-        match self {
-            Self::Paper => 512,
-            Self::Lite => 256,
-        }
-    }
 }
 
 /// How a loss is reduced over pixels and over latent dimensions; always the mean over the batch.
@@ -69,6 +51,9 @@ pub struct PuvaeConfig {
     pub size: Size,
     /// Side of the square pictures, in pixels.
     pub side_px: i64,
+    /// Channels of the pictures: 1 or 3.
+    #[serde(default = "grey")]
+    pub channels: i64,
     /// Number of classes K.
     pub classes: i64,
     /// Latent dimensions Z.
@@ -116,13 +101,19 @@ pub struct PuvaeConfig {
     pub self_steps: u32,
 }
 
+/// Channels of the pictures of configurations from before there was colour.
+fn grey() -> i64 {
+    1
+}
+
 impl PuvaeConfig {
     /// The default of each size: the paper's coefficients, or our recipe.
     #[must_use]
-    pub fn preset(size: Size, side_px: i64, classes: i64) -> Self {
+    pub fn preset(size: Size, side_px: i64, channels: i64, classes: i64) -> Self {
         let paper = Self {
             size,
             side_px,
+            channels,
             classes,
             latent: 32,
             sigma_eps: 0.1,
@@ -159,7 +150,7 @@ impl PuvaeConfig {
                 select_share: 0.375,
                 random_share: 0.3,
                 fgsm_share: 0.4,
-                epsilon_max: 0.35,
+                epsilon_max: if channels == 1 { 0.35 } else { 0.08 },
                 ..paper
             },
         }
@@ -175,13 +166,36 @@ impl PuvaeConfig {
         .into()
     }
 
+    /// Values in a picture.
+    #[must_use]
+    pub fn pixels(&self) -> i64 {
+        self.channels * self.side_px * self.side_px
+    }
+
+    /// Width of the encoder's hidden layers.
+    pub(super) fn encoder_features(&self) -> i64 {
+        match self.size {
+            Size::Paper => 1024,
+            Size::Lite => 512,
+        }
+    }
+
+    /// Width of the decoder's first layer.
+    pub(super) fn decoder_features(&self) -> i64 {
+        match (self.size, self.channels) {
+            (Size::Paper, 1) => 512,
+            (Size::Paper, _) => 1024,
+            (Size::Lite, _) => 256,
+        }
+    }
+
     /// β of the equivalent β-VAE, whose KL has a ½ that Eq. 16 lacks and whose losses are sums.
     #[must_use]
     pub fn effective_beta(&self) -> f64 {
         let ratio = 2.0 * self.lambda_kl / self.lambda_rc;
         match self.reduction {
             Reduction::Sum => ratio,
-            Reduction::Mean => ratio * (self.side_px * self.side_px) as f64 / self.latent as f64,
+            Reduction::Mean => ratio * self.pixels() as f64 / self.latent as f64,
         }
     }
 
@@ -215,11 +229,7 @@ impl PuvaeConfig {
             "sigma_eps is {}, expected at least 0",
             self.sigma_eps
         );
-        ensure!(
-            self.side_px == 28,
-            "side_px is {}, expected 28: the layers are laid out for 28×28 pictures",
-            self.side_px
-        );
+        self.check_shape()?;
         ensure!(self.classes > 1, "classes is {}, expected at least 2", self.classes);
         let lambdas = [
             ("lambda_rc", self.lambda_rc),
@@ -233,6 +243,22 @@ impl PuvaeConfig {
         }
         let denoised = self.encoder_input == Input::Denoised || self.reference == Input::Denoised;
         ensure!(self.denoiser || !denoised, "encoder_input or reference is `denoised`, but denoiser is false");
+        Ok(())
+    }
+
+    fn check_shape(&self) -> Result<()> {
+        let Self { side_px, channels, .. } = self;
+        ensure!(matches!(channels, 1 | 3), "channels is {channels}, expected 1 or 3");
+        match self.size {
+            Size::Paper => ensure!(
+                matches!((side_px, channels), (28, 1) | (32, 3)),
+                "pictures of {side_px}×{side_px} with {channels} channels, but the paper's network has layers for 28×28×1 and 32×32×3; use the preset lite"
+            ),
+            Size::Lite => ensure!(
+                *side_px >= 16 && side_px % 4 == 0,
+                "side_px is {side_px}, expected a multiple of 4 from 16 up; give pictures of another --side"
+            ),
+        }
         Ok(())
     }
 }

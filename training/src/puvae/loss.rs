@@ -15,10 +15,8 @@ use crate::nn::Classes;
 use crate::nn::params::Params;
 use crate::nn::torch::Torch;
 use crate::noise;
+use crate::paper;
 use crate::progress;
-
-/// ε of the attack on the source that each epoch's validation looks at: the paper's.
-const VALIDATION_EPSILON: f64 = 0.3;
 
 /// Keeps the logarithm of a variance finite.
 const SMALLEST_VARIANCE: f64 = 1e-12;
@@ -40,7 +38,8 @@ impl<'a> PuvaeTask<'a> {
     pub fn new(puvae: &'a Puvae, source: &'a Classifier, held_out: Split) -> Result<Self> {
         puvae.config.check()?;
         let attacked = {
-            let plan = Plan { attack: Attack::Fgsm { epsilon: VALIDATION_EPSILON }, aim: Aim::Targeted, seed: 0 };
+            let epsilon = paper::strength(puvae.config.channels).epsilon;
+            let plan = Plan { attack: Attack::Fgsm { epsilon }, aim: Aim::Targeted, seed: 0 };
             attack::run(source, plan, &held_out, puvae.config.classes)?.x
         };
         Ok(Self { puvae, source, held_out, attacked })
@@ -164,7 +163,7 @@ fn label_loss(config: &PuvaeConfig, logits: &Tensor, y: &Tensor) -> Tensor {
 fn selector(b: &mut Torch<'_>, config: &PuvaeConfig, hidden: &Tensor, reference: &Tensor, y: &Tensor) -> Tensor {
     let latent = encode(b, config, hidden, 1, Classes::All);
     let z = &latent.mu + latent.sigma.randn_like() * &latent.sigma * config.sigma_eps;
-    let candidates = decode(b, config, &z, Classes::All).reshape([-1, config.classes, config.side_px * config.side_px]);
+    let candidates = decode(b, config, &z, Classes::All).reshape([-1, config.classes, config.pixels()]);
     let difference = candidates - reference.flatten(1, -1).unsqueeze(1); // [N, K, P]
     let logits = difference.square().sum_dim_intlist(2, false, Kind::Float) * -0.5; // [N, K]
     logits.cross_entropy_for_logits(y)
@@ -183,7 +182,7 @@ mod tests {
     }
 
     fn config(reduction: Reduction, cross_entropy: CrossEntropy) -> PuvaeConfig {
-        PuvaeConfig { reduction, cross_entropy, ..PuvaeConfig::preset(Size::Paper, 28, 3) }
+        PuvaeConfig { reduction, cross_entropy, ..PuvaeConfig::preset(Size::Paper, 28, 1, 3) }
     }
 
     #[test]

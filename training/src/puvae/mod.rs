@@ -42,8 +42,8 @@ impl Puvae {
     #[must_use]
     pub fn new(config: PuvaeConfig, params: Params) -> Self {
         let puvae = Self { config, params };
-        let side = puvae.config.side_px;
-        let one = Tensor::zeros([1, 1, side, side], (Kind::Float, puvae.params.device()));
+        let PuvaeConfig { side_px, channels, .. } = puvae.config;
+        let one = Tensor::zeros([1, channels, side_px, side_px], (Kind::Float, puvae.params.device()));
         let _ = tch::no_grad(|| puvae.purify(&one, &puvae.no_noise(1)));
         puvae
     }

@@ -21,13 +21,13 @@ pub fn purify<B: Backend>(
     noise: &B::Value,
     form: Form,
 ) -> (B::Value, B::Value, B::Value) {
-    let (k, side) = (config.classes, config.side_px);
-    let pixels = side * side;
+    let (k, pixels) = (config.classes, config.pixels());
+    let image = [config.channels, config.side_px, config.side_px];
     let tiled;
     let (frames, images_per_frame) = match form {
         Form::Shared => (frames, 1),
         Form::Naive => {
-            tiled = b.repeat_each(frames, k, [1, side, side]); // [N·K, C, H, W]
+            tiled = b.repeat_each(frames, k, image); // [N·K, C, H, W]
             (&tiled, k)
         }
     };
@@ -46,7 +46,7 @@ pub fn purify<B: Backend>(
     let distances = b.root_mean(&square); // [N, K]
     let label = b.argmin(&distances);
     let purified = b.pick(&candidates, &label); // [N, P]
-    let purified = b.reshape(&purified, &[-1, 1, side, side]); // [N, C, H, W]
+    let purified = b.reshape(&purified, &[&[-1], &image[..]].concat()); // [N, C, H, W]
     (purified, label, distances)
 }
 
@@ -75,28 +75,28 @@ pub(super) fn denoise<B: Backend>(b: &mut B, config: &PuvaeConfig, frames: &B::V
     let y = conv(b, &y, "denoise.up", Conv::new(64, 3).same());
     let y = b.pixel_shuffle(&y, 2); // [N, 16, H, W]
     let y = b.concat(&wide, &y); // [N, 32, H, W]
-    let y = b.conv(&y, "denoise.out", Conv::new(1, 3).same());
+    let y = b.conv(&y, "denoise.out", Conv::new(config.channels, 3).same());
     Some(b.sigmoid(&y))
 }
 
 /// The part of the encoder that does not depend on the class: `[N, F]`, before the activation.
 pub(super) fn trunk<B: Backend>(b: &mut B, config: &PuvaeConfig, frames: &B::Value) -> B::Value {
-    let (convs, shrink) = match config.size {
-        Size::Paper => ([Conv::new(32, 7).dilation(2).same(); 3], 1),
-        Size::Lite => {
-            let strided = |out| Conv { padding: 2, ..Conv::new(out, 5).stride(2) };
-            ([strided(32), strided(64), Conv::new(64, 3).same()], 4)
-        }
+    let strided = |out| Conv::new(out, 5).padding(2).stride(2);
+    let sparse = Conv::new(32, 2).dilation(2).same();
+    let (convs, shrink) = match (config.size, config.channels) {
+        (Size::Paper, 1) => (vec![Conv::new(32, 7).dilation(2).same(); 3], 1),
+        (Size::Paper, _) => (vec![Conv::new(3, 2).same(), sparse, sparse, sparse], 1),
+        (Size::Lite, _) => (vec![strided(32), strided(64), Conv::new(64, 3).same()], 4),
     };
     let side = config.side_px / shrink;
     let mut x = b.conv(frames, "encode.conv1", convs[0]);
     x = b.relu(&x);
-    x = b.conv(&x, "encode.conv2", convs[1]);
-    x = b.relu(&x);
-    x = b.conv(&x, "encode.conv3", convs[2]);
-    x = b.relu(&x);
-    x = b.reshape(&x, &[-1, convs[2].out * side * side]);
-    b.linear(&x, "encode.fc1", config.size.encoder_features()) // [N, F]
+    for (index, &conv) in convs.iter().enumerate().skip(1) {
+        x = b.conv(&x, &format!("encode.conv{}", index + 1), conv);
+        x = b.relu(&x);
+    }
+    x = b.reshape(&x, &[-1, convs[convs.len() - 1].out * side * side]);
+    b.linear(&x, "encode.fc1", config.encoder_features()) // [N, F]
 }
 
 /// Mean and standard deviation of the latent, a row for each image and class.
@@ -115,10 +115,10 @@ pub(super) fn encode<B: Backend>(
     images_per_frame: i64,
     classes: Classes<'_, B::Value>,
 ) -> Latent<B::Value> {
-    let features = config.size.encoder_features();
+    let features = config.encoder_features();
     let x = add_class(b, config, hidden, "encode.class", features, images_per_frame, classes);
     let mut x = b.relu(&x);
-    if config.size == Size::Paper {
+    if (config.size, config.channels) == (Size::Paper, 1) {
         x = b.linear(&x, "encode.fc2", features);
         x = b.relu(&x);
     }
@@ -136,18 +136,19 @@ pub(super) fn decode<B: Backend>(
     classes: Classes<'_, B::Value>,
 ) -> B::Value {
     let rows = if matches!(classes, Classes::All) { config.classes } else { 1 };
-    let features = config.size.decoder_features();
+    let features = config.decoder_features();
     let x = b.linear(z, "decode.fc1", features);
     let x = add_class(b, config, &x, "decode.class", features, rows, classes);
     let x = b.relu(&x);
-    let y = match config.size {
-        Size::Paper => decode_paper(b, &x),
-        Size::Lite => decode_lite(b, &x, config.side_px / 4),
+    let y = match (config.size, config.channels) {
+        (Size::Paper, 1) => decode_paper_grey(b, &x),
+        (Size::Paper, _) => decode_paper_colour(b, &x),
+        (Size::Lite, channels) => decode_lite(b, &x, config.side_px / 4, channels),
     };
     b.sigmoid(&y)
 }
 
-fn decode_paper<B: Backend>(b: &mut B, x: &B::Value) -> B::Value {
+fn decode_paper_grey<B: Backend>(b: &mut B, x: &B::Value) -> B::Value {
     let same = Deconv { out: 32, kernel: 7, stride: 2, padding: 3, output_padding: 1 };
     let mut x = b.deconv_pixel(x, "decode.deconv1", same.out, same.kernel); // [., 32, 7, 7]
     x = b.relu(&x);
@@ -158,17 +159,33 @@ fn decode_paper<B: Backend>(b: &mut B, x: &B::Value) -> B::Value {
     b.deconv(&x, "decode.out", Deconv { out: 1, kernel: 3, stride: 1, padding: 1, output_padding: 0 })
 }
 
+/// A transposed convolution of stride 1 that keeps the size and cuts its surplus off at the end is a convolution
+/// (of the mirrored kernel) that is padded at the start.
+fn decode_paper_colour<B: Backend>(b: &mut B, x: &B::Value) -> B::Value {
+    let keeping = Conv { padding: [1, 0], ..Conv::new(32, 2) };
+    let mut x = b.linear(x, "decode.fc2", 32 * 16 * 16);
+    x = b.relu(&x);
+    x = b.reshape(&x, &[-1, 32, 16, 16]);
+    for name in ["decode.deconv1", "decode.deconv2"] {
+        x = b.conv(&x, name, keeping);
+        x = b.relu(&x);
+    }
+    x = b.deconv(&x, "decode.deconv3", Deconv { out: 32, kernel: 3, stride: 2, padding: 0, output_padding: 0 }); // [., 32, 33, 33]
+    x = b.relu(&x);
+    b.conv(&x, "decode.out", Conv::new(3, 2)) // [., 3, 32, 32]
+}
+
 /// `side` is that of the smallest picture, a quarter of the output's.
-fn decode_lite<B: Backend>(b: &mut B, x: &B::Value, side: i64) -> B::Value {
-    const CHANNELS: i64 = 32;
-    let mut x = b.linear(x, "decode.fc2", CHANNELS * side * side);
+fn decode_lite<B: Backend>(b: &mut B, x: &B::Value, side: i64, channels: i64) -> B::Value {
+    let width = if channels == 1 { 32 } else { 20 };
+    let mut x = b.linear(x, "decode.fc2", width * side * side);
     x = b.relu(&x);
-    x = b.reshape(&x, &[-1, CHANNELS, side, side]);
-    x = b.conv(&x, "decode.up1", Conv::new(4 * CHANNELS, 3).same());
-    x = b.pixel_shuffle(&x, 2); // [., 32, 14, 14]
+    x = b.reshape(&x, &[-1, width, side, side]);
+    x = b.conv(&x, "decode.up1", Conv::new(4 * width, 3).same());
+    x = b.pixel_shuffle(&x, 2); // [., width, H/2, W/2]
     x = b.relu(&x);
-    x = b.conv(&x, "decode.up2", Conv::new(4, 3).same());
-    b.pixel_shuffle(&x, 2) // [., 1, 28, 28]
+    x = b.conv(&x, "decode.up2", Conv::new(4 * channels, 3).same());
+    b.pixel_shuffle(&x, 2) // [., C, H, W]
 }
 
 /// Adds the class's row to features of shape `[N·rows, width]`: a fully connected layer whose input has the

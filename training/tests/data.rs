@@ -1,0 +1,221 @@
+//! Data sets on disk: what is read, what is held out, and what is refused.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use image::{GrayImage, RgbImage};
+use puvae::idx::{Images, write_images, write_labels};
+use puvae_training::data::publisher::{self, Hashed, Remote};
+use puvae_training::data::{DataSet, Shape};
+use sha2::{Digest, Sha256};
+use tch::{Device, Tensor};
+
+fn load(root: &Path, name: &str, shape: Shape) -> anyhow::Result<DataSet> {
+    DataSet::load(root, name, shape, Device::Cpu)
+}
+
+fn refused(root: &Path, name: &str) -> String {
+    format!("{:#}", load(root, name, Shape::default()).unwrap_err())
+}
+
+/// Pictures of two classes, one red and one grey, in sizes of their own.
+fn pictures(root: &Path) {
+    for (part, count) in [("train", 6), ("test", 2)] {
+        for (class, colour) in [("red", [255, 0, 0]), ("grey", [100; 3])] {
+            let folder = root.join("signs").join(part).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for index in 0..count {
+                let picture = RgbImage::from_pixel(40 + index, 30, image::Rgb(colour));
+                picture.save(folder.join(format!("{index}.png"))).unwrap();
+            }
+        }
+    }
+}
+
+fn bytes(x: &Tensor) -> Vec<i64> {
+    Vec::try_from(&(x * 255.0).round().to_kind(tch::Kind::Int64).reshape([-1])).unwrap()
+}
+
+#[test]
+fn a_folder_for_each_class_is_a_data_set_of_any_size_and_colour() {
+    let folder = tempfile::tempdir().unwrap();
+    pictures(folder.path());
+    let set = load(folder.path(), "signs", Shape { side: Some(16), channels: None }).unwrap();
+    assert_eq!(set.classes, ["grey", "red"]);
+    assert_eq!((set.train.len(), set.held_out.len(), set.test.len()), (10, 2, 4));
+    assert_eq!((set.side_px, set.channels, set.train.shape()), (16, 3, [3, 16, 16]));
+    let first_red = set.test.range(2..3);
+    assert_eq!(bytes(&first_red.x)[..256], [255; 256]);
+    assert_eq!(bytes(&first_red.x)[256..], [0; 512]);
+    assert_eq!(set.held_out.labels(), Tensor::from_slice(&[0i64, 1]));
+
+    let set = load(folder.path(), "signs", Shape { side: None, channels: Some(1) }).unwrap();
+    assert_eq!(set.train.shape(), [1, 32, 32]);
+    assert!(bytes(&set.test.range(0..1).x).iter().all(|&value| value == 100));
+}
+
+#[test]
+fn one_broken_picture_is_named_and_nothing_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    pictures(folder.path());
+    let broken = folder.path().join("signs/train/red/3.png");
+    let content = std::fs::read(&broken).unwrap();
+    std::fs::write(&broken, &content[..content.len() / 2]).unwrap();
+    let text = refused(folder.path(), "signs");
+    assert!(text.contains("train/red/3.png: not a picture that can be read; repair or remove it"), "{text}");
+}
+
+#[test]
+fn classes_that_differ_are_empty_or_alone_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    pictures(folder.path());
+    let signs = folder.path().join("signs");
+    std::fs::rename(signs.join("test/red"), signs.join("test/blue")).unwrap();
+    assert!(refused(folder.path(), "signs").contains("class red is in train but not in test"));
+    std::fs::create_dir(signs.join("train/empty")).unwrap();
+    assert!(refused(folder.path(), "signs").contains("train/empty: no pictures in it"));
+    std::fs::remove_dir_all(signs.join("train/empty")).unwrap();
+    std::fs::remove_dir_all(signs.join("train/red")).unwrap();
+    assert!(refused(folder.path(), "signs").contains("train: 1 classes, expected at least 2"));
+    std::fs::write(signs.join("train/notes.txt"), "x").unwrap();
+    assert!(refused(folder.path(), "signs").contains("notes.txt: a file beside the classes' folders"));
+}
+
+#[test]
+fn sizes_are_for_folders_of_pictures_and_within_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    pictures(folder.path());
+    let absurd = |shape| format!("{:#}", load(folder.path(), "signs", shape).unwrap_err());
+    assert!(absurd(Shape { side: Some(0), channels: None }).contains("--side is 0, expected 1 to 512"));
+    assert!(absurd(Shape { side: None, channels: Some(2) }).contains("--channels is 2, expected 1 (grey) or 3"));
+    cifar(&folder.path().join("cifar10"), 5);
+    let error = load(folder.path(), "cifar10", Shape { side: Some(16), channels: None }).unwrap_err().to_string();
+    assert!(error.contains("--side and --channels are for folders of pictures"), "{error}");
+}
+
+/// CIFAR-10's six files with `count` records each; record r of file f has label r and pixels f.
+fn cifar(folder: &Path, count: usize) {
+    std::fs::create_dir_all(folder).unwrap();
+    let names = (1..=5).map(|batch| format!("data_batch_{batch}.bin")).chain(["test_batch.bin".into()]);
+    for (file, name) in names.enumerate() {
+        let record = |record: usize| [&[record as u8][..], &[file as u8; 3072]].concat();
+        std::fs::write(folder.join(name), (0..count).flat_map(record).collect::<Vec<_>>()).unwrap();
+    }
+}
+
+#[test]
+fn the_binary_version_of_cifar_10_is_read_also_as_its_archive_unpacks() {
+    let folder = tempfile::tempdir().unwrap();
+    cifar(&folder.path().join("cifar10/cifar-10-batches-bin"), 4);
+    let set = load(folder.path(), "cifar10", Shape::default()).unwrap();
+    assert_eq!((set.train.len(), set.held_out.len(), set.test.len()), (16, 4, 4));
+    assert_eq!((set.classes[9].as_str(), set.channels, set.side_px), ("truck", 3, 32));
+    let sixth = set.train.range(5..6);
+    assert!(sixth.y == Tensor::from_slice(&[1i64]) && bytes(&sixth.x).iter().all(|&value| value == 1));
+    assert!(bytes(&set.test.all().x).iter().all(|&value| value == 5));
+}
+
+#[test]
+fn a_cut_file_and_an_impossible_label_of_cifar_10_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let cifar10 = folder.path().join("cifar10");
+    cifar(&cifar10, 11);
+    assert!(refused(folder.path(), "cifar10").contains("data_batch_1.bin: label 10 in record 10, expected 0 to 9"));
+    cifar(&cifar10, 4);
+    std::fs::write(cifar10.join("data_batch_3.bin"), [0; 5000]).unwrap();
+    assert!(refused(folder.path(), "cifar10").contains("data_batch_3.bin: 5000 bytes, expected whole records of 3073"));
+    std::fs::remove_file(cifar10.join("data_batch_3.bin")).unwrap();
+    assert!(refused(folder.path(), "cifar10").contains("data_batch_3.bin: cannot read; all six files"));
+}
+
+#[test]
+fn idx_files_of_ones_own_have_numbers_or_the_lines_of_a_file_for_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    for prefix in ["train", "t10k"] {
+        let images = Images { count: 10, height: 28, width: 28, pixels: vec![7; 7840] };
+        write_images(&own.join(format!("{prefix}-images-idx3-ubyte.gz")), &images).unwrap();
+        write_labels(&own.join(format!("{prefix}-labels-idx1-ubyte.gz")), &[0, 1, 2, 0, 1, 2, 0, 1, 2, 0]).unwrap();
+    }
+    let set = load(folder.path(), "own", Shape::default()).unwrap();
+    assert_eq!((set.classes.join(" "), set.train.len(), set.held_out.len()), ("0 1 2".into(), 8, 2));
+    std::fs::write(own.join("classes.txt"), "cat\ndog\nowl\n").unwrap();
+    assert_eq!(load(folder.path(), "own", Shape::default()).unwrap().classes, ["cat", "dog", "owl"]);
+    std::fs::write(own.join("classes.txt"), "cat\ndog\n").unwrap();
+    assert!(refused(folder.path(), "own").contains("label 2, expected 0 to 1; name all classes in classes.txt"));
+}
+
+#[test]
+fn a_grey_picture_becomes_colour_by_repeating() {
+    let folder = tempfile::tempdir().unwrap();
+    pictures(folder.path());
+    GrayImage::from_pixel(32, 32, image::Luma([9])).save(folder.path().join("signs/test/grey/0.png")).unwrap();
+    let set = load(folder.path(), "signs", Shape::default()).unwrap();
+    assert_eq!(bytes(&set.test.range(0..1).x), [9; 3 * 32 * 32]);
+}
+
+/// Serves `body` at `/file.gz` to as many requests as come, and nothing else.
+fn serve(body: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 1024];
+            let len = stream.read(&mut request).unwrap();
+            let found = request[..len].starts_with(b"GET /file.gz ");
+            let (status, body) = if found { ("200 OK", body.as_slice()) } else { ("404 Not Found", &[][..]) };
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        }
+    });
+    format!("http://{address}")
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn remote(base: &str, file: &str, content: &[u8]) -> Remote {
+    let sha256 = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+    Remote { base: base.into(), file: file.into(), hashed: Hashed::Unpacked, sha256 }
+}
+
+#[test]
+fn a_file_with_the_published_content_is_put_in_place_and_not_fetched_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = serve(gzip(b"pictures"));
+    let path = folder.path().join("file.gz");
+    publisher::fetch(folder.path(), &[remote(&base, "file.gz", b"pictures")]).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), gzip(b"pictures"));
+    publisher::fetch(folder.path(), &[remote("http://127.0.0.1:9", "file.gz", b"pictures")]).unwrap();
+    let error = publisher::fetch(folder.path(), &[remote(&base, "file.gz", b"others")]).unwrap_err();
+    assert!(format!("{error:#}").contains("there already; remove it to fetch it"), "{error:#}");
+}
+
+#[test]
+fn another_content_or_no_file_leaves_nothing_behind_and_says_how_to_place_it_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = serve(gzip(b"forged"));
+    for (file, reason) in [("file.gz", "its content has SHA-256"), ("other.gz", "404")] {
+        let error = publisher::fetch(folder.path(), &[remote(&base, file, b"pictures")]).unwrap_err();
+        let text = format!("{error:#}");
+        assert!(text.contains(reason), "{text}");
+        assert!(text.contains("get it on another machine and put it at") && text.contains(file), "{text}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn only_published_sets_can_be_fetched() {
+    let text = publisher::published("imagenet").unwrap_err().to_string();
+    assert!(text.contains("imagenet") && text.contains("expected mnist, fashion-mnist or cifar10"), "{text}");
+    assert_eq!(publisher::published("mnist").unwrap().len(), 4);
+}
