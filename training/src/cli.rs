@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use puvae_training::attack::{Aim, Attack, names};
+use puvae_training::attack::{Aim, Attack, Plan, names};
 use puvae_training::classifier::{AdversarialTraining, Architecture};
 use puvae_training::data::publisher::{self, Remote};
-use puvae_training::data::{DataSet, Shape};
+use puvae_training::data::{DataSet, Shape, Split};
 use puvae_training::defence::magnet::MagnetConfig;
 use puvae_training::evaluate::Measures;
 use puvae_training::evaluate::adaptive::Effort;
@@ -15,7 +15,7 @@ use puvae_training::fit::Schedule;
 use puvae_training::paper;
 use puvae_training::puvae::{Form, PuvaeConfig, Size};
 use puvae_training::runs::{self, Place};
-use puvae_training::{device, evaluate, export, files, frames, golden, table};
+use puvae_training::{device, evaluate, export, files, frames, golden, npz, table};
 
 /// Trains, attacks, evaluates and exports the networks that puvae runs.
 #[derive(Debug, Parser)]
@@ -120,7 +120,7 @@ enum Command {
         #[arg(long, value_enum, default_value = "shared")]
         form: Form,
     },
-    /// Write test images as frames, in turns clean and under each attack.
+    /// Write attacked images: as frames for demonstrations, in turns clean and under each attack, or as arrays.
     Attack {
         #[command(flatten)]
         data: DataArgs,
@@ -129,15 +129,24 @@ enum Command {
         target: PathBuf,
         #[command(flatten)]
         attacks: Attacks,
-        /// Number of frames.
+        /// Number of images.
         #[arg(long, default_value_t = 600)]
         images: usize,
         /// Seed of the choice of images and targets.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Files are called `OUT-images.idx3-ubyte.gz` and so on.
+        /// Frames of test images; the files are called `OUT-images.idx3-ubyte.gz` and so on.
+        #[arg(long, required_unless_present_any = ["npz", "weights"])]
+        out: Option<PathBuf>,
+        /// Arrays `x`, `x_adv`, `y`, `y_target` and `parameters` of one attack, for NumPy.
         #[arg(long)]
-        out: PathBuf,
+        npz: Option<PathBuf>,
+        /// Which images the arrays are of.
+        #[arg(long, value_enum, default_value = "test")]
+        split: SplitName,
+        /// The target's parameters by name, for NumPy.
+        #[arg(long)]
+        weights: Option<PathBuf>,
     },
     /// Train a MagNet: an autoencoder of clean images.
     Magnet {
@@ -208,6 +217,15 @@ impl DataArgs {
 enum SplitName {
     HeldOut,
     Test,
+}
+
+impl SplitName {
+    fn of(self, set: &DataSet) -> (&Split, &'static str) {
+        match self {
+            Self::HeldOut => (&set.held_out, "held-out"),
+            Self::Test => (&set.test, "test"),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -311,11 +329,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             let defences = defence.iter().map(|given| runs::defence(&set, given, device));
             let replacements = replacement.iter().map(|given| runs::replacement(&set, given, device));
             let contestants: Vec<_> = defences.chain(replacements).collect::<Result<_>>()?;
-            let split = match split {
-                SplitName::HeldOut => (&set.held_out, "held-out"),
-                SplitName::Test => (&set.test, "test"),
-            };
-            evaluate::run(&set, split, &target, &contestants, &measures)?.write(&out)?;
+            evaluate::run(&set, split.of(&set), &target, &contestants, &measures)?.write(&out)?;
         }
         Command::Export { data, run, out, form } => {
             files::check_writable(&out)?;
@@ -332,11 +346,24 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             files::check_writable(&out)?;
             export::untrained(preset, (channels, side), form, &out)?;
         }
-        Command::Attack { data, target, attacks, images, seed, out } => {
-            files::check_writable(&out)?;
+        Command::Attack { data, target, attacks, images, seed, out, npz, split, weights } => {
+            out.iter().chain(&npz).chain(&weights).try_for_each(|path| files::check_writable(path))?;
             let target = runs::load_classifier(&target, device)?;
+            if let Some(path) = weights {
+                npz::weights(&target.network, &path)?;
+            }
             let set = data.load()?;
-            frames::write(&target, &set, &attacks.kinds(&set)?, images, seed, &out)?;
+            let kinds = attacks.kinds(&set)?;
+            if let Some(out) = out {
+                frames::write(&target, &set, &kinds, images, seed, &out)?;
+            }
+            if let Some(path) = npz {
+                let [(attack, aim)] = kinds[..] else {
+                    bail!("--npz takes one attack, got {}; name it with --attacks", kinds.len())
+                };
+                let (split, name) = split.of(&set);
+                npz::attack(&target, &set, (&split.sample(images, seed), name), Plan { attack, aim, seed }, &path)?;
+            }
         }
         Command::Table { files } => print!("{}", table::markdown(&table::read(&files)?)),
         Command::GoldenLayers { out } => golden::write_layers(&out)?,

@@ -21,6 +21,7 @@ pub mod golden;
 pub mod import;
 pub mod nn;
 pub mod noise;
+pub mod npz;
 pub mod optim;
 pub mod paper;
 pub mod progress;
