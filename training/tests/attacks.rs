@@ -53,6 +53,29 @@ fn fgsm_on_a_linear_victim_is_the_sign_of_its_weights() {
 }
 
 #[test]
+fn a_saturated_softmax_keeps_both_parts_of_the_gradient() {
+    // log p_0 at logits (z, 0): its gradient is e^−z · (∇z_0 − ∇z_1), both parts equally large.
+    let logits = Tensor::from_slice(&[40f32, 0.0]).reshape([1, 2]).set_requires_grad(true);
+    let loss = Goal::Untargeted(Tensor::from_slice(&[0i64])).cross_entropy(&logits);
+    let gradient = Tensor::run_backward(&[loss.sum(Kind::Float)], &[&logits], false, false).remove(0);
+    let small = (-40f64).exp();
+    for (class, expected) in [(0, small), (1, -small)] {
+        let got = gradient.double_value(&[0, class]);
+        assert!((got / expected - 1.0).abs() < 1e-4, "class {class}: {got}, expected {expected}");
+    }
+}
+
+#[test]
+fn the_cross_entropy_is_that_of_a_log_softmax() {
+    let logits = Tensor::from_slice(&[1f32, -2.0, 0.5, 30.0, 0.0, -30.0]).reshape([2, 3]);
+    let classes = Tensor::from_slice(&[2i64, 1]);
+    let expected = -logits.log_softmax(1, Kind::Float).gather(1, &classes.unsqueeze(1), false).squeeze_dim(1);
+    let got = Goal::Targeted(classes.shallow_clone()).cross_entropy(&logits);
+    assert!(got.allclose(&expected, 1e-6, 1e-6, false), "{got}");
+    assert!(Goal::Untargeted(classes).cross_entropy(&logits).allclose(&-expected, 1e-6, 1e-6, false));
+}
+
+#[test]
 fn untargeted_goes_the_other_way() {
     let truth = Goal::Untargeted(Tensor::from_slice(&[0i64]));
     let x =

@@ -1,7 +1,7 @@
 //! What an attacker wants, and what he makes small to get it.
 
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Towards a class, or away from one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -40,11 +40,16 @@ impl Goal {
     }
 
     /// Cross-entropy to the target, or minus cross-entropy to the truth: `[N, K]` → `[N]`, made small.
+    ///
+    /// −log p_y is ln(1 + e^u), where u is the log-sum-exp of the other logits minus the own one. Its gradient is
+    /// sure of itself where the softmax saturates; that of a log-softmax is 1 − p_y there, which rounds to 0 and loses the own
+    /// class's part.
     pub fn cross_entropy(&self, logits: &Tensor) -> Tensor {
-        let log = at_class(&logits.log_softmax(1, Kind::Float), self.class());
+        let others = without(logits, self.class()).logsumexp([1], false);
+        let loss = (others - at_class(logits, self.class())).softplus();
         match self {
-            Self::Targeted(_) => -log,
-            Self::Untargeted(_) => log,
+            Self::Targeted(_) => loss,
+            Self::Untargeted(_) => -loss,
         }
     }
 
@@ -75,5 +80,10 @@ fn at_class(values: &Tensor, class: &Tensor) -> Tensor {
 
 /// The largest value of the other classes: `[N, K]`, `[N]` → `[N]`.
 fn best_other(values: &Tensor, class: &Tensor) -> Tensor {
-    values.scatter_value(1, &class.unsqueeze(1), f64::NEG_INFINITY).amax(1, false)
+    without(values, class).amax(1, false)
+}
+
+/// The values with −∞ at one class of each image: `[N, K]`, `[N]` → `[N, K]`.
+fn without(values: &Tensor, class: &Tensor) -> Tensor {
+    values.scatter_value(1, &class.unsqueeze(1), f64::NEG_INFINITY)
 }
