@@ -122,7 +122,8 @@ impl Checkpoint {
     }
 }
 
-fn first_difference(
+/// The first field in which two JSON objects differ: its path, what was expected and what was found.
+pub(crate) fn first_difference(
     expected: &serde_json::Value,
     found: &serde_json::Value,
     at: &str,

@@ -9,8 +9,8 @@ use puvae_training::classifier::{AdversarialTraining, Architecture};
 use puvae_training::data::publisher::{self, Remote};
 use puvae_training::data::{DataSet, Shape, Split};
 use puvae_training::defence::magnet::MagnetConfig;
-use puvae_training::evaluate::Measures;
 use puvae_training::evaluate::adaptive::Effort;
+use puvae_training::evaluate::{Destination, Measures, Participants};
 use puvae_training::fit::Schedule;
 use puvae_training::paper;
 use puvae_training::puvae::{Form, PuvaeConfig, Size};
@@ -84,9 +84,12 @@ enum Command {
         /// Seed of targets, latent noise and the choice of images.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Results file.
+        /// Results file, written after each row.
         #[arg(long)]
         out: PathBuf,
+        /// Go on from the file at --out, if there is one: what it has of the same question is kept.
+        #[arg(long)]
+        resume: bool,
     },
     /// Write a run as an ONNX file, with its golden file beside it.
     Export {
@@ -320,6 +323,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             effort,
             seed,
             out,
+            resume,
         } => {
             let adaptive = (adaptive_images > 0).then_some((effort, adaptive_images));
             files::check_writable(&out)?;
@@ -329,7 +333,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             let defences = defence.iter().map(|given| runs::defence(&set, given, device));
             let replacements = replacement.iter().map(|given| runs::replacement(&set, given, device));
             let contestants: Vec<_> = defences.chain(replacements).collect::<Result<_>>()?;
-            evaluate::run(&set, split.of(&set), &target, &contestants, &measures)?.write(&out)?;
+            let participants = Participants { target: &target, contestants: &contestants };
+            evaluate::run(&set, split.of(&set), participants, &measures, Destination { path: &out, resume })?;
         }
         Command::Export { data, run, out, form } => {
             files::check_writable(&out)?;

@@ -1,9 +1,9 @@
 //! Results files as Markdown, with the paper's numbers beside ours.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::attack::Aim;
 use crate::evaluate::adaptive::Outcome;
@@ -15,14 +15,7 @@ use crate::paper::{self, Line};
 /// # Errors
 /// When a file cannot be read or is not a results file.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<Results>> {
-    paths.iter().map(|path| read_one(path)).collect()
-}
-
-fn read_one(path: &Path) -> Result<Results> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read the results", path.display()))?;
-    serde_json::from_str(&text).with_context(|| {
-        format!("{}: not a results file of this version of `puvae-train evaluate`; evaluate again", path.display())
-    })
+    paths.iter().map(|path| Results::read(path)).collect()
 }
 
 /// For each file a table of the attackers who see the classifier only, one of those who know the defence, and the warnings.
@@ -41,6 +34,9 @@ fn section(results: &Results) -> String {
         results.split,
         results.seed
     );
+    if !results.finished {
+        text += "**Not finished:** rows are missing; `puvae-train evaluate` goes on with `--resume`.\n\n";
+    }
     let columns: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
     let head =
         ["attack", "n", "mean L2", "undefended"].into_iter().chain(columns).chain(["paper: PuVAE", "paper: best"]);

@@ -10,6 +10,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use super::timed;
 use crate::attack::{Goal, Victim, draw_targets, nearer};
 use crate::classifier::Classifier;
 use crate::data::{Batch, Split, batches};
@@ -41,7 +42,11 @@ pub struct Effort {
 }
 
 impl Effort {
-    fn check(&self) -> Result<()> {
+    /// Refuses what is no attack.
+    ///
+    /// # Errors
+    /// Names the option, the rule and the value.
+    pub fn check(&self) -> Result<()> {
         let Self { epsilon, alpha, steps, restarts } = *self;
         ensure!(
             epsilon.is_finite() && epsilon > 0.0 && alpha.is_finite() && alpha > 0.0,
@@ -71,6 +76,25 @@ pub struct Outcome {
     /// Accuracy under the last attack without a bound (ε = 1), from one start; anything but about 0 means that the
     /// attacks do not find their way, and that the figures above flatter.
     pub unbounded: f64,
+    /// Wall time, in seconds; 0 in files of version 2, which did not tell.
+    #[serde(default)]
+    pub seconds: f64,
+}
+
+impl Outcome {
+    /// The outcome of attacks on `name`, for people.
+    #[must_use]
+    pub fn line(&self, name: &str) -> String {
+        let rows: Vec<String> = self.rows.iter().map(|row| format!("{} {:.1} %", row.attack, row.accuracy)).collect();
+        format!(
+            "attacker who knows {name}: n {}  clean {:.1} %  {}  worst {:.1} %  without a bound {:.1} %",
+            self.n,
+            self.clean,
+            rows.join("  "),
+            self.worst,
+            self.unbounded
+        )
+    }
 }
 
 /// One attack's result.
@@ -167,6 +191,11 @@ impl Stronghold<'_> {
 pub fn run(stronghold: Stronghold<'_>, name: &str, split: &Split, seed: u64, effort: Effort) -> Result<Outcome> {
     effort.check()?;
     ensure!(!split.is_empty(), "no images to attack");
+    let (outcome, seconds) = timed(|| attack_all(stronghold, name, split, seed, effort));
+    Ok(Outcome { seconds, ..outcome })
+}
+
+fn attack_all(stronghold: Stronghold<'_>, name: &str, split: &Split, seed: u64, effort: Effort) -> Outcome {
     let Batch { x, y } = split.all();
     let clean = stronghold.right(&x, &y);
     let targets = draw_targets(&y, stronghold.classifier.config.classes, seed);
@@ -188,14 +217,15 @@ pub fn run(stronghold: Stronghold<'_>, name: &str, split: &Split, seed: u64, eff
     let (x, y, clean) = (x.narrow(0, 0, few), y.narrow(0, 0, few), clean.narrow(0, 0, few));
     let goal = Goal::Untargeted(y.shallow_clone());
     let (left, _) = attacker.attack(&format!("{name}: without a bound"), (&x, &y), &goal, &clean);
-    Ok(Outcome {
+    Outcome {
         effort,
         n: split.len(),
         clean: percent(&stronghold.right(&split.all().x, &split.labels())),
         rows,
         worst: percent(&unbroken),
         unbounded: percent(&left),
-    })
+        seconds: 0.0,
+    }
 }
 
 fn percent(flags: &Tensor) -> f64 {

@@ -110,6 +110,7 @@ mod tests {
             mean_linf: 0.0,
             undefended,
             defended: BTreeMap::from([("d".to_owned(), cell)]),
+            seconds: 0.0,
         }
     }
 
@@ -127,7 +128,7 @@ mod tests {
     fn outcome(worst: f64, unbounded: f64, zero_gradient: f64) -> Outcome {
         let effort = Effort { epsilon: 0.3, alpha: 0.03, steps: 40, restarts: 5 };
         let rows = vec![OutcomeRow { attack: "selector-margin untargeted".into(), accuracy: worst, zero_gradient }];
-        Outcome { effort, n: 100, clean: 90.0, rows, worst, unbounded }
+        Outcome { effort, n: 100, clean: 90.0, rows, worst, unbounded, seconds: 0.0 }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Puts every attack before the target and all its defences.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
 
 use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
 
-use super::adaptive::{self, Outcome, Stronghold};
-use super::{CLASSIFY_BATCH, Cell, Contestant, Guard, Measures, NOISE, Row};
+use super::adaptive::Stronghold;
+use super::{CLASSIFY_BATCH, Cell, Contestant, Guard, Measures, NOISE, Participants, Row, timed};
 use crate::attack::{self, Attack, Plan, Victim};
 use crate::classifier::Classifier;
 use crate::data::{Split, batches};
@@ -16,105 +16,135 @@ use crate::progress;
 /// Share of clean held-out images that the detector lets pass.
 const ACCEPTED_QUANTILE: f64 = 0.99;
 
-/// A target and its defences, with the detectors' thresholds.
+/// What a row is about.
+pub(super) enum Subject {
+    /// The images as they are.
+    Clean,
+    /// Uniform noise of this L∞ norm.
+    Noise(f64),
+    /// An attack on the target.
+    Attack(Plan),
+}
+
+impl Subject {
+    /// The row's name.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Clean => "clean".into(),
+            Self::Noise(_) => NOISE.into(),
+            Self::Attack(plan) => plan.name(),
+        }
+    }
+}
+
+/// A target and its defences, with the images they are judged on. A row depends on nothing but its subject.
 pub(super) struct Judge<'a> {
     target: &'a Classifier,
     contestants: &'a [Contestant],
-    thresholds: Vec<Option<f64>>,
+    measures: &'a Measures,
+    images: Split,
+    /// Clean held-out images that the detectors are calibrated on, as many as are evaluated.
+    clean: Split,
+    thresholds: OnceCell<Vec<Option<f64>>>,
 }
 
 impl<'a> Judge<'a> {
-    /// Calibrates the detectors on clean held-out images, as many as are evaluated.
     pub(super) fn new(
-        target: &'a Classifier,
-        contestants: &'a [Contestant],
+        Participants { target, contestants }: Participants<'a>,
+        split: &Split,
         held_out: &Split,
-        measures: &Measures,
+        measures: &'a Measures,
     ) -> Result<Self> {
+        let images = measures.images.map_or_else(|| split.shallow_clone(), |count| split.sample(count, measures.seed));
+        ensure!(!images.is_empty(), "no images to evaluate on; --images must be at least 1");
         let clean = held_out.first(measures.images.unwrap_or(usize::MAX));
         ensure!(!clean.is_empty(), "no held-out images to calibrate detectors on");
-        let threshold = |contestant: &Contestant| {
-            let Guard::Defence(defence) = &contestant.guard else { return None };
-            let bar = progress::bar(&format!("calibrate {}", contestant.name), clean.len());
-            let score = purify_all(defence.as_ref(), &clean.all().x, measures.seed as i64, &bar).score?;
-            let quantile = score.to_kind(Kind::Double).quantile_scalar(ACCEPTED_QUANTILE, 0, false, "linear");
-            Some(quantile.double_value(&[]))
-        };
-        let thresholds = contestants.iter().map(threshold).collect();
-        Ok(Self { target, contestants, thresholds })
+        let thresholds = OnceCell::new();
+        Ok(Self { target: &target.network, contestants, measures, images, clean, thresholds })
     }
 
-    /// A row for the clean images, one for random noise of the first attack's size, and one for each attack; each is handed
-    /// to `report` as soon as it is known.
-    pub(super) fn rows(&self, split: &Split, measures: &Measures, mut report: impl FnMut(&Row)) -> Result<Vec<Row>> {
-        let sample = |count: Option<usize>| {
-            count.map_or_else(|| split.shallow_clone(), |count| split.sample(count, measures.seed))
-        };
-        let split = sample(measures.images);
-        ensure!(!split.is_empty(), "no images to evaluate on; --images must be at least 1");
-        measures.attacks.iter().try_for_each(|(attack, _)| attack.check())?;
-        let mut rows = vec![self.row("clean", &split, &split.all().x, measures.seed)];
-        report(&rows[0]);
-        if let Some(epsilon) = measures.attacks.iter().find_map(|(attack, _)| attack.epsilon()) {
-            rows.push(self.noise_row(&split, epsilon, measures.seed));
-            report(&rows[1]);
-        }
-        let few = split.sample(measures.costly_images, measures.seed);
-        for &(attack, aim) in &measures.attacks {
-            let costly = matches!(attack, Attack::CarliniWagner { .. } | Attack::Pgd { .. });
-            let split = if costly { &few } else { &split };
-            let plan = Plan { attack, aim, seed: measures.seed };
-            let adversarial = attack::run(self.target, plan, split, self.target.config.classes)?;
-            let row = Row {
-                parameters: Some(attack),
-                attack_success: Some(100.0 * adversarial.success),
-                zero_gradient: Some(100.0 * adversarial.zero_gradient),
-                mean_l2: adversarial.mean_l2,
-                mean_linf: adversarial.mean_linf,
-                ..self.row(&adversarial.name, split, &adversarial.x, measures.seed)
-            };
-            report(&row);
-            rows.push(row);
-        }
-        Ok(rows)
+    /// The rows there will be: clean images, random noise of the first attack's size, and each attack.
+    pub(super) fn subjects(&self) -> Vec<Subject> {
+        let noise = self.measures.noise_epsilon().map(Subject::Noise);
+        [Subject::Clean].into_iter().chain(noise).chain(self.measures.plans().map(Subject::Attack)).collect()
     }
 
-    fn noise_row(&self, split: &Split, epsilon: f64, seed: u64) -> Row {
-        let clean = split.all().x;
-        tch::manual_seed(seed as i64);
+    /// The row of a subject; its seconds include the detectors' calibration if it is the first to need it.
+    pub(super) fn row(&self, subject: &Subject) -> Result<Row> {
+        let (row, seconds) = timed(|| match subject {
+            Subject::Clean => Ok(self.judged("clean", &self.images, &self.images.all().x)),
+            Subject::Noise(epsilon) => Ok(self.noise(*epsilon)),
+            Subject::Attack(plan) => self.attack(*plan),
+        });
+        Ok(Row { seconds, ..row? })
+    }
+
+    fn attack(&self, plan: Plan) -> Result<Row> {
+        let costly = matches!(plan.attack, Attack::CarliniWagner { .. } | Attack::Pgd { .. });
+        let few = costly.then(|| self.images.sample(self.measures.costly_images, plan.seed));
+        let images = few.as_ref().unwrap_or(&self.images);
+        let adversarial = attack::run(self.target, plan, images, self.target.config.classes)?;
+        Ok(Row {
+            parameters: Some(plan.attack),
+            attack_success: Some(100.0 * adversarial.success),
+            zero_gradient: Some(100.0 * adversarial.zero_gradient),
+            mean_l2: adversarial.mean_l2,
+            mean_linf: adversarial.mean_linf,
+            ..self.judged(&adversarial.name, images, &adversarial.x)
+        })
+    }
+
+    fn noise(&self, epsilon: f64) -> Row {
+        let clean = self.images.all().x;
+        tch::manual_seed(self.measures.seed as i64);
         let noisy = (&clean + (clean.rand_like() * 2.0 - 1.0) * epsilon).clamp(0.0, 1.0);
         let delta = (&noisy - &clean).flatten(1, -1);
         let mean = |norms: Tensor| norms.mean(Kind::Double).double_value(&[]);
         Row {
             mean_l2: mean(delta.square().sum_dim_intlist(1, false, Kind::Float).sqrt()),
             mean_linf: mean(delta.abs().amax(1, false)),
-            ..self.row(NOISE, split, &noisy, seed)
+            ..self.judged(NOISE, &self.images, &noisy)
         }
     }
 
-    fn row(&self, attack: &str, split: &Split, x: &Tensor, seed: u64) -> Row {
-        let y = split.labels();
-        let cells = self.contestants.iter().zip(&self.thresholds).map(|(contestant, &threshold)| {
+    /// Pictures `x` of `images` before the target and each contestant.
+    fn judged(&self, name: &str, images: &Split, x: &Tensor) -> Row {
+        let y = images.labels();
+        let cells = self.contestants.iter().zip(self.thresholds()).map(|(contestant, &threshold)| {
             let cell = match &contestant.guard {
                 Guard::Replacement(classifier) => Cell::of(percent_right(&answers(classifier, x), &y)),
                 Guard::Defence(defence) => {
-                    let bar = progress::bar(&format!("{} {attack}", contestant.name), split.len());
-                    self.cell(&purify_all(defence.as_ref(), x, seed as i64, &bar), &y, threshold)
+                    let bar = progress::bar(&format!("{} {name}", contestant.name), images.len());
+                    self.cell(&purify_all(defence.as_ref(), x, self.measures.seed as i64, &bar), &y, threshold)
                 }
             };
             (contestant.name.clone(), cell)
         });
         Row {
-            attack: attack.into(),
+            attack: name.into(),
             parameters: None,
-            n: split.len(),
+            n: images.len(),
             attack_success: None,
             zero_gradient: None,
             mean_l2: 0.0,
             mean_linf: 0.0,
             undefended: percent_right(&answers(self.target, x), &y),
             defended: cells.collect(),
+            seconds: 0.0,
         }
+    }
+
+    /// The threshold of each contestant's detector, calibrated when the first row needs it.
+    fn thresholds(&self) -> &[Option<f64>] {
+        self.thresholds.get_or_init(|| self.contestants.iter().map(|contestant| self.threshold(contestant)).collect())
+    }
+
+    fn threshold(&self, contestant: &Contestant) -> Option<f64> {
+        let Guard::Defence(defence) = &contestant.guard else { return None };
+        let bar = progress::bar(&format!("calibrate {}", contestant.name), self.clean.len());
+        let score = purify_all(defence.as_ref(), &self.clean.all().x, self.measures.seed as i64, &bar).score?;
+        let quantile = score.to_kind(Kind::Double).quantile_scalar(ACCEPTED_QUANTILE, 0, false, "linear");
+        Some(quantile.double_value(&[]))
     }
 
     fn cell(&self, cleaned: &Cleaned, y: &Tensor, threshold: Option<f64>) -> Cell {
@@ -131,31 +161,18 @@ impl<'a> Judge<'a> {
         cell
     }
 
-    /// The attackers who know: one on M_t alone, one on each defence that has gradients.
-    pub(super) fn adaptive(&self, split: &Split, measures: &Measures) -> Result<BTreeMap<String, Outcome>> {
-        let Some((effort, images)) = measures.adaptive else { return Ok(BTreeMap::new()) };
-        let split = split.sample(images, measures.seed);
-        let undefended = Stronghold { defence: None, classifier: self.target };
-        let guarded = self.contestants.iter().map(|contestant| {
+    /// What the attackers who know go for: M_t alone, and each contestant.
+    pub(super) fn strongholds(&self) -> impl Iterator<Item = (&'a str, Stronghold<'a>)> {
+        let target = self.target;
+        let undefended = Stronghold { defence: None, classifier: target };
+        let guarded = self.contestants.iter().map(move |contestant| {
             let stronghold = match &contestant.guard {
-                Guard::Defence(defence) => Stronghold { defence: Some(defence.as_ref()), classifier: self.target },
+                Guard::Defence(defence) => Stronghold { defence: Some(defence.as_ref()), classifier: target },
                 Guard::Replacement(classifier) => Stronghold { defence: None, classifier },
             };
             (contestant.name.as_str(), stronghold)
         });
-        let mut outcomes = BTreeMap::new();
-        for (name, stronghold) in std::iter::once(("undefended", undefended)).chain(guarded) {
-            let outcome = adaptive::run(stronghold, name, &split, measures.seed, effort)?;
-            println!("{}", outcome_line(name, &outcome));
-            outcomes.insert(name.to_owned(), outcome);
-        }
-        Ok(outcomes)
-    }
-}
-
-impl Cell {
-    fn of(accuracy: f64) -> Self {
-        Self { accuracy, y_star: None, rejected: None, accuracy_of_accepted: None }
+        std::iter::once(("undefended", undefended)).chain(guarded)
     }
 }
 
@@ -166,16 +183,4 @@ fn answers(classifier: &Classifier, x: &Tensor) -> Tensor {
         .map(|x| tch::no_grad(|| classifier.logits(&x).argmax(1, false)))
         .collect();
     Tensor::cat(&parts, 0)
-}
-
-fn outcome_line(name: &str, outcome: &Outcome) -> String {
-    let rows: Vec<String> = outcome.rows.iter().map(|row| format!("{} {:.1} %", row.attack, row.accuracy)).collect();
-    format!(
-        "attacker who knows {name}: n {}  clean {:.1} %  {}  worst {:.1} %  without a bound {:.1} %",
-        outcome.n,
-        outcome.clean,
-        rows.join("  "),
-        outcome.worst,
-        outcome.unbounded
-    )
 }

@@ -6,92 +6,24 @@
 pub mod adaptive;
 pub mod checks;
 mod judge;
+mod results;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tch::Tensor;
 
-use crate::attack::{Aim, Attack, Victim};
+use crate::attack::{Aim, Attack, Plan, Victim};
 use crate::classifier::{Classifier, correct};
 use crate::data::{DataSet, Split, batches};
 use crate::defence::Defence;
 use crate::device;
-use crate::files;
 use crate::runs::{Trained, same_data};
-use adaptive::{Effort, Outcome};
+use adaptive::Effort;
 use judge::Judge;
-
-/// The content of a results file; written by [`run`], never typed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Results {
-    /// Version of this format.
-    pub schema: u32,
-    /// The command that made the file.
-    pub command: String,
-    /// The data set's name.
-    pub dataset: String,
-    /// `test`, or `held-out` for choices.
-    pub split: String,
-    /// Seed of targets, of latent noise, and of the choice of images where not all are used.
-    pub seed: u64,
-    /// What computed.
-    pub device: String,
-    /// The target classifier M_t: its configuration and seed.
-    pub target: serde_json::Value,
-    /// Each defence: its configuration, epochs and seed; `null` for one that is not trained.
-    pub defences: BTreeMap<String, serde_json::Value>,
-    /// A row for clean images, for random noise and for each attack.
-    pub rows: Vec<Row>,
-    /// What attackers who know a defence leave of it, by its name; `undefended` is M_t itself.
-    pub adaptive: BTreeMap<String, Outcome>,
-    /// Signs that the evaluation is broken; see [`checks`].
-    pub warnings: Vec<String>,
-    /// Wall time of the evaluation, in seconds.
-    pub seconds: f64,
-}
-
-/// Accuracies under one attack, in percent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Row {
-    /// `clean`, `uniform-noise` (as large as the first attack), or an attack's name.
-    pub attack: String,
-    /// The attack's parameters; `null` without an attack.
-    pub parameters: Option<Attack>,
-    /// Number of images.
-    pub n: usize,
-    /// Share of images for which the attacker got what he wanted of the undefended classifier; `null` without an attack.
-    pub attack_success: Option<f64>,
-    /// Share of images at which the classifier's gradient is exactly zero; `null` without an attack.
-    pub zero_gradient: Option<f64>,
-    /// Mean L2 norm of the perturbation.
-    pub mean_l2: f64,
-    /// Mean L∞ norm of the perturbation.
-    pub mean_linf: f64,
-    /// M_t on the images as they are.
-    pub undefended: f64,
-    /// Behind each defence, by its name.
-    pub defended: BTreeMap<String, Cell>,
-}
-
-/// One defence under one attack, in percent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cell {
-    /// Right answers of all images.
-    pub accuracy: f64,
-    /// The defence's own choice y* (Eq. 21) as a classifier, if it makes one.
-    pub y_star: Option<f64>,
-    /// Images refused by the detector, whose threshold refuses 1 % of clean held-out images; `null` without a detector.
-    pub rejected: Option<f64>,
-    /// Right answers among the images that were not refused.
-    pub accuracy_of_accepted: Option<f64>,
-}
+pub use results::{Cell, Destination, Results, Row, SCHEMA};
 
 /// The row of random noise.
 pub const NOISE: &str = "uniform-noise";
@@ -117,6 +49,15 @@ pub struct Contestant {
     pub about: serde_json::Value,
 }
 
+/// Who takes part in an evaluation.
+#[derive(Clone, Copy)]
+pub struct Participants<'a> {
+    /// The target classifier M_t, which is attacked.
+    pub target: &'a Trained<Classifier>,
+    /// What defends it.
+    pub contestants: &'a [Contestant],
+}
+
 /// What to measure, on how many images.
 #[derive(Debug, Clone)]
 pub struct Measures {
@@ -132,34 +73,87 @@ pub struct Measures {
     pub seed: u64,
 }
 
-/// Evaluates a target and the defences on a named split; prints each row when known.
+impl Measures {
+    fn check(&self) -> Result<()> {
+        self.attacks.iter().try_for_each(|(attack, _)| attack.check())?;
+        self.adaptive.map_or(Ok(()), |(effort, _)| effort.check())
+    }
+
+    fn plans(&self) -> impl Iterator<Item = Plan> {
+        self.attacks.iter().map(|&(attack, aim)| Plan { attack, aim, seed: self.seed })
+    }
+
+    /// Size of the random noise: that of the first attack that has one.
+    fn noise_epsilon(&self) -> Option<f64> {
+        self.attacks.iter().find_map(|(attack, _)| attack.epsilon())
+    }
+
+    /// All but the seed, as results files hold it.
+    fn to_json(&self) -> serde_json::Value {
+        let attacks: BTreeMap<String, Attack> = self.plans().map(|plan| (plan.name(), plan.attack)).collect();
+        json!({
+            "attacks": attacks,
+            "noise_epsilon": self.noise_epsilon(),
+            "images": self.images,
+            "costly_images": self.costly_images,
+            "adaptive": self.adaptive.map(|(effort, images)| json!({ "effort": effort, "images": images })),
+        })
+    }
+}
+
+/// Evaluates a target and the defences on a named split. Each row and each outcome is printed and written as soon as it is
+/// known; those that the file has already, for the same question, are kept.
 ///
 /// # Errors
-/// When an attack's parameters are absurd, there are no images, or the target was trained on other data.
+/// When an attack's parameters are absurd, there are no images, the target was trained on other data, or the file is
+/// of another question, unfinished, or cannot be written.
 pub fn run(
     set: &DataSet,
     (split, split_name): (&Split, &str),
-    target: &Trained<Classifier>,
-    contestants: &[Contestant],
+    participants: Participants<'_>,
+    measures: &Measures,
+    at: Destination<'_>,
+) -> Result<Results> {
+    same_data(set, &participants.target.header)?;
+    measures.check()?;
+    let mut results = question(set, (split, split_name), participants, measures)?.begin(at)?;
+    let judge = Judge::new(participants, split, &set.held_out, measures)?;
+    for subject in judge.subjects() {
+        let name = subject.name();
+        if results.row(&name).is_none() {
+            results.rows.push(judge.row(&subject)?);
+            results.save(at.path)?;
+        }
+        results.row(&name).into_iter().for_each(|row| println!("{}", row.lines()));
+    }
+    if let Some((effort, images)) = measures.adaptive {
+        let images = split.sample(images, measures.seed);
+        for (name, stronghold) in judge.strongholds() {
+            if !results.adaptive.contains_key(name) {
+                let outcome = adaptive::run(stronghold, name, &images, measures.seed, effort)?;
+                results.adaptive.insert(name.into(), outcome);
+                results.save(at.path)?;
+            }
+            println!("{}", results.adaptive[name].line(name));
+        }
+    }
+    results.finished = true;
+    results.save(at.path)?;
+    results.warnings.iter().for_each(|warning| println!("warning: {warning}"));
+    Ok(results)
+}
+
+/// A results file with everything but answers.
+fn question(
+    set: &DataSet,
+    (split, split_name): (&Split, &str),
+    Participants { target, contestants }: Participants<'_>,
     measures: &Measures,
 ) -> Result<Results> {
-    same_data(set, &target.header)?;
-    let target_network = &target.network;
-    let (found, seconds) = timed(|| -> Result<_> {
-        let judge = Judge::new(target_network, contestants, &set.held_out, measures)?;
-        let rows = judge.rows(split, measures, |row| println!("{}", lines(row)))?;
-        let adaptive = judge.adaptive(split, measures)?;
-        Ok((rows, adaptive))
-    });
-    let (rows, adaptive) = found?;
-    let mut warnings = checks::of_rows(&rows);
-    for (name, outcome) in &adaptive {
-        warnings.extend(checks::of_outcome(name, outcome, &rows));
-    }
-    warnings.iter().for_each(|warning| println!("warning: {warning}"));
-    let args = std::env::args().skip(1);
+    let args = std::env::args().skip(1).filter(|arg| arg != "--resume");
     Ok(Results {
-        schema: 2,
+        schema: SCHEMA,
+        finished: false,
         command: std::iter::once("puvae-train".to_owned()).chain(args).collect::<Vec<_>>().join(" "),
         dataset: set.name.clone(),
         split: split_name.into(),
@@ -167,10 +161,11 @@ pub fn run(
         device: device::name(split.device()),
         target: serde_json::to_value(&target.header)?,
         defences: contestants.iter().map(|contestant| (contestant.name.clone(), contestant.about.clone())).collect(),
-        rows,
-        adaptive,
-        warnings,
-        seconds,
+        measures: measures.to_json(),
+        rows: Vec::new(),
+        adaptive: BTreeMap::new(),
+        warnings: Vec::new(),
+        seconds: 0.0,
     })
 }
 
@@ -192,35 +187,4 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let started = Instant::now();
     let result = work();
     (result, started.elapsed().as_secs_f64())
-}
-
-impl Results {
-    /// Writes the file.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self)?;
-        files::replace(path, (text + "\n").as_bytes())
-    }
-}
-
-/// A row for people: a line for the target, and one for each defence.
-#[must_use]
-pub fn lines(row: &Row) -> String {
-    let percent = |value: Option<f64>| value.map_or("    –".into(), |value| format!("{value:5.2}"));
-    let mut text = format!(
-        "{:22} n {:5}  mean L2 {:5.2}  L∞ {:.3}   undefended {:5.2} %",
-        row.attack, row.n, row.mean_l2, row.mean_linf, row.undefended
-    );
-    for (name, cell) in &row.defended {
-        text += &format!(
-            "\n    {name:24} {:5.2} %   y* {} %   rejected {} %, of the rest right {} %",
-            cell.accuracy,
-            percent(cell.y_star),
-            percent(cell.rejected),
-            percent(cell.accuracy_of_accepted)
-        );
-    }
-    text
 }

@@ -1,0 +1,218 @@
+//! The results file: what was asked, and the answers so far.
+//!
+//! It is written after each answer, so that an evaluation that was killed can go on: what answers the same question is kept.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::adaptive::Outcome;
+use super::checks;
+use crate::attack::Attack;
+use crate::checkpoint::first_difference;
+use crate::files;
+
+/// Version of the format that [`super::run`] writes. Version 2 had no `finished`, `measures` and `seconds` of single answers.
+pub const SCHEMA: u32 = 3;
+
+/// The content of a results file; written by [`super::run`], never typed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Results {
+    /// Version of this format.
+    pub schema: u32,
+    /// Whether everything asked for is there.
+    #[serde(default = "finished")]
+    pub finished: bool,
+    /// The command that made the file, without `--resume`.
+    pub command: String,
+    /// The data set's name.
+    pub dataset: String,
+    /// `test`, or `held-out` for choices.
+    pub split: String,
+    /// Seed of targets, of latent noise, and of the choice of images where not all are used.
+    pub seed: u64,
+    /// What computed.
+    pub device: String,
+    /// The target classifier M_t: its configuration and seed.
+    pub target: serde_json::Value,
+    /// Each defence: its configuration, epochs and seed; `null` for one that is not trained.
+    pub defences: BTreeMap<String, serde_json::Value>,
+    /// What was asked for: the attacks with their parameters, and the numbers of images; `null` in version 2.
+    #[serde(default)]
+    pub measures: serde_json::Value,
+    /// A row for clean images, for random noise and for each attack.
+    pub rows: Vec<Row>,
+    /// What attackers who know a defence leave of it, by its name; `undefended` is M_t itself.
+    pub adaptive: BTreeMap<String, Outcome>,
+    /// Signs that the evaluation is broken; see [`checks`].
+    pub warnings: Vec<String>,
+    /// Wall time of all rows and outcomes, in seconds.
+    pub seconds: f64,
+}
+
+/// Accuracies under one attack, in percent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// `clean`, `uniform-noise` (as large as the first attack), or an attack's name.
+    pub attack: String,
+    /// The attack's parameters; `null` without an attack.
+    pub parameters: Option<Attack>,
+    /// Number of images.
+    pub n: usize,
+    /// Share of images for which the attacker got what he wanted of the undefended classifier; `null` without an attack.
+    pub attack_success: Option<f64>,
+    /// Share of images at which the attacked classifier's gradient is exactly zero; `null` without an attack.
+    pub zero_gradient: Option<f64>,
+    /// Mean L2 norm of the perturbation.
+    pub mean_l2: f64,
+    /// Mean L∞ norm of the perturbation.
+    pub mean_linf: f64,
+    /// M_t on the images as they are.
+    pub undefended: f64,
+    /// Behind each defence, by its name.
+    pub defended: BTreeMap<String, Cell>,
+    /// Wall time of this row, in seconds; 0 in version 2, which did not tell.
+    #[serde(default)]
+    pub seconds: f64,
+}
+
+/// One defence under one attack, in percent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// Right answers of all images.
+    pub accuracy: f64,
+    /// The defence's own choice y* (Eq. 21) as a classifier, if it makes one.
+    pub y_star: Option<f64>,
+    /// Images refused by the detector, whose threshold refuses 1 % of clean held-out images; `null` without a detector.
+    pub rejected: Option<f64>,
+    /// Right answers among the images that were not refused.
+    pub accuracy_of_accepted: Option<f64>,
+}
+
+/// Where results are written.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Keep what a file there has of the same question.
+    pub resume: bool,
+}
+
+/// Version 2 was written in one piece.
+fn finished() -> bool {
+    true
+}
+
+impl Results {
+    /// Reads a file of this version or of version 2.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not a results file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("{}: cannot read the results", path.display()))?;
+        serde_json::from_str(&text).with_context(|| {
+            format!("{}: not a results file of this version of `puvae-train evaluate`; evaluate again", path.display())
+        })
+    }
+
+    /// This question with the answers that are at the destination already: none without `resume`.
+    ///
+    /// # Errors
+    /// When the file there answers another question, or is not finished and would be overwritten.
+    pub(super) fn begin(self, at: Destination<'_>) -> Result<Self> {
+        let there = at.path.metadata().is_ok_and(|file| file.len() > 0);
+        match (there, at.resume) {
+            (true, true) => self.go_on(at.path),
+            (true, false) if Self::read(at.path).is_ok_and(|found| !found.finished) => bail!(
+                "{}: an evaluation that was not finished is there; go on with --resume, choose another --out, or delete it",
+                at.path.display()
+            ),
+            _ => Ok(self),
+        }
+    }
+
+    fn go_on(self, path: &Path) -> Result<Self> {
+        let found = Self::read(path)?;
+        ensure!(
+            found.schema == self.schema,
+            "{}: results of version {}, expected {}; evaluate again without --resume",
+            path.display(),
+            found.schema,
+            self.schema
+        );
+        if let Some((field, expected, found)) = first_difference(&self.question()?, &found.question()?, "") {
+            bail!(
+                "{}: results of another question: {field} is {found} there, expected {expected}; resume with the options of that evaluation, or choose another --out",
+                path.display()
+            );
+        }
+        Ok(Self { rows: found.rows, adaptive: found.adaptive, ..self })
+    }
+
+    /// The content without its answers: two files with the same question can be one.
+    fn question(&self) -> Result<serde_json::Value> {
+        Ok(serde_json::to_value(Self {
+            finished: false,
+            command: String::new(),
+            rows: Vec::new(),
+            adaptive: BTreeMap::new(),
+            warnings: Vec::new(),
+            seconds: 0.0,
+            ..self.clone()
+        })?)
+    }
+
+    /// Brings what follows from the answers up to date, and writes the file in one step.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn save(&mut self, path: &Path) -> Result<()> {
+        self.warnings = checks::of_rows(&self.rows);
+        for (name, outcome) in &self.adaptive {
+            self.warnings.extend(checks::of_outcome(name, outcome, &self.rows));
+        }
+        let rows = self.rows.iter().map(|row| row.seconds);
+        self.seconds = rows.chain(self.adaptive.values().map(|outcome| outcome.seconds)).sum();
+        let text = serde_json::to_string_pretty(self)?;
+        files::replace(path, (text + "\n").as_bytes())
+    }
+
+    /// The row of this name.
+    pub(super) fn row(&self, name: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.attack == name)
+    }
+}
+
+impl Row {
+    /// The row for people: a line for the target, and one for each defence.
+    #[must_use]
+    pub fn lines(&self) -> String {
+        let percent = |value: Option<f64>| value.map_or("    –".into(), |value| format!("{value:5.2}"));
+        let mut text = format!(
+            "{:22} n {:5}  mean L2 {:5.2}  L∞ {:.3}   undefended {:5.2} %",
+            self.attack, self.n, self.mean_l2, self.mean_linf, self.undefended
+        );
+        for (name, cell) in &self.defended {
+            text += &format!(
+                "\n    {name:24} {:5.2} %   y* {} %   rejected {} %, of the rest right {} %",
+                cell.accuracy,
+                percent(cell.y_star),
+                percent(cell.rejected),
+                percent(cell.accuracy_of_accepted)
+            );
+        }
+        text
+    }
+}
+
+impl Cell {
+    pub(super) fn of(accuracy: f64) -> Self {
+        Self { accuracy, y_star: None, rejected: None, accuracy_of_accepted: None }
+    }
+}

@@ -1,0 +1,244 @@
+//! Evaluations: what being killed, going on, another question and older results files do.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod common;
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::Result;
+use common::squares;
+use puvae_training::attack::{Aim, Attack};
+use puvae_training::checkpoint::Header;
+use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig};
+use puvae_training::data::DataSet;
+use puvae_training::defence::{Cleaned, Defence};
+use puvae_training::evaluate::adaptive::Effort;
+use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results};
+use puvae_training::nn::params::Params;
+use puvae_training::runs::Trained;
+use puvae_training::table;
+use serde_json::{Value, json};
+use tch::{Device, Kind, Tensor};
+
+const CLASSES: i64 = 4;
+
+/// libtorch has one random stream for the whole process, so tests that draw from it take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn my_turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn set() -> DataSet {
+    DataSet {
+        name: "squares".into(),
+        classes: (0..CLASSES).map(|class| class.to_string()).collect(),
+        channels: 1,
+        side_px: 28,
+        train: squares(8, CLASSES, 1),
+        held_out: squares(8, CLASSES, 2),
+        test: squares(20, CLASSES, 3),
+    }
+}
+
+/// An untrained classifier is enough where accuracies only have to be the same ones again.
+fn target(seed: u64) -> Trained<Classifier> {
+    let config = ClassifierConfig {
+        architecture: Architecture::E,
+        side_px: 28,
+        channels: 1,
+        classes: CLASSES,
+        adversarial: None,
+    };
+    let header = Header {
+        kind: "classifier".into(),
+        dataset: "squares".into(),
+        config: json!({ "network": config }),
+        seed,
+        epochs: 1,
+        epoch: 1,
+    };
+    let network = Classifier::new(config, Params::new(seed, Device::Cpu));
+    network.params.freeze();
+    Trained { network, header }
+}
+
+/// A defence that draws noise, and panics when the power fails.
+struct PowerCut {
+    calls_left: Cell<u32>,
+}
+
+impl Defence for PowerCut {
+    fn name(&self) -> String {
+        "noise".into()
+    }
+
+    fn purify(&self, x: &Tensor) -> Cleaned {
+        self.calls_left.set(self.calls_left.get().checked_sub(1).expect("power cut"));
+        let frames = (x + x.randn_like() * 0.1).clamp(0.0, 1.0);
+        let score = (&frames - x).abs().flatten(1, -1).mean_dim(1, false, Kind::Float);
+        Cleaned { frames, label: None, score: Some(score) }
+    }
+}
+
+fn measures(epsilon: f64) -> Measures {
+    Measures {
+        attacks: vec![
+            (Attack::Fgsm { epsilon }, Aim::Targeted),
+            (Attack::Pgd { epsilon, alpha: 0.1, steps: 2, restarts: 2 }, Aim::Untargeted),
+        ],
+        images: Some(12),
+        costly_images: 8,
+        adaptive: Some((Effort { epsilon, alpha: 0.1, steps: 2, restarts: 1 }, 6)),
+        seed: 4,
+    }
+}
+
+fn evaluated(path: &Path, resume: bool, measures: &Measures, calls_until_power_cut: u32) -> Result<Results> {
+    let (set, target) = (set(), target(1));
+    let noise = PowerCut { calls_left: Cell::new(calls_until_power_cut) };
+    let contestants = [Contestant { name: noise.name(), guard: Guard::Defence(Box::new(noise)), about: Value::Null }];
+    let participants = Participants { target: &target, contestants: &contestants };
+    evaluate::run(&set, (&set.test, "test"), participants, measures, Destination { path, resume })
+}
+
+/// An evaluation whose power fails after so many calls of the defence: one calibrates its detector, each row takes one more.
+/// On a thread of its own, because torch's switch for gradients stays off where a panic leaves it.
+fn killed(path: &Path, calls: u32) {
+    let path = path.to_owned();
+    let cut = std::thread::spawn(move || evaluated(&path, false, &measures(0.2), calls)).join();
+    assert!(cut.is_err(), "the power was to fail");
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A results file without its times.
+fn without_seconds(path: &Path) -> Value {
+    let mut results = json(path);
+    results["seconds"].take();
+    results["rows"].as_array_mut().unwrap().iter_mut().for_each(|row| drop(row["seconds"].take()));
+    results["adaptive"].as_object_mut().unwrap().values_mut().for_each(|outcome| drop(outcome["seconds"].take()));
+    results
+}
+
+#[test]
+fn an_evaluation_killed_after_any_answer_and_resumed_writes_the_file_of_an_uninterrupted_one() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.json");
+    let results = evaluated(&whole, false, &measures(0.2), u32::MAX).unwrap();
+    assert!(results.finished && results.rows.len() == 4 && results.adaptive.len() == 2, "{results:?}");
+    let seconds = results.rows.iter().map(|row| row.seconds).chain(results.adaptive.values().map(|of| of.seconds));
+    assert!((seconds.sum::<f64>() - results.seconds).abs() < 1e-9);
+
+    for (calls, rows) in [(2, 1), (4, 3), (8, 4)] {
+        let broken = folder.path().join(format!("broken-{calls}.json"));
+        killed(&broken, calls);
+        let left = Results::read(&broken).unwrap();
+        assert!(!left.finished && left.rows.len() == rows, "{left:?}");
+        evaluated(&broken, true, &measures(0.2), u32::MAX).unwrap();
+        assert_eq!(without_seconds(&broken), without_seconds(&whole));
+    }
+}
+
+#[test]
+fn what_is_there_already_is_not_computed_again() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    killed(&path, 2);
+    let mut results = json(&path);
+    results["rows"][0]["seconds"] = json!(1234.5);
+    std::fs::write(&path, results.to_string()).unwrap();
+    let results = evaluated(&path, true, &measures(0.2), u32::MAX).unwrap();
+    assert!((results.rows[0].seconds - 1234.5).abs() < 1e-9 && results.seconds > 1234.5, "{results:?}");
+    // Nothing is left to do: the defence is not called at all.
+    assert_eq!(evaluated(&path, true, &measures(0.2), 0).unwrap().rows.len(), 4);
+}
+
+#[test]
+fn a_results_file_of_another_question_is_refused_by_the_field_that_differs() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    killed(&path, 2);
+    let refused = |measures| format!("{:#}", evaluated(&path, true, &measures, 0).unwrap_err());
+    let text = refused(measures(0.3));
+    assert!(
+        text.contains(
+            "results.json: results of another question: measures.adaptive.effort.epsilon is 0.2 there, expected 0.3"
+        ),
+        "{text}"
+    );
+    let text = refused(Measures { adaptive: measures(0.2).adaptive, ..measures(0.3) });
+    assert!(text.contains("measures.attacks.fgsm.Fgsm.epsilon is 0.2 there, expected 0.3"), "{text}");
+    let text = refused(Measures { images: None, ..measures(0.2) });
+    assert!(text.contains("measures.images is 12 there, expected null"), "{text}");
+    let text = refused(Measures { seed: 5, ..measures(0.2) });
+    assert!(text.contains("seed is 4 there, expected 5; resume with the options of that evaluation"), "{text}");
+    std::fs::write(&path, "{}").unwrap();
+    assert!(refused(measures(0.2)).contains("results.json: not a results file"));
+}
+
+#[test]
+fn without_resume_a_finished_file_is_written_anew_and_an_unfinished_one_is_kept() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    killed(&path, 2);
+    let error = evaluated(&path, false, &measures(0.2), u32::MAX).unwrap_err().to_string();
+    assert!(
+        error.contains("results.json: an evaluation that was not finished is there; go on with --resume"),
+        "{error}"
+    );
+    evaluated(&path, true, &measures(0.2), u32::MAX).unwrap();
+    let other = Measures { attacks: Vec::new(), adaptive: None, ..measures(0.2) };
+    let results = evaluated(&path, false, &other, u32::MAX).unwrap();
+    assert!(results.rows.len() == 1 && Results::read(&path).unwrap().finished, "{results:?}");
+}
+
+/// A file of version 2, cut to one row and one outcome.
+const VERSION_2: &str = r#"{
+  "schema": 2, "command": "puvae-train evaluate --out mnist-a.json", "dataset": "mnist", "split": "test", "seed": 1,
+  "device": "CPU, 1 threads", "target": { "config": { "network": { "architecture": "a" } } }, "defences": { "d": null },
+  "rows": [{
+    "attack": "fgsm", "parameters": { "Fgsm": { "epsilon": 0.3 } }, "n": 10000, "attack_success": 40.0, "zero_gradient": 0.0,
+    "mean_l2": 6.2, "mean_linf": 0.3, "undefended": 12.5,
+    "defended": { "d": { "accuracy": 90.1, "y_star": 90.1, "rejected": 80.0, "accuracy_of_accepted": 99.0 } }
+  }],
+  "adaptive": { "undefended": {
+    "effort": { "epsilon": 0.3, "alpha": 0.03, "steps": 40, "restarts": 5 }, "n": 500, "clean": 99.2,
+    "rows": [{ "attack": "cross-entropy untargeted", "accuracy": 0.0, "zero_gradient": 0.0 }], "worst": 0.0, "unbounded": 0.0
+  } },
+  "warnings": [], "seconds": 3576.4
+}"#;
+
+#[test]
+fn results_of_version_2_are_still_read_but_not_gone_on_with() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    std::fs::write(&path, VERSION_2).unwrap();
+    let text = table::markdown(&table::read(std::slice::from_ref(&path)).unwrap());
+    assert!(text.contains("| fgsm ε 0.3 | 10000 | 6.20 | 12.50 (paper 12.46) | 90.10 | 81.33 | 85.29 |"), "{text}");
+    assert!(!text.contains("Not finished"), "{text}");
+    let error = evaluated(&path, true, &measures(0.2), 0).unwrap_err().to_string();
+    assert!(
+        error.contains("results.json: results of version 2, expected 3; evaluate again without --resume"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_table_of_unfinished_results_says_so() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    killed(&path, 2);
+    let text = table::markdown(&table::read(std::slice::from_ref(&path)).unwrap());
+    assert!(text.contains("**Not finished:** rows are missing") && text.contains("| clean | 12 |"), "{text}");
+}
