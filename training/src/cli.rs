@@ -14,6 +14,7 @@ use puvae_training::evaluate::{Destination, Measures, Participants};
 use puvae_training::fit::Schedule;
 use puvae_training::paper;
 use puvae_training::puvae::{Form, PuvaeConfig, Size};
+use puvae_training::reproduce::{self, Part, Settings};
 use puvae_training::runs::{self, Place};
 use puvae_training::{device, evaluate, export, files, frames, golden, npz, table};
 
@@ -170,6 +171,14 @@ enum Command {
         /// Folder for them.
         #[arg(long)]
         out: PathBuf,
+    },
+    /// Make the paper's tables and figures again, ours beside the paper's: trains what is missing, measures, writes one page.
+    Reproduce {
+        /// Which table or figure.
+        #[arg(value_enum)]
+        part: Part,
+        #[command(flatten)]
+        settings: Settings,
     },
     /// Train a purifier against a source classifier.
     Puvae {
@@ -370,6 +379,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
                 npz::attack(&target, &set, (&split.sample(images, seed), name), Plan { attack, aim, seed }, &path)?;
             }
         }
+        Command::Reproduce { part, settings } => reproduce::run(part, &settings, device)?,
         Command::Table { files } => print!("{}", table::markdown(&table::read(&files)?)),
         Command::GoldenLayers { out } => golden::write_layers(&out)?,
     }

@@ -26,5 +26,6 @@ pub mod optim;
 pub mod paper;
 pub mod progress;
 pub mod puvae;
+pub mod reproduce;
 pub mod runs;
 pub mod table;

@@ -38,8 +38,7 @@ fn section(results: &Results) -> String {
         text += "**Not finished:** rows are missing; `puvae-train evaluate` goes on with `--resume`.\n\n";
     }
     let columns: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-    let head =
-        ["attack", "n", "mean L2", "undefended"].into_iter().chain(columns).chain(["paper: PuVAE", "paper: best"]);
+    let head = ["attack", "n", "mean L2", "undefended"].into_iter().chain(columns).chain(["paper's best"]);
     table_head(&mut text, head);
     for row in &results.rows {
         table_row(&mut text, cells(results, target, row, &names));
@@ -65,10 +64,12 @@ fn cells(results: &Results, target: &str, row: &Row, names: &[&String]) -> Vec<S
         (None, true) => with_paper(row.undefended, paper::clean(&results.dataset, target)),
         (None, false) => percent(Some(row.undefended)),
     };
-    let defended = names.iter().map(|name| row.defended.get(*name).map_or_else(|| "–".into(), defended));
+    let paper_of = |name: &str| paper.and_then(|line| line.of(name));
+    let cell = |name: &String| row.defended.get(name).map(|cell| defended(cell, paper_of(name)));
+    let defended = names.iter().map(|name| cell(name).unwrap_or_else(|| "–".into()));
     let mut cells = vec![attack_text(row), row.n.to_string(), format!("{:.2}", row.mean_l2), undefended];
     cells.extend(defended);
-    cells.extend([percent(paper.map(|line| line.puvae)), percent(paper.map(|line| line.best()))]);
+    cells.push(percent(paper.map(|line| line.best())));
     cells
 }
 
@@ -86,11 +87,33 @@ fn attack_text(row: &Row) -> String {
 }
 
 /// Accuracy; where the defence's own choice differs from the classifier's answer, that too.
-fn defended(cell: &Cell) -> String {
+fn defended(cell: &Cell, paper: Option<f64>) -> String {
+    let accuracy = with_paper(cell.accuracy, paper);
     match cell.y_star {
-        Some(y_star) if (y_star - cell.accuracy).abs() >= 0.005 => format!("{:.2} (y* {y_star:.2})", cell.accuracy),
-        _ => format!("{:.2}", cell.accuracy),
+        Some(y_star) if (y_star - cell.accuracy).abs() >= 0.005 => format!("{accuracy} (y* {y_star:.2})"),
+        _ => accuracy,
     }
+}
+
+/// The defences that stand in front of the target, without the classifiers that answer in its place.
+pub fn defences_in_front(results: &Results) -> impl Iterator<Item = &str> {
+    results.defences.iter().filter(|(_, about)| about["kind"] != "classifier").map(|(name, _)| name.as_str())
+}
+
+/// How long each network was trained, beside the published recipe where there is one.
+#[must_use]
+pub fn trained(results: &Results) -> String {
+    let others = results.defences.iter().filter(|(_, about)| !about.is_null());
+    let all =
+        std::iter::once(("the target", &results.target)).chain(others.map(|(name, about)| (name.as_str(), about)));
+    let lengths: Vec<String> = all.map(|(name, header)| trained_for(name, header, &results.dataset)).collect();
+    format!("Trained: {}.", lengths.join(", "))
+}
+
+fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String {
+    let published = paper::published_training(name, dataset);
+    let published = published.map_or_else(String::new, |length| format!(" (published: {length})"));
+    format!("{name} for {} epochs{published}", header["epoch"])
 }
 
 fn with_paper(ours: f64, paper: Option<f64>) -> String {

@@ -99,6 +99,21 @@ impl DataSet {
         })
     }
 
+    /// The same images, sharing their storage.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        let Self { name, classes, channels, side_px, train, held_out, test } = self;
+        Self {
+            name: name.clone(),
+            classes: classes.clone(),
+            channels: *channels,
+            side_px: *side_px,
+            train: train.shallow_clone(),
+            held_out: held_out.shallow_clone(),
+            test: test.shallow_clone(),
+        }
+    }
+
     /// Number of classes K.
     #[must_use]
     pub fn class_count(&self) -> i64 {

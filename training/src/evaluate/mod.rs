@@ -171,7 +171,7 @@ fn question(
 
 /// Accuracy on pictures `[N, C, H, W]`, in percent.
 #[must_use]
-pub fn accuracy(classifier: &Classifier, x: &Tensor, y: &Tensor) -> f64 {
+pub fn accuracy(classifier: &dyn Victim, x: &Tensor, y: &Tensor) -> f64 {
     let right: f64 = batches(y.numel(), CLASSIFY_BATCH)
         .map(|range| {
             let (start, len) = (range.start as i64, range.len() as i64);

@@ -1,0 +1,100 @@
+//! Figure 7: what the coefficients λ_RC, λ_KL and λ_CE do.
+
+use anyhow::{Context, Result};
+use tch::Tensor;
+
+use super::Settings;
+use super::figure::{Axis, Figure, Series};
+use super::zoo::{Network, QUICK_IMAGES, Zoo, source_for};
+use crate::attack::{self, Aim, Attack, Plan, Victim};
+use crate::classifier::{Architecture, Classifier};
+use crate::defence::purify_all;
+use crate::device;
+use crate::evaluate;
+use crate::fit::{Run, Schedule};
+use crate::paper;
+use crate::progress;
+use crate::puvae::{PuvaeConfig, Size};
+use crate::runs::{self, Place};
+
+/// Each coefficient takes these values while the others keep the paper's.
+const GRID: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
+/// Training images, and passes over them, of each of the small purifiers.
+const IMAGES: usize = 5_000;
+const EPOCHS: u32 = 4;
+/// Held-out images that each is judged on.
+const JUDGED: usize = 1_000;
+
+/// One of the coefficients.
+type Coefficient = (&'static str, fn(&mut PuvaeConfig) -> &mut f64);
+
+const COEFFICIENTS: [Coefficient; 3] = [
+    ("λ_RC", |config| &mut config.lambda_rc),
+    ("λ_KL", |config| &mut config.lambda_kl),
+    ("λ_CE", |config| &mut config.lambda_ce),
+];
+
+/// Accuracy of the target behind small purifiers of the paper's layers, under FGSM, on held-out images: this is a choice.
+pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Option<Figure>> {
+    let target = Architecture::A;
+    let (Some(run), Some(source)) =
+        (zoo.find(Network::Classifier(target))?, zoo.find(Network::Classifier(source_for(target)))?)
+    else {
+        return Ok(None);
+    };
+    let classifier = runs::load_classifier(&run, zoo.device)?.network;
+    let source = runs::load_classifier(&source, zoo.device)?;
+    let images = zoo.set.held_out.sample(JUDGED, settings.seed);
+    let attack = Attack::Fgsm { epsilon: paper::strength(zoo.set.channels).epsilon };
+    let plan = Plan { attack, aim: Aim::Targeted, seed: settings.seed };
+    let attacked = attack::run(&classifier, plan, &images, zoo.set.class_count())?.x;
+    let study = Study { zoo, classifier: &classifier, source: &source, attacked, labels: images.labels() };
+    let mut series = Vec::new();
+    for (name, coefficient) in COEFFICIENTS {
+        let points = GRID.iter().map(|&lambda| Ok([lambda, study.accuracy(name, coefficient, lambda)?]));
+        series.push(Series { name: name.into(), points: points.collect::<Result<_>>()? });
+    }
+    Ok(Some(Figure {
+        title: format!("{}, target A under FGSM: one coefficient varied, held-out images", zoo.set.name),
+        command: settings.command(),
+        x: Axis::logarithmic("coefficient"),
+        series,
+        n: images.len(),
+        seed: settings.seed,
+        device: device::name(zoo.device),
+    }))
+}
+
+struct Study<'a> {
+    zoo: &'a Zoo<'a>,
+    classifier: &'a Classifier,
+    source: &'a runs::Trained<Classifier>,
+    attacked: Tensor,
+    labels: Tensor,
+}
+
+impl Study<'_> {
+    /// Trains a purifier with this coefficient, or finds it, and puts it in front of the target.
+    fn accuracy(&self, name: &str, coefficient: fn(&mut PuvaeConfig) -> &mut f64, lambda: f64) -> Result<f64> {
+        let (zoo, set) = (self.zoo, self.zoo.set);
+        let mut config = PuvaeConfig::preset(Size::Paper, set.side_px, set.channels, set.class_count());
+        *coefficient(&mut config) = lambda;
+        let out = zoo
+            .runs
+            .join(format!("{}-fig7-rc{}-kl{}-ce{}", set.name, config.lambda_rc, config.lambda_kl, config.lambda_ce));
+        let schedule = Schedule { epochs: if zoo.quick { 1 } else { EPOCHS }, batch: 128, rate: 1e-3 };
+        let few = set.train.first(if zoo.quick { QUICK_IMAGES / 10 } else { IMAGES });
+        let done =
+            Run::checkpoint(&out).exists() && runs::load_puvae(&out, zoo.device)?.header.epoch == schedule.epochs;
+        if !done {
+            eprintln!("{name} = {lambda}");
+            let few = crate::data::DataSet { train: few, ..set.shallow_clone() };
+            let place = Place { out: &out, resume: true, seed: 1 };
+            runs::train_puvae(&few, config, self.source, None, schedule, place, zoo.device)
+                .with_context(|| format!("{name} = {lambda}"))?;
+        }
+        let purifier = runs::load_puvae(&out, zoo.device)?.network;
+        let frames = purify_all(&purifier, &self.attacked, 1, &progress::hidden()).frames;
+        Ok(evaluate::accuracy(self.classifier as &dyn Victim, &frames, &self.labels))
+    }
+}

@@ -1,0 +1,170 @@
+//! A figure as numbers, and as a plot of them: accuracies over something.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::files;
+
+const SIZE: (u32, u32) = (760, 440);
+
+/// The content of a figure's file; measured, never typed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Figure {
+    /// What it shows.
+    pub title: String,
+    /// The command that made the file.
+    pub command: String,
+    /// What the horizontal axis counts.
+    pub x: Axis,
+    /// Lines, each with a name.
+    pub series: Vec<Series>,
+    /// Number of images behind each point.
+    pub n: usize,
+    /// Seed of everything drawn.
+    pub seed: u64,
+    /// What computed.
+    pub device: String,
+}
+
+/// An axis.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Axis {
+    /// The quantity, with its unit.
+    pub label: String,
+    /// Whether equal distances are equal ratios.
+    pub logarithmic: bool,
+}
+
+/// A line of a figure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Series {
+    /// What was varied or compared.
+    pub name: String,
+    /// `[x, accuracy in %]`, in the order of x.
+    pub points: Vec<[f64; 2]>,
+}
+
+impl Axis {
+    /// Equal distances are equal differences.
+    #[must_use]
+    pub fn linear(label: &str) -> Self {
+        Self { label: label.into(), logarithmic: false }
+    }
+
+    /// Equal distances are equal ratios.
+    #[must_use]
+    pub fn logarithmic(label: &str) -> Self {
+        Self { label: label.into(), logarithmic: true }
+    }
+}
+
+impl Figure {
+    /// Writes `results/NAME.json`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)?;
+        files::replace(path, (text + "\n").as_bytes())
+    }
+
+    /// Reads what [`Figure::write`] wrote.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not a figure.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{}: not a figure of `puvae-train reproduce`; make it again", path.display()))
+    }
+
+    /// Draws it as SVG.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn draw(&self, path: &Path) -> Result<()> {
+        let x = self.extent();
+        let drawn = if self.x.logarithmic { self.draw_over(path, x.log_scale()) } else { self.draw_over(path, x) };
+        drawn.map_err(|error| anyhow!("{}: cannot draw the figure: {error}", path.display()))
+    }
+
+    fn draw_over<X>(&self, path: &Path, x: X) -> Result<(), Box<dyn std::error::Error>>
+    where
+        X: AsRangedCoord<Value = f64>,
+        X::CoordDescType: ValueFormatter<f64>,
+    {
+        let root = SVGBackend::new(path, SIZE).into_drawing_area();
+        root.fill(&WHITE)?;
+        let mut chart = ChartBuilder::on(&root)
+            .caption(&self.title, ("sans-serif", 18))
+            .margin(12)
+            .x_label_area_size(42)
+            .y_label_area_size(52)
+            .build_cartesian_2d(x, 0.0..100.0)?;
+        chart.configure_mesh().x_desc(&self.x.label).y_desc("accuracy in %").light_line_style(WHITE).draw()?;
+        for (index, series) in self.series.iter().enumerate() {
+            let colour = Palette99::pick(index).to_rgba();
+            let points = series.points.iter().map(|&[x, y]| (x, y));
+            chart
+                .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?
+                .label(&series.name)
+                .legend(move |(x, y)| Rectangle::new([(x, y - 4), (x + 14, y + 4)], colour.filled()));
+            chart.draw_series(points.map(|point| Circle::new(point, 3, colour.filled())))?;
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::LowerLeft)
+            .background_style(WHITE.mix(0.85))
+            .border_style(BLACK.mix(0.3))
+            .draw()?;
+        root.present()?;
+        Ok(())
+    }
+
+    /// From the smallest to the largest x.
+    fn extent(&self) -> std::ops::Range<f64> {
+        let points = self.series.iter().flat_map(|series| &series.points);
+        let extended = |(low, high): (f64, f64), &[x, _]: &[f64; 2]| (low.min(x), high.max(x));
+        let (low, high) = points.fold((f64::INFINITY, f64::NEG_INFINITY), extended);
+        low..high
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(logarithmic: bool) -> Figure {
+        let axis = if logarithmic { Axis::logarithmic("λ") } else { Axis::linear("ε") };
+        Figure {
+            title: "a figure".into(),
+            command: "none".into(),
+            x: axis,
+            series: vec![Series { name: "one line".into(), points: vec![[0.01, 90.0], [1.0, 40.0], [100.0, 0.0]] }],
+            n: 3,
+            seed: 1,
+            device: "none".into(),
+        }
+    }
+
+    #[test]
+    fn a_figure_reads_back_as_it_was_written_and_is_drawn_on_both_kinds_of_axis() {
+        let folder = tempfile::tempdir().unwrap();
+        let (json, svg) = (folder.path().join("figure.json"), folder.path().join("figure.svg"));
+        for logarithmic in [false, true] {
+            let figure = figure(logarithmic);
+            figure.write(&json).unwrap();
+            assert_eq!(Figure::read(&json).unwrap(), figure);
+            figure.draw(&svg).unwrap();
+            let drawing = std::fs::read_to_string(&svg).unwrap();
+            assert!(drawing.contains("one line") && drawing.matches("<circle").count() == 3, "{drawing}");
+        }
+    }
+}

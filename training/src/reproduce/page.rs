@@ -1,0 +1,158 @@
+//! `docs/results.md`, from what is in `results/`: nothing on it is typed but the explanations.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::figure::Figure;
+use super::speed::Speeds;
+use super::tables::BLOCKS;
+use crate::evaluate::Results;
+use crate::files;
+use crate::table;
+
+const HEAD: &str = "# Results
+
+Written by `puvae-train reproduce`; nothing here is typed but the explanations. Every number stands beside the paper's where the paper has one.
+Accuracies are in percent, of test images that were chosen by the seed before anything was seen; every choice and threshold came from held-out images.
+
+- **undefended** is M_t on the images as they are. In the first table of each block the attacker sees M_t only (the paper's \"white-box\"); attacks aim at a random
+  wrong class unless they are called untargeted. The paper states neither iFGSM's steps nor CW's constants, so its numbers stand beside each of ours.
+- **puvae-paper** is the paper's network and loss, **puvae-lite** the shipped purifier; both learned from another classifier than the target, and never
+  saw the target. **magnet** and **adversarial** are the paper's baselines. **classifier-…** answers in the target's place; **binarise** and **median** need
+  no training: what every defence has to beat, as has **uniform noise** every attack.
+- **y\\*** is the purifier's own choice of a class; it is shown where it differs from M_t's answer.
+- The second table is the attacker who knows the defence: projected gradient descent through it. An image counts as right only if every attack and
+  every random start left it right (**worst of all**). **without a bound** must be about 0, or the attack does not find its way.
+
+";
+
+const SIGNS: &str = "## Signs of a broken evaluation
+
+They are looked for in every evaluation and printed with its table as warnings.
+
+**A single step beats many steps, or more steps do not help.** A stronger attack contains the weaker one; if it does less, its step size or its loss is wrong.
+
+**Uniform noise of the same size does as much as an attack.** Then the attack's direction carries nothing.
+
+**Zero gradients.** Where the loss is flat or the gradient is masked, gradient attacks say nothing about the defence.
+
+**An attack without a bound leaves something.** With ε = 1 any picture can become any other; an accuracy above 0 means that the attacker loses his way.
+
+**An attacker who knows the defence does less than one who does not, or a black-box attack more than a white-box one.** Then the stronger attack is
+not strong enough to be believed.
+";
+
+/// Titles of the tables, with what is told where there are no results.
+const TABLES: [(u32, &str); 3] = [(3, "MNIST"), (4, "Fashion-MNIST"), (5, "CIFAR-10")];
+const FIGURES: [(&str, &str); 2] =
+    [("fig7", "what the coefficients do"), ("fig8", "FGSM with the gradient through the defence")];
+
+/// Writes the page and draws its figures.
+///
+/// # Errors
+/// When a results file is broken, or a file cannot be written.
+pub fn write(page: &Path, results: &Path, figures: &Path) -> Result<()> {
+    let mut text = HEAD.to_owned();
+    for (table, title) in TABLES {
+        writeln!(text, "## Table {table}: {title}\n")?;
+        let blocks: Vec<String> =
+            BLOCKS.iter().filter(|block| block.table == table).map(|block| block.name()).collect();
+        let there: Vec<&String> = blocks.iter().filter(|name| file(results, name).exists()).collect();
+        for name in &there {
+            text += &block(&file(results, name), &figures.join(format!("{name}.png")))?;
+        }
+        if there.is_empty() {
+            writeln!(text, "Not measured yet: `puvae-train reproduce table{table}`.\n")?;
+        }
+    }
+    text += &speeds(&file(results, "table7"))?;
+    for (name, title) in FIGURES {
+        writeln!(text, "## Figure {}: {title}\n", name.trim_start_matches("fig"))?;
+        text += &drawn(name, results, figures)?;
+    }
+    text += SIGNS;
+    files::replace(page, text.as_bytes())
+}
+
+fn file(results: &Path, name: &str) -> PathBuf {
+    results.join(format!("{name}.json"))
+}
+
+/// A block's tables, who was trained how long, and its sample pictures.
+fn block(path: &Path, pictures: &Path) -> Result<String> {
+    let results = Results::read(path)?;
+    let mut text = table::markdown(std::slice::from_ref(&results));
+    writeln!(
+        text,
+        "\n{}\nMade by `{}` on {}, in {:.0} s.\n",
+        table::trained(&results),
+        results.command,
+        results.device,
+        results.seconds
+    )?;
+    if pictures.exists() {
+        let shown: Vec<&str> = table::defences_in_front(&results).collect();
+        writeln!(
+            text,
+            "![clean, attacked and purified pictures](figures/{})\n\n*Ten test images. Rows: clean; under iFGSM with 40 steps; the difference; then, for each of {}, what it made \
+             of the attacked ones and the difference to the clean ones.*\n",
+            pictures.file_name().context("pictures have a name")?.display(),
+            shown.join(", ")
+        )?;
+    }
+    Ok(text)
+}
+
+fn speeds(path: &Path) -> Result<String> {
+    let mut text = "## Table 7: seconds for a batch of 128 pictures\n\n".to_owned();
+    if !path.exists() {
+        return Ok(text + "Not measured yet: `puvae-train reproduce table7`.\n\n");
+    }
+    let speeds = Speeds::read(path)?;
+    text += "| defence | runs | median in s | over puvae-paper | paper's seconds (TITAN V) | over the paper's PuVAE |\n|---|---|---|---|---|---|\n";
+    let paper_puvae = crate::paper::seconds("puvae-paper").context("the paper timed PuVAE")?;
+    for row in &speeds.rows {
+        let paper = |text: Option<String>| text.unwrap_or_else(|| "–".into());
+        writeln!(
+            text,
+            "| {} | {} | {:.4} | {:.3} | {} | {} |",
+            row.name,
+            row.runs,
+            row.seconds,
+            row.over_puvae,
+            paper(row.paper_seconds.map(|seconds| seconds.to_string())),
+            paper(row.paper_seconds.map(|seconds| format!("{:.3}", seconds / paper_puvae)))
+        )?;
+    }
+    writeln!(
+        text,
+        "\nMade by `{}` on {}, libtorch, untrained weights (they make no difference to it).\n",
+        speeds.command, speeds.device
+    )?;
+    Ok(text)
+}
+
+/// Draws the figure of each data set that has one.
+fn drawn(name: &str, results: &Path, figures: &Path) -> Result<String> {
+    let mut text = String::new();
+    for dataset in ["mnist", "fashion-mnist"] {
+        let name = format!("{name}-{dataset}");
+        let path = file(results, &name);
+        if !path.exists() {
+            continue;
+        }
+        let figure = Figure::read(&path)?;
+        figure.draw(&figures.join(format!("{name}.svg")))?;
+        let Figure { title, command, n, seed, device, .. } = &figure;
+        writeln!(
+            text,
+            "![{title}](figures/{name}.svg)\n\n*{title}; {n} images a point, seed {seed}. Made by `{command}` on {device}.*\n"
+        )?;
+    }
+    if text.is_empty() {
+        writeln!(text, "Not measured yet: `puvae-train reproduce {name}`.\n")?;
+    }
+    Ok(text)
+}

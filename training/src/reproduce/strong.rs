@@ -1,0 +1,55 @@
+//! Figure 8: FGSM by an attacker who knows the purifier ("strong white-box"), at growing ε.
+
+use anyhow::Result;
+
+use super::Settings;
+use super::figure::{Axis, Figure, Series};
+use super::tables::named;
+use super::zoo::{Network, Zoo};
+use crate::attack::{self, Aim, Attack, Plan, Victim};
+use crate::classifier::Architecture;
+use crate::defence::Defended;
+use crate::device;
+use crate::evaluate::{self, Guard};
+use crate::paper;
+use crate::puvae::Size;
+use crate::runs;
+
+/// Parts of the paper's ε.
+const STEPS: u32 = 6;
+
+/// Accuracy left by targeted FGSM with the gradient through everything, for the undefended target and each purifier.
+pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Option<Figure>> {
+    let target = Architecture::A;
+    let Some(run) = zoo.find(Network::Classifier(target))? else { return Ok(None) };
+    let classifier = runs::load_classifier(&run, zoo.device)?.network;
+    let images = zoo.set.test.sample(settings.counts(zoo.set).costly, settings.seed);
+    let greatest = paper::strength(zoo.set.channels).epsilon;
+    let line = |name: &str, victim: &dyn Victim| -> Result<Series> {
+        let mut points = Vec::new();
+        for step in 1..=STEPS {
+            let epsilon = greatest * f64::from(step) / f64::from(STEPS);
+            let plan = Plan { attack: Attack::Fgsm { epsilon }, aim: Aim::Targeted, seed: settings.seed };
+            let attacked = attack::run(victim, plan, &images, zoo.set.class_count())?.x;
+            points.push([epsilon, evaluate::accuracy(victim, &attacked, &images.labels())]);
+        }
+        Ok(Series { name: name.into(), points })
+    };
+    let mut series = vec![line("undefended", &classifier)?];
+    for network in [Network::Puvae(Size::Paper, target), Network::Puvae(Size::Lite, target), Network::Magnet] {
+        let Some(run) = zoo.find(network)? else { continue };
+        let contestant = runs::defence(zoo.set, &named(network, &run), zoo.device)?;
+        if let Guard::Defence(defence) = &contestant.guard {
+            series.push(line(&contestant.name, &Defended { defence: defence.as_ref(), classifier: &classifier })?);
+        }
+    }
+    Ok(Some(Figure {
+        title: format!("{}, target A: FGSM with the gradient through the defence", zoo.set.name),
+        command: settings.command(),
+        x: Axis::linear("ε"),
+        series,
+        n: images.len(),
+        seed: settings.seed,
+        device: device::name(zoo.device),
+    }))
+}

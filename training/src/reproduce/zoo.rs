@@ -1,0 +1,165 @@
+//! The networks that the paper's experiments are made of: found by name, or trained.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use tch::Device;
+
+use crate::checkpoint::Checkpoint;
+use crate::classifier::{AdversarialTraining, Architecture};
+use crate::data::DataSet;
+use crate::defence::magnet::MagnetConfig;
+use crate::fit::{Run, Schedule};
+use crate::paper;
+use crate::puvae::{PuvaeConfig, Size};
+use crate::runs::{self, Place};
+
+/// Seed of targets; source classifiers and defences have seed 1, so that source and target share neither the weights they began
+/// with nor the order of the images.
+const TARGET_SEED: u64 = 2;
+/// Weight of the clean pictures in adversarial training (Eq. 4).
+const ALPHA: f64 = 0.5;
+/// Training images of a quick run.
+pub(super) const QUICK_IMAGES: usize = 5_000;
+
+/// A network of the experiments, with the target classifier that it is for where that matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// A classifier of Table 1.
+    Classifier(Architecture),
+    /// The target, trained by Eq. 4.
+    Adversarial(Architecture),
+    /// MagNet.
+    Magnet,
+    /// A purifier that learned from the target's counterpart and never saw the target.
+    Puvae(Size, Architecture),
+}
+
+/// Where networks are looked for.
+#[derive(Debug)]
+pub struct Zoo<'a> {
+    /// The data they learn from.
+    pub set: &'a DataSet,
+    /// Folder of runs: `RUNS/DATASET-NETWORK`.
+    pub runs: &'a Path,
+    /// Folder of exported files: `SHIPPED/DATASET-NETWORK.onnx`.
+    pub shipped: &'a Path,
+    /// Whether what is missing is trained; without, it is left out.
+    pub train: bool,
+    /// Whether one epoch on a few images is enough.
+    pub quick: bool,
+    /// Where to train.
+    pub device: Device,
+}
+
+/// The classifier that a purifier for `target` learns from.
+#[must_use]
+pub fn source_for(target: Architecture) -> Architecture {
+    match target {
+        Architecture::A => Architecture::B,
+        Architecture::B | Architecture::E => Architecture::A,
+        Architecture::C => Architecture::D,
+        Architecture::D => Architecture::C,
+    }
+}
+
+impl Network {
+    /// The name of its run, without the data set's; the purifier for the first target of a data set needs no target's name.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Classifier(architecture) => architecture.name().into(),
+            Self::Adversarial(architecture) => architecture.name().replace("classifier", "adversarial"),
+            Self::Magnet => "magnet".into(),
+            Self::Puvae(size, target) => {
+                let size = if size == Size::Paper { "paper" } else { "lite" };
+                let second = matches!(target, Architecture::B | Architecture::D);
+                let target = if second { target.name().replace("classifier", "-for") } else { String::new() };
+                format!("puvae-{size}{target}")
+            }
+        }
+    }
+}
+
+impl Zoo<'_> {
+    /// The network's run, its exported file, or else a run trained now; `None` where it may not be trained. A run that was
+    /// cut off is finished first, if it may.
+    ///
+    /// # Errors
+    /// As training.
+    pub fn find(&self, network: Network) -> Result<Option<PathBuf>> {
+        let name = format!("{}-{}", self.set.name, network.name());
+        let (run, file) = (self.runs.join(&name), self.shipped.join(format!("{name}.onnx")));
+        let checkpoint = Run::checkpoint(&run);
+        if checkpoint.exists() {
+            let header = Checkpoint::load(&checkpoint)?.header;
+            if !self.train || header.epoch == header.epochs {
+                return Ok(Some(run));
+            }
+        } else if file.exists() && !self.quick {
+            return Ok(Some(file));
+        }
+        if !self.train {
+            eprintln!("note: neither {} nor {} is there; left out", run.display(), file.display());
+            return Ok(None);
+        }
+        self.train(network, &run)?;
+        Ok(Some(run))
+    }
+
+    fn train(&self, network: Network, out: &Path) -> Result<()> {
+        eprintln!("{}: training", out.display());
+        let (set, device) = (self.set, self.device);
+        let seed =
+            if matches!(network, Network::Classifier(Architecture::A | Architecture::C)) { TARGET_SEED } else { 1 };
+        let place = Place { out, resume: true, seed };
+        let schedule = self.schedule(network);
+        match network {
+            Network::Classifier(architecture) => {
+                runs::train_classifier(set, architecture, None, schedule, place, device)
+            }
+            Network::Adversarial(architecture) => {
+                let epsilon = paper::strength(set.channels).epsilon;
+                let adversarial = AdversarialTraining { alpha: ALPHA, epsilon };
+                runs::train_classifier(set, architecture, Some(adversarial), schedule, place, device)
+            }
+            Network::Magnet => runs::train_magnet(set, MagnetConfig::published(set.side_px), schedule, place, device),
+            Network::Puvae(size, target) => {
+                let config = PuvaeConfig::preset(size, set.side_px, set.channels, set.class_count());
+                let source = self.find(Network::Classifier(source_for(target)))?;
+                let source = source.expect("what is missing is trained here");
+                let source = runs::load_classifier(&source, device)?;
+                runs::train_puvae(set, config, &source, None, schedule, place, device)
+            }
+        }
+    }
+
+    /// How long each is trained.
+    fn schedule(&self, network: Network) -> Schedule {
+        let grey = self.set.channels == 1;
+        let (epochs, batch, rate) = match network {
+            Network::Classifier(Architecture::B) => (8, 128, 1e-3),
+            Network::Classifier(_) | Network::Adversarial(_) => (10, 128, 1e-3),
+            Network::Magnet => (100, 256, 1e-3),
+            Network::Puvae(Size::Paper, _) => (10, 128, 1e-3),
+            Network::Puvae(Size::Lite, _) => (if grey { 12 } else { 50 }, 128, 2e-3),
+        };
+        Schedule { epochs: if self.quick { 1 } else { epochs }, batch, rate }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purifier_is_named_after_the_target_it_never_saw() {
+        assert_eq!(Network::Puvae(Size::Lite, Architecture::A).name(), "puvae-lite");
+        assert_eq!(Network::Puvae(Size::Paper, Architecture::D).name(), "puvae-paper-for-d");
+        assert_eq!(Network::Adversarial(Architecture::B).name(), "adversarial-b");
+        for target in [Architecture::A, Architecture::B, Architecture::C, Architecture::D] {
+            assert_ne!(source_for(target), target);
+            assert_eq!(source_for(source_for(target)), target);
+        }
+    }
+}
