@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use tch::Tensor;
 
 use super::samples;
 use super::zoo::{Network, Zoo, source_for};
@@ -53,18 +52,20 @@ impl Block {
 /// Measures a block, and draws what the purifiers did.
 pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()> {
     let target = zoo.find(Network::Classifier(block.target))?;
-    let target = target.with_context(|| format!("{}: no {} to attack", block.dataset, block.target.name()))?;
+    let target = target.with_context(|| {
+        format!("{}: no {} to attack; train it by leaving out --no-training", block.dataset, block.target.name())
+    })?;
     let target = runs::load_classifier(&target, zoo.device)?;
     let contestants = contestants(block, zoo)?;
-    let counts = Counts { ..settings.counts(zoo.set) };
+    let Counts { images, costly, adaptive, restarts } = settings.counts(zoo.set);
     let strength = paper::strength(zoo.set.channels);
     let parse = |name: &&str| names::parse(name, strength.epsilon, strength.alpha);
-    let effort = Effort { epsilon: strength.epsilon, alpha: strength.alpha, steps: 40, restarts: counts.restarts };
+    let effort = Effort { epsilon: strength.epsilon, alpha: strength.alpha, steps: 40, restarts };
     let measures = Measures {
         attacks: ATTACKS.iter().map(parse).collect::<Result<_>>()?,
-        images: counts.images,
-        costly_images: counts.costly,
-        adaptive: (counts.adaptive > 0).then_some((effort, counts.adaptive)),
+        images,
+        costly_images: costly,
+        adaptive: (adaptive > 0).then_some((effort, adaptive)),
         seed: settings.seed,
     };
     let path = settings.results().join(format!("{}.json", block.name()));
@@ -72,11 +73,11 @@ pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()
     let at = Destination { path: &path, resume: true };
     evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
 
-    let images = zoo.set.test.sample(samples::COUNT, settings.seed);
+    let shown = zoo.set.test.sample(samples::COUNT, settings.seed);
     let (attack, aim) = parse(&SHOWN)?;
     let plan = Plan { attack, aim, seed: settings.seed };
-    let attacked: Tensor = attack::run(&target.network, plan, &images, zoo.set.class_count())?.x;
-    samples::write(&settings.figures().join(format!("{}.png", block.name())), &images.all().x, &attacked, &contestants)
+    let attacked = attack::run(&target.network, plan, &shown, zoo.set.class_count())?.x;
+    samples::write(&settings.figures().join(format!("{}.png", block.name())), &shown.all().x, &attacked, &contestants)
 }
 
 /// The trained defences and classifiers, and those that need no training.
@@ -98,6 +99,7 @@ fn contestants(block: Block, zoo: &Zoo<'_>) -> Result<Vec<Contestant>> {
     for untrained in ["binarise", "median"] {
         contestants.push(runs::defence(zoo.set, untrained, zoo.device)?);
     }
+    contestants.sort_by(|a, b| a.name.cmp(&b.name)); // as results files have them
     Ok(contestants)
 }
 

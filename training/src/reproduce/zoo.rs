@@ -21,6 +21,8 @@ const TARGET_SEED: u64 = 2;
 const ALPHA: f64 = 0.5;
 /// Training images of a quick run.
 pub(super) const QUICK_IMAGES: usize = 5_000;
+/// Images a step of a quick run.
+const QUICK_BATCH: usize = 64;
 
 /// A network of the experiments, with the target classifier that it is for where that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +146,7 @@ impl Zoo<'_> {
             Network::Puvae(Size::Paper, _) => (10, 128, 1e-3),
             Network::Puvae(Size::Lite, _) => (if grey { 12 } else { 50 }, 128, 2e-3),
         };
-        Schedule { epochs: if self.quick { 1 } else { epochs }, batch, rate }
+        if self.quick { Schedule { epochs: 1, batch: QUICK_BATCH, rate } } else { Schedule { epochs, batch, rate } }
     }
 }
 
