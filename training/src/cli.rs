@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use puvae_training::attack::substitute::SubstituteConfig;
 use puvae_training::attack::{Aim, Attack, Plan, names};
 use puvae_training::classifier::{AdversarialTraining, Architecture};
 use puvae_training::data::publisher::{self, Remote};
@@ -66,6 +67,9 @@ enum Command {
         /// Run folders of classifiers to put in the target's place (another one, one trained adversarially), each optionally as NAME=FOLDER.
         #[arg(long)]
         replacement: Vec<String>,
+        /// Run folder of the black-box attacker's substitute for the target: adds each attack made on it.
+        #[arg(long)]
+        substitute: Option<PathBuf>,
         /// Which images; choices are made on the held-out ones, the test images are for reporting.
         #[arg(long, value_enum, default_value = "test")]
         split: SplitName,
@@ -159,6 +163,25 @@ enum Command {
         noise: f64,
         #[command(flatten)]
         training: Training,
+    },
+    /// Train a black-box attacker's substitute on a target's answers, for `evaluate --substitute`.
+    Substitute {
+        #[command(flatten)]
+        data: DataArgs,
+        /// Run folder of the target classifier that answers.
+        #[arg(long)]
+        target: PathBuf,
+        /// A defence in front of the target when it answers: a purifier's run folder, optionally as NAME=FOLDER.
+        #[arg(long)]
+        defence: Option<String>,
+        #[command(flatten)]
+        attacker: SubstituteConfig,
+        /// Seed of everything drawn.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Folder for the run.
+        #[arg(long)]
+        out: PathBuf,
     },
     /// Print results files as a Markdown table, with the paper's numbers beside ours.
     Table {
@@ -319,11 +342,19 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             let config = MagnetConfig { noise, ..MagnetConfig::published(set.side_px) };
             runs::train_magnet(&set, config, training.schedule, training.place(), device)?;
         }
+        Command::Substitute { data, target, defence, attacker, seed, out } => {
+            let set = data.load()?;
+            let target = runs::load_classifier(&target, device)?;
+            let defence = defence.map(|given| runs::defence(&set, &given, device)).transpose()?;
+            let place = Place { out: &out, resume: false, seed };
+            runs::substitute::train(&set, &target, defence.as_ref(), attacker, place, device)?;
+        }
         Command::Evaluate {
             data,
             target,
             defence,
             replacement,
+            substitute,
             split,
             images,
             costly_images,
@@ -339,10 +370,12 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             let set = data.load()?;
             let measures = Measures { attacks: attacks.kinds(&set)?, images, costly_images, adaptive, seed };
             let target = runs::load_classifier(&target, device)?;
+            let substitute = substitute.map(|run| runs::load_classifier(&run, device)).transpose()?;
             let defences = defence.iter().map(|given| runs::defence(&set, given, device));
             let replacements = replacement.iter().map(|given| runs::replacement(&set, given, device));
             let contestants: Vec<_> = defences.chain(replacements).collect::<Result<_>>()?;
-            let participants = Participants { target: &target, contestants: &contestants };
+            let participants =
+                Participants { target: &target, substitute: substitute.as_ref(), contestants: &contestants };
             evaluate::run(&set, split.of(&set), participants, &measures, Destination { path: &out, resume })?;
         }
         Command::Export { data, run, out, form } => {

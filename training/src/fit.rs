@@ -184,7 +184,11 @@ fn read_log(path: &Path, epochs: usize) -> Result<Vec<EpochLog>> {
     Ok(log)
 }
 
-fn finish_epoch(task: &dyn Task, run: &Run, adam: &Adam, log: &[EpochLog]) -> Result<()> {
+/// Writes a run's folder: log, curves and checkpoint, after as many epochs as the log has lines.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(crate) fn finish_epoch(task: &dyn Task, run: &Run, adam: &Adam, log: &[EpochLog]) -> Result<()> {
     let lines: Vec<String> = log.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
     files::replace(&run.out.join(LOG), (lines.join("\n") + "\n").as_bytes())?;
     curves::write(&run.out.join("curves.svg"), log)?;

@@ -1,5 +1,7 @@
 //! Runs: what is trained under which name, and how to get it back.
 
+pub mod substitute;
+
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -18,6 +20,7 @@ use crate::fit::{Run, Schedule, fit};
 use crate::import;
 use crate::nn::params::Params;
 use crate::puvae::{Puvae, PuvaeConfig, PuvaeTask};
+use substitute::Origin;
 
 /// Held-out images that each epoch of a purifier ends with a look at.
 const VALIDATION_IMAGES: usize = 2_000;
@@ -36,6 +39,9 @@ pub struct Recipe<C> {
     /// The run whose weights it began with, if it did not begin with random ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<serde_json::Value>,
+    /// For a black-box attacker's substitute, the answers it learned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub substitute: Option<Origin>,
 }
 
 /// A network read back from its run.
@@ -94,7 +100,8 @@ pub fn train_classifier(
         adversarial,
     };
     let classifier = Classifier::new(network.clone(), Params::new(place.seed, device));
-    let run = place.run("classifier", set, &Recipe { network, schedule, source: None, from: None })?;
+    let run =
+        place.run("classifier", set, &Recipe { network, schedule, source: None, from: None, substitute: None })?;
     eprintln!("{}: {} parameters", architecture.name(), classifier.params.count());
     fit(&ClassifierTask { classifier: &classifier, held_out: &set.held_out }, &set.train, &schedule, &run)
 }
@@ -130,6 +137,7 @@ pub fn train_puvae(
         schedule,
         source: Some(identity(&source.header)),
         from: from.map(|from| identity(&from.header)),
+        substitute: None,
     };
     let run = place.run("puvae", set, &recipe)?;
     eprintln!("puvae: {} parameters, effective β {:.3}", puvae.params.count(), puvae.config.effective_beta());
@@ -194,7 +202,8 @@ pub fn train_magnet(
 ) -> Result<()> {
     config.check()?;
     let magnet = Magnet::new(config.clone(), Params::new(place.seed, device));
-    let run = place.run("magnet", set, &Recipe { network: config, schedule, source: None, from: None })?;
+    let run =
+        place.run("magnet", set, &Recipe { network: config, schedule, source: None, from: None, substitute: None })?;
     eprintln!("magnet: {} parameters", magnet.params.count());
     fit(&MagnetTask { magnet: &magnet, held_out: &set.held_out }, &set.train, &schedule, &run)
 }

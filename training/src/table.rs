@@ -7,8 +7,9 @@ use anyhow::Result;
 
 use crate::attack::Aim;
 use crate::evaluate::adaptive::Outcome;
-use crate::evaluate::{Cell, Results, Row};
+use crate::evaluate::{BLACK_BOX, Cell, Results, Row};
 use crate::paper::{self, Line};
+use crate::runs::substitute::Origin;
 
 /// Reads results files.
 ///
@@ -43,6 +44,9 @@ fn section(results: &Results) -> String {
     for row in &results.rows {
         table_row(&mut text, cells(results, target, row, &names));
     }
+    if let Some(about) = substitute(results) {
+        writeln!(text, "\n{about}").expect("writing to a string does not fail");
+    }
     if !results.adaptive.is_empty() {
         text += "\nAttackers who know the defence:\n\n";
         adaptive(&mut text, results);
@@ -55,6 +59,18 @@ fn section(results: &Results) -> String {
 
 fn target(results: &Results) -> &str {
     results.target["config"]["network"]["architecture"].as_str().unwrap_or("?")
+}
+
+/// Where the substitute of the black-box rows comes from.
+fn substitute(results: &Results) -> Option<String> {
+    let origin: Origin = serde_json::from_value(results.substitute["config"]["substitute"].clone()).ok()?;
+    let oracle = origin.defence.map_or("undefended target".into(), |defence| {
+        format!("target behind {}", defence["name"].as_str().unwrap_or("a defence"))
+    });
+    Some(format!(
+        "`{BLACK_BOX}…`: made on a substitute that learned from {} answers of the {oracle}; it agrees with it on {:.1} % of other held-out images.",
+        origin.queries, origin.agreement
+    ))
 }
 
 fn cells(results: &Results, target: &str, row: &Row, names: &[&String]) -> Vec<String> {
@@ -73,10 +89,11 @@ fn cells(results: &Results, target: &str, row: &Row, names: &[&String]) -> Vec<S
     cells
 }
 
-/// The paper's numbers, where ours were measured on the same thing.
+/// The paper's numbers, where ours were measured on the same thing. Its black-box table (Table 6) is not known here.
 fn paper_line(results: &Results, target: &str, row: &Row) -> Option<Line> {
     let aim = if row.attack.starts_with("untargeted-") { Aim::Untargeted } else { Aim::Targeted };
-    (results.split == "test").then(|| paper::line(&results.dataset, target, row.parameters?, aim)).flatten()
+    let known = results.split == "test" && !row.attack.starts_with(BLACK_BOX);
+    known.then(|| paper::line(&results.dataset, target, row.parameters?, aim)).flatten()
 }
 
 fn attack_text(row: &Row) -> String {

@@ -1,6 +1,7 @@
 //! Attacks and the harness that judges them.
 
 use proptest::prelude::*;
+use puvae_training::attack::substitute::augment;
 use puvae_training::attack::{
     Aim, Attack, CarliniWagner, Goal, Plan, Preset, SignGradient, Victim, clip, draw_targets, run, transfer,
 };
@@ -92,6 +93,15 @@ fn ifgsm_stops_at_the_edge_of_the_ball() {
     let many =
         SignGradient { epsilon: 0.25, alpha: 0.1, steps: 20, restarts: 0 }.perturb(&Linear::new(), &grey(1), &target);
     assert!(many.allclose(&one, 0.0, 1e-6, false), "{many}");
+}
+
+/// The output of class 0 grows along the signs +, −, +, + of its weights, that of class 1 along −, +, +, −.
+#[test]
+fn augmentation_on_a_linear_victim_is_a_step_along_the_answers_weights_within_the_picture() {
+    let x = Tensor::from_slice(&[0.5f32, 0.5, 0.95, 0.5]).reshape([1, 1, 2, 2]).repeat([2, 1, 1, 1]);
+    let new = augment(&Linear::new(), &x, &Tensor::from_slice(&[0i64, 1]), 0.1);
+    let expected = Tensor::from_slice(&[0.6f32, 0.4, 1.0, 0.6, 0.4, 0.6, 1.0, 0.4]).reshape([2, 1, 2, 2]);
+    assert!(new.allclose(&expected, 0.0, 1e-6, false), "{new}");
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn evaluated(path: &Path, resume: bool, measures: &Measures, calls_until_power_c
     let (set, target) = (set(), target(1));
     let noise = PowerCut { calls_left: Cell::new(calls_until_power_cut) };
     let contestants = [Contestant { name: noise.name(), guard: Guard::Defence(Box::new(noise)), about: Value::Null }];
-    let participants = Participants { target: &target, contestants: &contestants };
+    let participants = Participants { target: &target, substitute: None, contestants: &contestants };
     evaluate::run(&set, (&set.test, "test"), participants, measures, Destination { path, resume })
 }
 

@@ -74,7 +74,7 @@ impl Goal {
 }
 
 /// The value of one class of each image: `[N, K]`, `[N]` → `[N]`.
-fn at_class(values: &Tensor, class: &Tensor) -> Tensor {
+pub(super) fn at_class(values: &Tensor, class: &Tensor) -> Tensor {
     values.gather(1, &class.unsqueeze(1), false).squeeze_dim(1)
 }
 

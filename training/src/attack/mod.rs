@@ -1,4 +1,5 @@
-//! Attacks on a victim that they see through and through, and the harness that judges them.
+//! Attacks on a victim that they see through and through, and the harness that judges them; [`substitute`] is for the attacker who
+//! sees answers only.
 //!
 //! An attack only proposes. The harness clips the proposal to the ε-ball (where the attack has one) and to `[0, 1]` and
 //! decides what it achieved, so an attack cannot report its own success.
@@ -7,6 +8,7 @@ mod carlini_wagner;
 mod goal;
 pub mod names;
 mod sign_gradient;
+pub mod substitute;
 
 use anyhow::{Result, ensure};
 use rand_chacha::ChaCha8Rng;
@@ -232,6 +234,15 @@ pub fn transfer(seen: &dyn Victim, judge: &dyn Victim, plan: Plan, split: &Split
         x,
         reached,
     })
+}
+
+/// The classes `[N]` i64 that a victim says of pictures `[N, C, H, W]`.
+pub fn answers(victim: &dyn Victim, x: &Tensor) -> Tensor {
+    let parts: Vec<Tensor> = batches(x.size()[0] as usize, ATTACK_BATCH)
+        .map(|range| x.narrow(0, range.start as i64, range.len() as i64))
+        .map(|x| tch::no_grad(|| victim.logits(&x).argmax(1, false)))
+        .collect();
+    Tensor::cat(&parts, 0)
 }
 
 fn mean(values: &Tensor) -> f64 {

@@ -1,7 +1,7 @@
 //! Signs that an evaluation is broken (Carlini et al., "On Evaluating Adversarial Robustness", 2019).
 
 use super::adaptive::Outcome;
-use super::{NOISE, Row};
+use super::{BLACK_BOX, NOISE, Row};
 use crate::attack::Attack;
 
 /// Share of zero gradients, and accuracy under an attack without a bound, above which an attack is not believed, in percent.
@@ -15,6 +15,7 @@ pub fn of_rows(rows: &[Row]) -> Vec<String> {
     for prefix in ["", "untargeted-"] {
         found.extend(of_steps(rows, prefix));
     }
+    found.extend(of_substitute(rows));
     let noise = rows.iter().find(|row| row.attack == NOISE);
     for row in rows {
         let Some(attack) = row.parameters else { continue };
@@ -27,6 +28,22 @@ pub fn of_rows(rows: &[Row]) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whoever sees the target's gradients can do no less than one who sees a substitute's.
+fn of_substitute(rows: &[Row]) -> Vec<String> {
+    let pairs = rows.iter().filter_map(|black| {
+        let name = black.attack.strip_prefix(BLACK_BOX)?;
+        Some((black, rows.iter().find(|white| white.attack == name)?))
+    });
+    let beaten = pairs.filter(|(black, white)| black.undefended < white.undefended);
+    let text = beaten.map(|(black, white)| {
+        format!(
+            "{} leaves {:.2} %, {} itself {:.2} %: a black-box attack should not beat the white-box one",
+            black.attack, black.undefended, white.attack, white.undefended
+        )
+    });
+    text.collect()
 }
 
 fn of_steps(rows: &[Row], prefix: &str) -> Vec<String> {
@@ -133,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_sound_evaluation_has_no_warnings() {
-        let rows = rows(60.0, 12.0, 3.0, 0.0);
+        let mut rows = rows(60.0, 12.0, 3.0, 0.0);
+        rows.push(row("black-box-fgsm", Some(Attack::Fgsm { epsilon: 0.3 }), 30.0));
         assert_eq!(of_rows(&rows), [""; 0]);
         assert_eq!(of_outcome("d", &outcome(0.0, 0.0, 0.0), &rows), [""; 0]);
     }
@@ -144,6 +162,11 @@ mod tests {
         assert!(text(&rows(60.0, 2.0, 4.0, 3.0)).contains("one step leaves 2.00 %, 40 steps leave 3.00 %"));
         assert!(text(&rows(60.0, 12.0, 3.0, 5.0)).contains("10 steps leave 3.00 %, 40 steps 5.00 %"));
         assert!(text(&rows(11.0, 12.0, 3.0, 0.0)).contains("uniform noise of the same size does as much as fgsm"));
+        let mut black_box = rows(60.0, 12.0, 3.0, 0.0);
+        black_box.push(row("black-box-fgsm", Some(Attack::Fgsm { epsilon: 0.3 }), 11.0));
+        assert!(text(&black_box).contains(
+            "black-box-fgsm leaves 11.00 %, fgsm itself 12.00 %: a black-box attack should not beat the white-box one"
+        ));
         let mut flat = rows(60.0, 12.0, 3.0, 0.0);
         flat[2].zero_gradient = Some(40.0);
         assert!(text(&flat).contains("fgsm: the gradient is exactly zero for 40.0 % of the images"));

@@ -6,10 +6,10 @@ use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
 
 use super::adaptive::Stronghold;
-use super::{CLASSIFY_BATCH, Cell, Contestant, Guard, Measures, NOISE, Participants, Row, timed};
-use crate::attack::{self, Attack, Plan, Victim};
+use super::{BLACK_BOX, Cell, Contestant, Guard, Measures, NOISE, Participants, Row, timed};
+use crate::attack::{self, Attack, Plan, answers};
 use crate::classifier::Classifier;
-use crate::data::{Split, batches};
+use crate::data::Split;
 use crate::defence::{Cleaned, percent_right, purify_all};
 use crate::progress;
 
@@ -17,22 +17,25 @@ use crate::progress;
 const ACCEPTED_QUANTILE: f64 = 0.99;
 
 /// What a row is about.
-pub(super) enum Subject {
+pub(super) enum Subject<'a> {
     /// The images as they are.
     Clean,
     /// Uniform noise of this L∞ norm.
     Noise(f64),
     /// An attack on the target.
     Attack(Plan),
+    /// The same on the target's substitute.
+    BlackBox(Plan, &'a Classifier),
 }
 
-impl Subject {
+impl Subject<'_> {
     /// The row's name.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Clean => "clean".into(),
             Self::Noise(_) => NOISE.into(),
             Self::Attack(plan) => plan.name(),
+            Self::BlackBox(plan, _) => format!("{BLACK_BOX}{}", plan.name()),
         }
     }
 }
@@ -40,6 +43,7 @@ impl Subject {
 /// A target and its defences, with the images they are judged on. A row depends on nothing but its subject.
 pub(super) struct Judge<'a> {
     target: &'a Classifier,
+    substitute: Option<&'a Classifier>,
     contestants: &'a [Contestant],
     measures: &'a Measures,
     images: Split,
@@ -50,7 +54,7 @@ pub(super) struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     pub(super) fn new(
-        Participants { target, contestants }: Participants<'a>,
+        Participants { target, substitute, contestants }: Participants<'a>,
         split: &Split,
         held_out: &Split,
         measures: &'a Measures,
@@ -60,41 +64,51 @@ impl<'a> Judge<'a> {
         let clean = held_out.first(measures.images.unwrap_or(usize::MAX));
         ensure!(!clean.is_empty(), "no held-out images to calibrate detectors on");
         let thresholds = OnceCell::new();
-        Ok(Self { target: &target.network, contestants, measures, images, clean, thresholds })
+        let substitute = substitute.map(|trained| &trained.network);
+        Ok(Self { target: &target.network, substitute, contestants, measures, images, clean, thresholds })
     }
 
-    /// The rows there will be: clean images, random noise of the first attack's size, and each attack.
-    pub(super) fn subjects(&self) -> Vec<Subject> {
+    /// The rows there will be: clean images, random noise of the first attack's size, and each attack, on the target and then
+    /// on the substitute.
+    pub(super) fn subjects(&self) -> Vec<Subject<'a>> {
         let noise = self.measures.noise_epsilon().map(Subject::Noise);
-        [Subject::Clean].into_iter().chain(noise).chain(self.measures.plans().map(Subject::Attack)).collect()
+        let white_box = self.measures.plans().map(Subject::Attack);
+        let black_box = self
+            .substitute
+            .into_iter()
+            .flat_map(|substitute| self.measures.plans().map(move |plan| Subject::BlackBox(plan, substitute)));
+        [Subject::Clean].into_iter().chain(noise).chain(white_box).chain(black_box).collect()
     }
 
     /// The row of a subject; its seconds include the detectors' calibration if it is the first to need it.
-    pub(super) fn row(&self, subject: &Subject) -> Result<Row> {
+    pub(super) fn row(&self, subject: &Subject<'_>) -> Result<Row> {
+        let name = subject.name();
         let (row, seconds) = timed(|| match subject {
-            Subject::Clean => Ok(self.judged("clean", &self.images, &self.images.all().x)),
-            Subject::Noise(epsilon) => Ok(self.noise(*epsilon)),
-            Subject::Attack(plan) => self.attack(*plan),
+            Subject::Clean => Ok(self.judged(&name, &self.images, &self.images.all().x)),
+            Subject::Noise(epsilon) => Ok(self.noise(&name, *epsilon)),
+            Subject::Attack(plan) => self.attack(&name, *plan, self.target),
+            Subject::BlackBox(plan, substitute) => self.attack(&name, *plan, substitute),
         });
         Ok(Row { seconds, ..row? })
     }
 
-    fn attack(&self, plan: Plan) -> Result<Row> {
+    /// An attack on `seen`, judged on the target.
+    fn attack(&self, name: &str, plan: Plan, seen: &Classifier) -> Result<Row> {
         let costly = matches!(plan.attack, Attack::CarliniWagner { .. } | Attack::Pgd { .. });
         let few = costly.then(|| self.images.sample(self.measures.costly_images, plan.seed));
         let images = few.as_ref().unwrap_or(&self.images);
-        let adversarial = attack::run(self.target, plan, images, self.target.config.classes)?;
+        let adversarial = attack::transfer(seen, self.target, plan, images, self.target.config.classes)?;
         Ok(Row {
             parameters: Some(plan.attack),
             attack_success: Some(100.0 * adversarial.success),
             zero_gradient: Some(100.0 * adversarial.zero_gradient),
             mean_l2: adversarial.mean_l2,
             mean_linf: adversarial.mean_linf,
-            ..self.judged(&adversarial.name, images, &adversarial.x)
+            ..self.judged(name, images, &adversarial.x)
         })
     }
 
-    fn noise(&self, epsilon: f64) -> Row {
+    fn noise(&self, name: &str, epsilon: f64) -> Row {
         let clean = self.images.all().x;
         tch::manual_seed(self.measures.seed as i64);
         let noisy = (&clean + (clean.rand_like() * 2.0 - 1.0) * epsilon).clamp(0.0, 1.0);
@@ -103,7 +117,7 @@ impl<'a> Judge<'a> {
         Row {
             mean_l2: mean(delta.square().sum_dim_intlist(1, false, Kind::Float).sqrt()),
             mean_linf: mean(delta.abs().amax(1, false)),
-            ..self.judged(NOISE, &self.images, &noisy)
+            ..self.judged(name, &self.images, &noisy)
         }
     }
 
@@ -165,22 +179,8 @@ impl<'a> Judge<'a> {
     pub(super) fn strongholds(&self) -> impl Iterator<Item = (&'a str, Stronghold<'a>)> {
         let target = self.target;
         let undefended = Stronghold { defence: None, classifier: target };
-        let guarded = self.contestants.iter().map(move |contestant| {
-            let stronghold = match &contestant.guard {
-                Guard::Defence(defence) => Stronghold { defence: Some(defence.as_ref()), classifier: target },
-                Guard::Replacement(classifier) => Stronghold { defence: None, classifier },
-            };
-            (contestant.name.as_str(), stronghold)
-        });
+        let guarded =
+            self.contestants.iter().map(move |contestant| (contestant.name.as_str(), contestant.stronghold(target)));
         std::iter::once(("undefended", undefended)).chain(guarded)
     }
-}
-
-/// The classes `[N]` that a classifier says of pictures `[N, C, H, W]`.
-fn answers(classifier: &Classifier, x: &Tensor) -> Tensor {
-    let parts: Vec<Tensor> = batches(x.size()[0] as usize, CLASSIFY_BATCH)
-        .map(|range| x.narrow(0, range.start as i64, range.len() as i64))
-        .map(|x| tch::no_grad(|| classifier.logits(&x).argmax(1, false)))
-        .collect();
-    Tensor::cat(&parts, 0)
 }

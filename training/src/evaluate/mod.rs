@@ -1,7 +1,8 @@
 //! What a defence is worth: accuracy on clean and attacked images, undefended and behind each defence.
 //!
 //! In the rows the attacker sees the target classifier only and does not know any defence (the paper's "white-box"); every
-//! attack is made once and put before all defences. [`adaptive`] is the attacker who knows.
+//! attack is made once and put before all defences. In rows whose names begin with [`BLACK_BOX`] he sees only answers: the attack is made
+//! on a substitute that learned from them. [`adaptive`] is the attacker who knows.
 
 pub mod adaptive;
 pub mod checks;
@@ -20,13 +21,16 @@ use crate::classifier::{Classifier, correct};
 use crate::data::{DataSet, Split, batches};
 use crate::defence::Defence;
 use crate::device;
-use crate::runs::{Trained, same_data};
-use adaptive::Effort;
+use crate::runs::{self, Trained, same_data};
+use adaptive::{Effort, Stronghold};
 use judge::Judge;
 pub use results::{Cell, Destination, Results, Row, SCHEMA};
 
 /// The row of random noise.
 pub const NOISE: &str = "uniform-noise";
+
+/// What names of rows begin with whose attack was made on a substitute.
+pub const BLACK_BOX: &str = "black-box-";
 
 /// Images classified at a time.
 const CLASSIFY_BATCH: usize = 500;
@@ -49,11 +53,23 @@ pub struct Contestant {
     pub about: serde_json::Value,
 }
 
+impl Contestant {
+    /// What answers where this defends `target`.
+    pub(crate) fn stronghold<'a>(&'a self, target: &'a Classifier) -> Stronghold<'a> {
+        match &self.guard {
+            Guard::Defence(defence) => Stronghold { defence: Some(defence.as_ref()), classifier: target },
+            Guard::Replacement(classifier) => Stronghold { defence: None, classifier },
+        }
+    }
+}
+
 /// Who takes part in an evaluation.
 #[derive(Clone, Copy)]
 pub struct Participants<'a> {
     /// The target classifier M_t, which is attacked.
     pub target: &'a Trained<Classifier>,
+    /// The black-box attacker's substitute for it, if he takes part.
+    pub substitute: Option<&'a Trained<Classifier>>,
     /// What defends it.
     pub contestants: &'a [Contestant],
 }
@@ -105,8 +121,8 @@ impl Measures {
 /// known; those that the file has already, for the same question, are kept.
 ///
 /// # Errors
-/// When an attack's parameters are absurd, there are no images, the target was trained on other data, or the file is
-/// of another question, unfinished, or cannot be written.
+/// When an attack's parameters are absurd, there are no images, the target was trained on other data, the substitute is another
+/// target's, or the file is of another question, unfinished, or cannot be written.
 pub fn run(
     set: &DataSet,
     (split, split_name): (&Split, &str),
@@ -114,7 +130,12 @@ pub fn run(
     measures: &Measures,
     at: Destination<'_>,
 ) -> Result<Results> {
-    same_data(set, &participants.target.header)?;
+    let Participants { target, substitute, .. } = participants;
+    same_data(set, &target.header)?;
+    if let Some(substitute) = substitute {
+        same_data(set, &substitute.header)?;
+        runs::substitute::check(&substitute.header, &target.header)?;
+    }
     measures.check()?;
     let mut results = question(set, (split, split_name), participants, measures)?.begin(at)?;
     let judge = Judge::new(participants, split, &set.held_out, measures)?;
@@ -147,7 +168,7 @@ pub fn run(
 fn question(
     set: &DataSet,
     (split, split_name): (&Split, &str),
-    Participants { target, contestants }: Participants<'_>,
+    Participants { target, substitute, contestants }: Participants<'_>,
     measures: &Measures,
 ) -> Result<Results> {
     let args = std::env::args().skip(1).filter(|arg| arg != "--resume");
@@ -160,6 +181,7 @@ fn question(
         seed: measures.seed,
         device: device::name(split.device()),
         target: serde_json::to_value(&target.header)?,
+        substitute: serde_json::to_value(substitute.map(|trained| &trained.header))?,
         defences: contestants.iter().map(|contestant| (contestant.name.clone(), contestant.about.clone())).collect(),
         measures: measures.to_json(),
         rows: Vec::new(),

@@ -14,7 +14,7 @@ use crate::attack::Attack;
 use crate::checkpoint::first_difference;
 use crate::files;
 
-/// Version of the format that [`super::run`] writes. Version 2 had no `finished`, `measures` and `seconds` of single answers.
+/// Version of the format that [`super::run`] writes. Version 2 had no `finished`, `measures`, `substitute` and `seconds` of single answers.
 pub const SCHEMA: u32 = 3;
 
 /// The content of a results file; written by [`super::run`], never typed.
@@ -38,12 +38,16 @@ pub struct Results {
     pub device: String,
     /// The target classifier M_t: its configuration and seed.
     pub target: serde_json::Value,
+    /// The black-box attacker's substitute: its configuration, and in `config.substitute` the answers it learned from; `null` where none
+    /// takes part.
+    #[serde(default)]
+    pub substitute: serde_json::Value,
     /// Each defence: its configuration, epochs and seed; `null` for one that is not trained.
     pub defences: BTreeMap<String, serde_json::Value>,
     /// What was asked for: the attacks with their parameters, and the numbers of images; `null` in version 2.
     #[serde(default)]
     pub measures: serde_json::Value,
-    /// A row for clean images, for random noise and for each attack.
+    /// A row for clean images, for random noise and for each attack, on the target and on its substitute.
     pub rows: Vec<Row>,
     /// What attackers who know a defence leave of it, by its name; `undefended` is M_t itself.
     pub adaptive: BTreeMap<String, Outcome>,
@@ -57,7 +61,7 @@ pub struct Results {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
-    /// `clean`, `uniform-noise` (as large as the first attack), or an attack's name.
+    /// `clean`, `uniform-noise` (as large as the first attack), or an attack's name, with `black-box-` in front where it was made on the substitute.
     pub attack: String,
     /// The attack's parameters; `null` without an attack.
     pub parameters: Option<Attack>,

@@ -1,0 +1,90 @@
+//! Runs of a black-box attacker's substitute: which oracle it learned from, and for which target it may stand.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tch::Device;
+
+use super::{Place, Recipe, Trained, identity, same_data};
+use crate::attack::substitute::{Attacker, Oracle, SubstituteConfig};
+use crate::checkpoint::{Header, first_difference};
+use crate::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask};
+use crate::data::DataSet;
+use crate::evaluate::Contestant;
+use crate::evaluate::adaptive::Stronghold;
+use crate::files;
+use crate::fit::{Run, Schedule, finish_epoch};
+use crate::nn::params::Params;
+
+/// How a substitute came about; part of its checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// What the attacker did.
+    pub attacker: SubstituteConfig,
+    /// What identifies the target that answered.
+    pub target: serde_json::Value,
+    /// What stood in front of the target, its name and how it was made; `null` for a bare target.
+    pub defence: Option<serde_json::Value>,
+    /// Number of pictures that were asked about.
+    pub queries: usize,
+    /// Share of held-out images, none of them asked about, on which substitute and oracle say the same, in percent.
+    pub agreement: f64,
+}
+
+/// Trains a substitute (architecture E) on the answers of a target, with or without a defence in front, and writes it as a
+/// classifier's run.
+///
+/// # Errors
+/// When the configuration is absurd, the target was trained on other data, a run is there already, or a file cannot be written.
+pub fn train(
+    set: &DataSet,
+    target: &Trained<Classifier>,
+    defence: Option<&Contestant>,
+    attacker: SubstituteConfig,
+    place: Place<'_>,
+    device: Device,
+) -> Result<()> {
+    same_data(set, &target.header)?;
+    let architecture = Architecture::E;
+    architecture.check_side(set.side_px)?;
+    let path = Run::checkpoint(place.out);
+    ensure!(!path.exists(), "{}: a run is there already; choose another --out", path.display());
+    files::check_writable(&path)?;
+    let (side_px, channels, classes) = (set.side_px, set.channels, set.class_count());
+    let network = ClassifierConfig { architecture, side_px, channels, classes, adversarial: None };
+    let substitute = Classifier::new(network.clone(), Params::new(place.seed, device));
+    let bare = Stronghold { defence: None, classifier: &target.network };
+    let stronghold = defence.map_or(bare, |contestant| contestant.stronghold(&target.network));
+    let oracle = Oracle::new(&stronghold);
+    let learned = Attacker::new(&substitute, &oracle, &set.held_out, attacker, place.seed)?.learn()?;
+    let origin = Origin {
+        attacker,
+        target: identity(&target.header),
+        defence: defence.map(|contestant| json!({ "name": contestant.name, "run": contestant.about })),
+        queries: oracle.queries(),
+        agreement: learned.agreement,
+    };
+    let schedule = Schedule { epochs: attacker.all_epochs(), batch: attacker.batch, rate: attacker.rate };
+    let recipe = Recipe { network, schedule, source: None, from: None, substitute: Some(origin) };
+    let run = place.run("classifier", set, &recipe)?;
+    let task = ClassifierTask { classifier: &substitute, held_out: &set.held_out };
+    finish_epoch(&task, &run, &learned.adam, &learned.log)
+}
+
+/// Refuses a classifier that is no substitute of `target`.
+///
+/// # Errors
+/// When it did not learn from a target's answers, or from those of another target: names the first difference.
+pub fn check(substitute: &Header, target: &Header) -> Result<()> {
+    let origin = substitute.config.get("substitute").with_context(|| {
+        "--substitute is a classifier that learned from data, expected one that learned from the target's answers; train one with `puvae-train substitute`"
+    })?;
+    let origin: Origin = serde_json::from_value(origin.clone()).context("--substitute is a run of another version")?;
+    if let Some((field, expected, found)) = first_difference(&identity(target), &origin.target, "") {
+        bail!(
+            "--substitute learned from another target: {field} is {found} there, expected {expected}; train one with `puvae-train substitute` and this --target"
+        );
+    }
+    Ok(())
+}
