@@ -86,7 +86,7 @@ fn what_is_missing_and_may_not_be_trained_is_named() {
         stderr.contains("neither runs/quick/mnist-classifier-a nor models/mnist-classifier-a.onnx is there"),
         "{stderr}"
     );
-    assert!(stderr.contains("mnist: no classifier-a to attack"), "{stderr}");
+    assert!(stderr.contains("mnist: no classifier-a; train it by leaving out --no-training"), "{stderr}");
     let (code, _, stderr) = reproduce(folder.path(), &["table4"]);
     assert!(code == Some(1) && stderr.contains("fashion-mnist: no data set here"), "{stderr}");
 }

@@ -5,7 +5,7 @@ use tch::Tensor;
 
 use super::Settings;
 use super::figure::{Axis, Figure, Series};
-use super::zoo::{Network, QUICK_IMAGES, Zoo, source_for};
+use super::zoo::{QUICK_IMAGES, Zoo, source_for};
 use crate::attack::{self, Aim, Attack, Plan, Victim};
 use crate::classifier::{Architecture, Classifier};
 use crate::defence::purify_all;
@@ -35,15 +35,10 @@ const COEFFICIENTS: [Coefficient; 3] = [
 ];
 
 /// Accuracy of the target behind small purifiers of the paper's layers, under FGSM, on held-out images: this is a choice.
-pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Option<Figure>> {
+pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
     let target = Architecture::A;
-    let (Some(run), Some(source)) =
-        (zoo.find(Network::Classifier(target))?, zoo.find(Network::Classifier(source_for(target)))?)
-    else {
-        return Ok(None);
-    };
-    let classifier = runs::load_classifier(&run, zoo.device)?.network;
-    let source = runs::load_classifier(&source, zoo.device)?;
+    let classifier = zoo.classifier(target)?.network;
+    let source = zoo.classifier(source_for(target))?;
     let images = zoo.set.held_out.sample(JUDGED, settings.seed);
     let attack = Attack::Fgsm { epsilon: paper::strength(zoo.set.channels).epsilon };
     let plan = Plan { attack, aim: Aim::Targeted, seed: settings.seed };
@@ -54,7 +49,7 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Option<Figure>> 
         let points = GRID.iter().map(|&lambda| Ok([lambda, study.accuracy(name, coefficient, lambda)?]));
         series.push(Series { name: name.into(), points: points.collect::<Result<_>>()? });
     }
-    Ok(Some(Figure {
+    Ok(Figure {
         title: format!("{}, target A under FGSM: one coefficient varied, held-out images", zoo.set.name),
         command: settings.command(),
         x: Axis::logarithmic("coefficient"),
@@ -62,7 +57,7 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Option<Figure>> 
         n: images.len(),
         seed: settings.seed,
         device: device::name(zoo.device),
-    }))
+    })
 }
 
 struct Study<'a> {

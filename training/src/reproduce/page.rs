@@ -44,8 +44,9 @@ They are looked for in every evaluation and printed with its table as warnings.
 not strong enough to be believed.
 ";
 
-/// Titles of the tables, with what is told where there are no results.
-const TABLES: [(u32, &str); 3] = [(3, "MNIST"), (4, "Fashion-MNIST"), (5, "CIFAR-10")];
+/// Titles of the tables.
+const TABLES: [(u32, &str); 4] =
+    [(3, "MNIST"), (4, "Fashion-MNIST"), (5, "CIFAR-10"), (6, "Fashion-MNIST, attacks made on a substitute")];
 const FIGURES: [(&str, &str); 2] =
     [("fig7", "what the coefficients do"), ("fig8", "FGSM with the gradient through the defence")];
 

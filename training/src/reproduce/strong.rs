@@ -19,10 +19,9 @@ use crate::runs;
 const STEPS: u32 = 6;
 
 /// Accuracy left by targeted FGSM with the gradient through everything, for the undefended target and each purifier.
-pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Option<Figure>> {
+pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
     let target = Architecture::A;
-    let Some(run) = zoo.find(Network::Classifier(target))? else { return Ok(None) };
-    let classifier = runs::load_classifier(&run, zoo.device)?.network;
+    let classifier = zoo.classifier(target)?.network;
     let images = zoo.set.test.sample(settings.counts(zoo.set).costly, settings.seed);
     let greatest = paper::strength(zoo.set.channels).epsilon;
     let line = |name: &str, victim: &dyn Victim| -> Result<Series> {
@@ -43,7 +42,7 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Option<Figure>> 
             series.push(line(&contestant.name, &Defended { defence: defence.as_ref(), classifier: &classifier })?);
         }
     }
-    Ok(Some(Figure {
+    Ok(Figure {
         title: format!("{}, target A: FGSM with the gradient through the defence", zoo.set.name),
         command: settings.command(),
         x: Axis::linear("ε"),
@@ -51,5 +50,5 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Option<Figure>> 
         n: images.len(),
         seed: settings.seed,
         device: device::name(zoo.device),
-    }))
+    })
 }

@@ -1,8 +1,8 @@
-//! Tables 3 to 5: every attack before every defence.
+//! Tables 3 to 6: every attack before every defence; in Table 6 also attacks made on a substitute.
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::samples;
 use super::zoo::{Network, Zoo, source_for};
@@ -11,12 +11,14 @@ use crate::attack::{self, Plan, names};
 use crate::classifier::Architecture;
 use crate::evaluate::adaptive::Effort;
 use crate::evaluate::{self, Contestant, Destination, Measures, Participants};
-use crate::paper;
+use crate::paper::{self, Strength};
 use crate::puvae::Size;
 use crate::runs;
 
 /// The attacks of the tables; the paper has FGSM, iFGSM and CW, targeted.
 const ATTACKS: [&str; 6] = ["fgsm", "ifgsm-10", "ifgsm-40", "untargeted-fgsm", "untargeted-ifgsm-10", "cw-tutorial"];
+/// The attacks of Table 6, each made on the target and on the substitute.
+const BLACK_BOX_ATTACKS: [&str; 4] = ["fgsm", "ifgsm-40", "untargeted-fgsm", "cw-tutorial"];
 /// The attack of the sample pictures.
 const SHOWN: &str = "ifgsm-40";
 
@@ -31,14 +33,16 @@ pub struct Block {
     pub target: Architecture,
 }
 
-/// The blocks of Tables 3, 4 and 5.
-pub const BLOCKS: [Block; 6] = [
+/// The blocks of Tables 3 to 6.
+pub const BLOCKS: [Block; 8] = [
     Block { table: 3, dataset: "mnist", target: Architecture::A },
     Block { table: 3, dataset: "mnist", target: Architecture::B },
     Block { table: 4, dataset: "fashion-mnist", target: Architecture::A },
     Block { table: 4, dataset: "fashion-mnist", target: Architecture::B },
     Block { table: 5, dataset: "cifar10", target: Architecture::C },
     Block { table: 5, dataset: "cifar10", target: Architecture::D },
+    Block { table: 6, dataset: "fashion-mnist", target: Architecture::A },
+    Block { table: 6, dataset: "fashion-mnist", target: Architecture::B },
 ];
 
 impl Block {
@@ -47,37 +51,46 @@ impl Block {
     pub fn name(&self) -> String {
         format!("table{}{}", self.table, self.target.name().replace("classifier", ""))
     }
+
+    fn is_black_box(&self) -> bool {
+        self.table == 6
+    }
 }
 
 /// Measures a block, and draws what the purifiers did.
 pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()> {
-    let target = zoo.find(Network::Classifier(block.target))?;
-    let target = target.with_context(|| {
-        format!("{}: no {} to attack; train it by leaving out --no-training", block.dataset, block.target.name())
-    })?;
-    let target = runs::load_classifier(&target, zoo.device)?;
+    let target = zoo.classifier(block.target)?;
+    let substitute = if block.is_black_box() { zoo.find(Network::Substitute(block.target))? } else { None };
+    let substitute = substitute.map(|run| runs::load_classifier(&run, zoo.device)).transpose()?;
     let contestants = contestants(block, zoo)?;
-    let Counts { images, costly, adaptive, restarts } = settings.counts(zoo.set);
+    let measures = measures(block, zoo, settings)?;
+    let path = settings.results().join(format!("{}.json", block.name()));
+    let participants = Participants { target: &target, substitute: substitute.as_ref(), contestants: &contestants };
+    let at = Destination { path: &path, resume: true };
+    evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
+
     let strength = paper::strength(zoo.set.channels);
-    let parse = |name: &&str| names::parse(name, strength.epsilon, strength.alpha);
-    let effort = Effort { epsilon: strength.epsilon, alpha: strength.alpha, steps: 40, restarts };
-    let measures = Measures {
-        attacks: ATTACKS.iter().map(parse).collect::<Result<_>>()?,
+    let (attack, aim) = names::parse(SHOWN, strength.epsilon, strength.alpha)?;
+    let shown = zoo.set.test.sample(samples::COUNT, settings.seed);
+    let plan = Plan { attack, aim, seed: settings.seed };
+    let attacked = attack::run(&target.network, plan, &shown, zoo.set.class_count())?.x;
+    samples::write(&settings.figures().join(format!("{}.png", block.name())), &shown.all().x, &attacked, &contestants)
+}
+
+/// The attackers who know a defence are in Tables 3 to 5; Table 6 is about those who know even less than usual.
+fn measures(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<Measures> {
+    let Counts { images, costly, adaptive, restarts } = settings.counts(zoo.set);
+    let Strength { epsilon, alpha } = paper::strength(zoo.set.channels);
+    let (attacks, images, adaptive) =
+        if block.is_black_box() { (&BLACK_BOX_ATTACKS[..], Some(costly), 0) } else { (&ATTACKS[..], images, adaptive) };
+    let effort = Effort { epsilon, alpha, steps: 40, restarts };
+    Ok(Measures {
+        attacks: attacks.iter().map(|name| names::parse(name, epsilon, alpha)).collect::<Result<_>>()?,
         images,
         costly_images: costly,
         adaptive: (adaptive > 0).then_some((effort, adaptive)),
         seed: settings.seed,
-    };
-    let path = settings.results().join(format!("{}.json", block.name()));
-    let participants = Participants { target: &target, contestants: &contestants };
-    let at = Destination { path: &path, resume: true };
-    evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
-
-    let shown = zoo.set.test.sample(samples::COUNT, settings.seed);
-    let (attack, aim) = parse(&SHOWN)?;
-    let plan = Plan { attack, aim, seed: settings.seed };
-    let attacked = attack::run(&target.network, plan, &shown, zoo.set.class_count())?.x;
-    samples::write(&settings.figures().join(format!("{}.png", block.name())), &shown.all().x, &attacked, &contestants)
+    })
 }
 
 /// The trained defences and classifiers, and those that need no training.

@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tch::Device;
 
+use crate::attack::substitute::SubstituteConfig;
 use crate::checkpoint::Checkpoint;
-use crate::classifier::{AdversarialTraining, Architecture};
+use crate::classifier::{AdversarialTraining, Architecture, Classifier};
 use crate::data::DataSet;
 use crate::defence::magnet::MagnetConfig;
 use crate::fit::{Run, Schedule};
 use crate::paper;
 use crate::puvae::{PuvaeConfig, Size};
-use crate::runs::{self, Place};
+use crate::runs::{self, Place, Trained};
 
 /// Seed of targets; source classifiers and defences have seed 1, so that source and target share neither the weights they began
 /// with nor the order of the images.
@@ -33,6 +34,8 @@ pub enum Network {
     Adversarial(Architecture),
     /// MagNet.
     Magnet,
+    /// The black-box attacker's substitute for the target.
+    Substitute(Architecture),
     /// A purifier that learned from the target's counterpart and never saw the target.
     Puvae(Size, Architecture),
 }
@@ -73,6 +76,7 @@ impl Network {
             Self::Classifier(architecture) => architecture.name().into(),
             Self::Adversarial(architecture) => architecture.name().replace("classifier", "adversarial"),
             Self::Magnet => "magnet".into(),
+            Self::Substitute(target) => target.name().replace("classifier", "substitute-of"),
             Self::Puvae(size, target) => {
                 let size = if size == Size::Paper { "paper" } else { "lite" };
                 let second = matches!(target, Architecture::B | Architecture::D);
@@ -126,14 +130,30 @@ impl Zoo<'_> {
                 runs::train_classifier(set, architecture, Some(adversarial), schedule, place, device)
             }
             Network::Magnet => runs::train_magnet(set, MagnetConfig::published(set.side_px), schedule, place, device),
+            Network::Substitute(target) => {
+                let target = self.classifier(target)?;
+                let attacker = SubstituteConfig::default();
+                let few = SubstituteConfig { rounds: 1, epochs: 1, ..attacker };
+                runs::substitute::train(set, &target, None, if self.quick { few } else { attacker }, place, device)
+            }
             Network::Puvae(size, target) => {
                 let config = PuvaeConfig::preset(size, set.side_px, set.channels, set.class_count());
-                let source = self.find(Network::Classifier(source_for(target)))?;
-                let source = source.expect("what is missing is trained here");
-                let source = runs::load_classifier(&source, device)?;
+                let source = self.classifier(source_for(target))?;
                 runs::train_puvae(set, config, &source, None, schedule, place, device)
             }
         }
+    }
+
+    /// A classifier that is needed for something else.
+    ///
+    /// # Errors
+    /// When it is missing and may not be trained.
+    pub fn classifier(&self, architecture: Architecture) -> Result<Trained<Classifier>> {
+        let found = self.find(Network::Classifier(architecture))?;
+        let run = found.with_context(|| {
+            format!("{}: no {}; train it by leaving out --no-training", self.set.name, architecture.name())
+        })?;
+        runs::load_classifier(&run, self.device)
     }
 
     /// How long each is trained.
@@ -141,7 +161,8 @@ impl Zoo<'_> {
         let grey = self.set.channels == 1;
         let (epochs, batch, rate) = match network {
             Network::Classifier(Architecture::B) => (8, 128, 1e-3),
-            Network::Classifier(_) | Network::Adversarial(_) => (10, 128, 1e-3),
+            // A substitute has the attacker's schedule.
+            Network::Classifier(_) | Network::Adversarial(_) | Network::Substitute(_) => (10, 128, 1e-3),
             Network::Magnet => (100, 256, 1e-3),
             Network::Puvae(Size::Paper, _) => (10, 128, 1e-3),
             Network::Puvae(Size::Lite, _) => (if grey { 12 } else { 50 }, 128, 2e-3),
