@@ -8,10 +8,13 @@ use puvae_training::attack::{Aim, Attack, Plan, names};
 use puvae_training::classifier::{AdversarialTraining, Architecture};
 use puvae_training::data::publisher::{self, Remote};
 use puvae_training::data::{DataSet, Shape, Split};
+use puvae_training::defence::defense_gan::Projection;
 use puvae_training::defence::magnet::MagnetConfig;
 use puvae_training::evaluate::Measures;
 use puvae_training::evaluate::adaptive::Effort;
+use puvae_training::evaluate::contestants;
 use puvae_training::fit::Schedule;
+use puvae_training::gan::GanSchedule;
 use puvae_training::paper;
 use puvae_training::puvae::{Form, PuvaeConfig, Size};
 use puvae_training::runs::{self, Place};
@@ -52,6 +55,11 @@ enum Command {
         #[arg(long, requires = "fetch")]
         mirror: Option<String>,
     },
+    /// Train a Defense-GAN: a generator of clean images, with its critic (WGAN-GP).
+    DefenseGan {
+        #[command(flatten)]
+        training: Training<GanSchedule>,
+    },
     /// Measure accuracy on clean and attacked images, undefended and defended.
     Evaluate {
         #[command(flatten)]
@@ -81,6 +89,8 @@ enum Command {
         adaptive_images: usize,
         #[command(flatten)]
         effort: Effort,
+        #[command(flatten)]
+        projection: Projection,
         /// Seed of targets, latent noise and the choice of images.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -250,7 +260,7 @@ impl Attacks {
 }
 
 #[derive(Debug, Args)]
-struct Training {
+struct Training<S: Args = Schedule> {
     #[command(flatten)]
     data: DataArgs,
     /// Folder for the run: checkpoint, log and curves.
@@ -263,10 +273,10 @@ struct Training {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
-    schedule: Schedule,
+    schedule: S,
 }
 
-impl Training {
+impl<S: Args> Training<S> {
     fn place(&self) -> Place<'_> {
         Place { out: &self.out, resume: self.resume, seed: self.seed }
     }
@@ -307,6 +317,9 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             let config = MagnetConfig { noise, ..MagnetConfig::published(set.side_px) };
             runs::train_magnet(&set, config, training.schedule, training.place(), device)?;
         }
+        Command::DefenseGan { training } => {
+            runs::train_defense_gan(&training.data.load()?, training.schedule, training.place(), device)?;
+        }
         Command::Evaluate {
             data,
             target,
@@ -318,6 +331,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             attacks,
             adaptive_images,
             effort,
+            projection,
             seed,
             out,
         } => {
@@ -326,8 +340,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             let set = data.load()?;
             let measures = Measures { attacks: attacks.kinds(&set)?, images, costly_images, adaptive, seed };
             let target = runs::load_classifier(&target, device)?;
-            let defences = defence.iter().map(|given| runs::defence(&set, given, device));
-            let replacements = replacement.iter().map(|given| runs::replacement(&set, given, device));
+            let defences = defence.iter().map(|given| contestants::defence(&set, given, projection, device));
+            let replacements = replacement.iter().map(|given| contestants::replacement(&set, given, device));
             let contestants: Vec<_> = defences.chain(replacements).collect::<Result<_>>()?;
             evaluate::run(&set, split.of(&set), &target, &contestants, &measures)?.write(&out)?;
         }

@@ -5,6 +5,7 @@
 
 pub mod adaptive;
 pub mod checks;
+pub mod contestants;
 mod judge;
 
 use std::collections::BTreeMap;
