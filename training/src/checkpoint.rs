@@ -17,7 +17,7 @@ use crate::optim::Adam;
 #[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// `classifier`, `puvae` or `magnet`.
+    /// `classifier`, `puvae`, `magnet` or `defense-gan`.
     pub kind: String,
     /// The data set's name.
     pub dataset: String,
@@ -25,7 +25,7 @@ pub struct Header {
     pub config: serde_json::Value,
     /// Seed of the run.
     pub seed: u64,
-    /// Epochs of the whole run; the learning rate's decay depends on it.
+    /// Epochs of the whole run, as [`crate::resumable::Learner`] counts them; the learning rate's decay may depend on it.
     pub epochs: u32,
     /// Epochs done.
     pub epoch: u32,
@@ -36,23 +36,28 @@ pub struct Header {
 pub struct Checkpoint {
     /// What it belongs to.
     pub header: Header,
-    /// The network's parameters.
+    /// The parameters of its networks.
     pub params: BTreeMap<String, Tensor>,
     optimiser: BTreeMap<String, Tensor>,
 }
+
+/// A network that learns, with its optimiser. Several of them fit into one checkpoint if their parameters' names differ
+/// and their optimisers are named.
+pub type Learning<'a> = (&'a Params, &'a mut Adam);
 
 impl Checkpoint {
     /// Writes a checkpoint; the old one stays whole until the new one is.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn save(path: &Path, header: &Header, params: &Params, adam: &Adam) -> Result<()> {
+    pub fn save(path: &Path, header: &Header, networks: &[Learning<'_>]) -> Result<()> {
         let named = |prefix: &str, tensors: BTreeMap<String, Tensor>| {
             tensors.into_iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)).collect::<Vec<_>>()
         };
-        let tensors = named("param", params.all()).into_iter().chain(named("adam", adam.state()));
+        let tensors =
+            networks.iter().flat_map(|(params, adam)| [named("param", params.all()), named("adam", adam.state())]);
         let stored: Vec<(String, Stored)> =
-            tensors.map(|(name, tensor)| Ok((name, Stored::new(&tensor)?))).collect::<Result<_>>()?;
+            tensors.flatten().map(|(name, tensor)| Ok((name, Stored::new(&tensor)?))).collect::<Result<_>>()?;
         let views =
             stored.iter().map(|(name, stored)| Ok((name.clone(), stored.view()?))).collect::<Result<Vec<_>>>()?;
         let metadata = HashMap::from([("header".to_owned(), serde_json::to_string(header)?)]);
@@ -107,7 +112,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When the checkpoint is of another configuration, naming the first difference.
-    pub fn restore(&self, path: &Path, expected: &Header, params: &Params, adam: &mut Adam) -> Result<()> {
+    pub fn restore(&self, path: &Path, expected: &Header, networks: Vec<Learning<'_>>) -> Result<()> {
         let found = Header { epoch: expected.epoch, ..self.header.clone() };
         if let Some((field, expected, found)) =
             first_difference(&serde_json::to_value(expected)?, &serde_json::to_value(&found)?, "")
@@ -117,8 +122,11 @@ impl Checkpoint {
                 path.display()
             );
         }
-        params.copy_from(&self.params)?;
-        adam.restore(&self.optimiser)
+        for (params, adam) in networks {
+            params.copy_from(&self.params)?;
+            adam.restore(&self.optimiser)?;
+        }
+        Ok(())
     }
 }
 

@@ -9,10 +9,12 @@ use puvae_training::attack::{Aim, Attack, Plan, names};
 use puvae_training::classifier::{AdversarialTraining, Architecture};
 use puvae_training::data::publisher::{self, Remote};
 use puvae_training::data::{DataSet, Shape, Split};
+use puvae_training::defence::defense_gan::Projection;
 use puvae_training::defence::magnet::MagnetConfig;
 use puvae_training::evaluate::adaptive::Effort;
-use puvae_training::evaluate::{Destination, Measures, Participants};
+use puvae_training::evaluate::{Destination, Measures, Participants, contestants};
 use puvae_training::fit::Schedule;
+use puvae_training::gan::GanSchedule;
 use puvae_training::paper;
 use puvae_training::puvae::{Form, PuvaeConfig, Size};
 use puvae_training::reproduce::{self, Part, Settings};
@@ -54,6 +56,11 @@ enum Command {
         #[arg(long, requires = "fetch")]
         mirror: Option<String>,
     },
+    /// Train a Defense-GAN: a generator of clean images, with its critic (WGAN-GP).
+    DefenseGan {
+        #[command(flatten)]
+        training: Training<GanSchedule>,
+    },
     /// Measure accuracy on clean and attacked images, undefended and defended.
     Evaluate {
         #[command(flatten)]
@@ -86,6 +93,8 @@ enum Command {
         adaptive_images: usize,
         #[command(flatten)]
         effort: Effort,
+        #[command(flatten)]
+        projection: Projection,
         /// Seed of targets, latent noise and the choice of images.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -285,7 +294,7 @@ impl Attacks {
 }
 
 #[derive(Debug, Args)]
-struct Training {
+struct Training<S: Args = Schedule> {
     #[command(flatten)]
     data: DataArgs,
     /// Folder for the run: checkpoint, log and curves.
@@ -298,10 +307,10 @@ struct Training {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
-    schedule: Schedule,
+    schedule: S,
 }
 
-impl Training {
+impl<S: Args> Training<S> {
     fn place(&self) -> Place<'_> {
         Place { out: &self.out, resume: self.resume, seed: self.seed }
     }
@@ -345,9 +354,13 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Substitute { data, target, defence, attacker, seed, out } => {
             let set = data.load()?;
             let target = runs::load_classifier(&target, device)?;
-            let defence = defence.map(|given| runs::defence(&set, &given, device)).transpose()?;
+            let defence =
+                defence.map(|given| contestants::defence(&set, &given, Projection::default(), device)).transpose()?;
             let place = Place { out: &out, resume: false, seed };
             runs::substitute::train(&set, &target, defence.as_ref(), attacker, place, device)?;
+        }
+        Command::DefenseGan { training } => {
+            runs::train_defense_gan(&training.data.load()?, training.schedule, training.place(), device)?;
         }
         Command::Evaluate {
             data,
@@ -361,6 +374,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             attacks,
             adaptive_images,
             effort,
+            projection,
             seed,
             out,
             resume,
@@ -371,8 +385,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             let measures = Measures { attacks: attacks.kinds(&set)?, images, costly_images, adaptive, seed };
             let target = runs::load_classifier(&target, device)?;
             let substitute = substitute.map(|run| runs::load_classifier(&run, device)).transpose()?;
-            let defences = defence.iter().map(|given| runs::defence(&set, given, device));
-            let replacements = replacement.iter().map(|given| runs::replacement(&set, given, device));
+            let defences = defence.iter().map(|given| contestants::defence(&set, given, projection, device));
+            let replacements = replacement.iter().map(|given| contestants::replacement(&set, given, device));
             let contestants: Vec<_> = defences.chain(replacements).collect::<Result<_>>()?;
             let participants =
                 Participants { target: &target, substitute: substitute.as_ref(), contestants: &contestants };

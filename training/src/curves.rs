@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-use crate::fit::EpochLog;
+use crate::resumable::EpochLog;
 
 const PANEL: (u32, u32) = (420, 260);
 

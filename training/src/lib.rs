@@ -3,7 +3,7 @@
 //! A network is described once, as a function over the operations of [`nn::Backend`]. With
 //! [`nn::torch::Torch`] the function computes, with [`nn::onnx::Onnx`] it writes an ONNX graph. From data
 //! to a shipped file: [`data`] → [`fit`] (of a [`classifier`] or a [`puvae`]) → [`evaluate`] (with
-//! [`attack`]) → [`export`].
+//! [`attack`]) → [`export`]. All training is [`resumable`], also that of two networks against each other ([`gan`]).
 
 pub mod attack;
 pub mod checkpoint;
@@ -17,6 +17,7 @@ pub mod export;
 pub mod files;
 pub mod fit;
 pub mod frames;
+pub mod gan;
 pub mod golden;
 pub mod import;
 pub mod nn;
@@ -27,5 +28,6 @@ pub mod paper;
 pub mod progress;
 pub mod puvae;
 pub mod reproduce;
+pub mod resumable;
 pub mod runs;
 pub mod table;

@@ -12,27 +12,29 @@ use tch::Device;
 use crate::checkpoint::{Checkpoint, Header};
 use crate::classifier::{AdversarialTraining, Architecture, Classifier, ClassifierConfig, ClassifierTask};
 use crate::data::DataSet;
-use crate::defence::Defence;
 use crate::defence::magnet::{Magnet, MagnetConfig, MagnetTask};
-use crate::defence::trivial::{Binarise, MedianFilter};
-use crate::evaluate::{Contestant, Guard};
-use crate::fit::{Run, Schedule, fit};
+use crate::fit::{Schedule, fit};
+use crate::gan::{Critic, GanConfig, GanSchedule, GanTask, Generator};
 use crate::import;
 use crate::nn::params::Params;
 use crate::puvae::{Puvae, PuvaeConfig, PuvaeTask};
+use crate::resumable::{self, Run};
 use substitute::Origin;
 
 /// Held-out images that each epoch of a purifier ends with a look at.
 const VALIDATION_IMAGES: usize = 2_000;
 
+/// What runs of a Defense-GAN are called.
+pub(crate) const DEFENSE_GAN: &str = "defense-gan";
+
 /// What a checkpoint's configuration holds: the network and how it was trained.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recipe<C> {
+pub struct Recipe<C, S = Schedule> {
     /// The network.
     pub network: C,
     /// How long and how fast.
-    pub schedule: Schedule,
+    pub schedule: S,
     /// For a purifier, the source classifier it learned from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<serde_json::Value>,
@@ -66,12 +68,16 @@ pub struct Place<'a> {
 
 impl Place<'_> {
     fn run<C: Serialize>(&self, kind: &str, set: &DataSet, recipe: &Recipe<C>) -> Result<Run> {
+        self.run_of(kind, set, recipe, recipe.schedule.epochs)
+    }
+
+    fn run_of(&self, kind: &str, set: &DataSet, recipe: &impl Serialize, epochs: u32) -> Result<Run> {
         let header = Header {
             kind: kind.into(),
             dataset: set.name.clone(),
             config: serde_json::to_value(recipe)?,
             seed: self.seed,
-            epochs: recipe.schedule.epochs,
+            epochs,
             epoch: 0,
         };
         Ok(Run { out: self.out.into(), resume: self.resume, header })
@@ -221,55 +227,36 @@ pub fn load_magnet(out: &Path, device: Device) -> Result<Trained<Magnet>> {
     Ok(Trained { network, header: checkpoint.header })
 }
 
-/// A defence for an evaluation, from `binarise`, `median`, or a run as `FOLDER` or `NAME=FOLDER`; without a name it has that
-/// of its network.
+/// Trains a generator, with its critic, for Defense-GAN.
 ///
 /// # Errors
-/// When the run is of no defence, or of other data.
-pub fn defence(set: &DataSet, given: &str, device: Device) -> Result<Contestant> {
-    let (name, run) = named(given);
-    let untrained: Option<Box<dyn Defence>> = match run {
-        "binarise" => Some(Box::new(Binarise)),
-        "median" => Some(Box::new(MedianFilter)),
-        _ => None,
-    };
-    let (defence, about) = match untrained {
-        Some(defence) => (defence, serde_json::Value::Null),
-        None => trained_defence(set, Path::new(run), device)?,
-    };
-    Ok(Contestant { name: name.map_or_else(|| defence.name(), Into::into), guard: Guard::Defence(defence), about })
+/// As [`resumable::train`], and when the pictures have a size that it cannot make, or the schedule is absurd.
+pub fn train_defense_gan(set: &DataSet, schedule: GanSchedule, place: Place<'_>, device: Device) -> Result<()> {
+    let network = GanConfig::published(set.side_px, set.channels);
+    network.check()?;
+    let generator = Generator::new(network.clone(), Params::new(place.seed, device));
+    let critic = Critic::new(network.clone(), Params::new(place.seed, device));
+    let mut task = GanTask::new((&generator, &critic), schedule, (&set.train, &set.held_out), place.seed)?;
+    let recipe = Recipe { network, schedule, source: None, from: None, substitute: None };
+    let run = place.run_of(DEFENSE_GAN, set, &recipe, schedule.epochs())?;
+    eprintln!("{DEFENSE_GAN}: {} parameters, its critic {}", generator.params.count(), critic.params.count());
+    resumable::train(&mut task, &run)
 }
 
-fn trained_defence(set: &DataSet, run: &Path, device: Device) -> Result<(Box<dyn Defence>, serde_json::Value)> {
-    let (defence, header): (Box<dyn Defence>, Header) = if kind(run)? == "magnet" {
-        let trained = load_magnet(run, device)?;
-        (Box::new(trained.network), trained.header)
-    } else {
-        let trained = load_puvae(run, device)?;
-        (Box::new(trained.network), trained.header)
-    };
-    same_data(set, &header)?;
-    Ok((defence, serde_json::to_value(&header)?))
-}
-
-/// A classifier that answers in the target's place, from `FOLDER` or `NAME=FOLDER`.
+/// Reads a Defense-GAN's generator back.
 ///
 /// # Errors
-/// When the folder holds no classifier, or one for other data.
-pub fn replacement(set: &DataSet, given: &str, device: Device) -> Result<Contestant> {
-    let (name, folder) = named(given);
-    let trained = load_classifier(Path::new(folder), device)?;
-    same_data(set, &trained.header)?;
-    let about = serde_json::to_value(&trained.header)?;
-    let name = name.map_or_else(|| trained.network.config.architecture.name().into(), Into::into);
-    Ok(Contestant { name, guard: Guard::Replacement(trained.network), about })
+/// When there is no checkpoint in `out`, or one of something else.
+pub fn load_defense_gan(out: &Path, device: Device) -> Result<Trained<Generator>> {
+    let (path, checkpoint) = load(out)?;
+    let recipe: Recipe<GanConfig, GanSchedule> = checkpoint.config(&path, DEFENSE_GAN)?;
+    recipe.network.check().with_context(|| format!("{}: the configuration in the checkpoint", path.display()))?;
+    let network = Generator::new(recipe.network, Params::new(0, device));
+    fill(&network.params, &checkpoint, &path)?;
+    Ok(Trained { network, header: checkpoint.header })
 }
 
-fn named(given: &str) -> (Option<&str>, &str) {
-    given.split_once('=').map_or((None, given), |(name, folder)| (Some(name), folder))
-}
-
-/// What the run in `out` trained: `classifier`, `puvae` or `magnet`.
+/// What the run in `out` trained: `classifier`, `puvae`, `magnet` or `defense-gan`.
 ///
 /// # Errors
 /// When there is no checkpoint in `out`.

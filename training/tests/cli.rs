@@ -77,3 +77,20 @@ fn a_folder_without_a_run_and_an_unknown_field_are_refused() {
     let (code, text) = train(&[&args, &common[..]].concat());
     assert!(code == Some(1) && text.contains("unknown field `lambda_rx`"), "{text}");
 }
+
+#[test]
+fn a_defense_gan_refuses_absurd_schedules_before_it_writes_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    mnist(folder.path(), 10, 10);
+    let (root, out) = (folder.path().to_str().unwrap(), folder.path().join("out"));
+    let common = ["defense-gan", "--data", root, "--dataset", "mnist", "--out", out.to_str().unwrap()];
+    for (options, expected) in [
+        (["--iterations", "0"], "--iterations is 0, expected at least 1"),
+        (["--batch", "9"], "8 training images, expected at least one batch of 9"),
+        (["--rate", "0"], "--rate is 0, expected a number above 0"),
+    ] {
+        let (code, text) = train(&[&common[..], &options].concat());
+        assert!(code == Some(1) && text.contains(expected), "{text}");
+    }
+    assert!(!out.exists(), "a refused training leaves no folder behind");
+}

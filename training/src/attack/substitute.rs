@@ -18,9 +18,10 @@ use crate::classifier::{Classifier, ClassifierTask};
 use crate::data::{Batch, Split, batches, permutation};
 use crate::defence::percent_right;
 use crate::evaluate::timed;
-use crate::fit::{EpochLog, Task as _, scalar};
+use crate::fit::{Task as _, scalar};
 use crate::optim::Adam;
 use crate::progress::{self, ProgressBar};
+use crate::resumable::EpochLog;
 
 /// Random stream of the attacker's first pictures: none that training or samples draw from.
 const START_STREAM: u64 = u64::MAX - 1;

@@ -1,5 +1,6 @@
 //! Defences: what stands between a picture and the classifier.
 
+pub mod defense_gan;
 pub mod magnet;
 pub mod trivial;
 

@@ -17,7 +17,7 @@ use crate::data::{Batch, Split, batches};
 use crate::defence::{Defence, Defended};
 use crate::progress;
 
-/// Images attacked at a time.
+/// Images attacked at a time, or fewer where the defence wants fewer.
 const BATCH: usize = 125;
 /// Seed of the defence's own randomness when a proposal is judged: a draw the attacker has not seen.
 const JUDGE_SEED: i64 = 77;
@@ -173,10 +173,14 @@ impl Stronghold<'_> {
         [Objective::CrossEntropy, if selects { Objective::SelectorMargin } else { Objective::LogitMargin }]
     }
 
+    fn batch(&self) -> usize {
+        self.defence.map_or(BATCH, |defence| defence.batch().min(BATCH))
+    }
+
     /// Whether each image `[N]` is classified as `y`.
     fn right(&self, x: &Tensor, y: &Tensor) -> Tensor {
         tch::manual_seed(JUDGE_SEED);
-        let parts: Vec<Tensor> = batches(y.numel(), BATCH)
+        let parts: Vec<Tensor> = batches(y.numel(), self.batch())
             .map(|range| x.narrow(0, range.start as i64, range.len() as i64))
             .map(|x| tch::no_grad(|| self.logits(&x).argmax(1, false)))
             .collect();
@@ -249,7 +253,7 @@ impl Attacker<'_> {
         for restart in 0..self.effort.restarts {
             let standing = left.nonzero().squeeze_dim(1); // [M]
             bar.inc((y.numel() - standing.numel()) as u64);
-            for range in batches(standing.numel(), BATCH) {
+            for range in batches(standing.numel(), self.stronghold.batch()) {
                 let at = standing.narrow(0, range.start as i64, range.len() as i64);
                 tch::manual_seed((self.seed << 32) as i64 + (i64::from(restart) << 20) + range.start as i64);
                 let pick = |all: &Tensor| all.index_select(0, &at);

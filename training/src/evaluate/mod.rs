@@ -6,6 +6,7 @@
 
 pub mod adaptive;
 pub mod checks;
+pub mod contestants;
 mod judge;
 mod results;
 

@@ -11,10 +11,11 @@ use crate::classifier::{Architecture, Classifier};
 use crate::defence::purify_all;
 use crate::device;
 use crate::evaluate;
-use crate::fit::{Run, Schedule};
+use crate::fit::Schedule;
 use crate::paper;
 use crate::progress;
 use crate::puvae::{PuvaeConfig, Size};
+use crate::resumable::Run;
 use crate::runs::{self, Place};
 
 /// Each coefficient takes these values while the others keep the paper's.

@@ -9,11 +9,11 @@ use super::zoo::{Network, Zoo};
 use crate::attack::{self, Aim, Attack, Plan, Victim};
 use crate::classifier::Architecture;
 use crate::defence::Defended;
+use crate::defence::defense_gan::Projection;
 use crate::device;
-use crate::evaluate::{self, Guard};
+use crate::evaluate::{self, Guard, contestants};
 use crate::paper;
 use crate::puvae::Size;
-use crate::runs;
 
 /// Parts of the paper's ε.
 const STEPS: u32 = 6;
@@ -37,7 +37,7 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
     let mut series = vec![line("undefended", &classifier)?];
     for network in [Network::Puvae(Size::Paper, target), Network::Puvae(Size::Lite, target), Network::Magnet] {
         let Some(run) = zoo.find(network)? else { continue };
-        let contestant = runs::defence(zoo.set, &named(network, &run), zoo.device)?;
+        let contestant = contestants::defence(zoo.set, &named(network, &run), Projection::default(), zoo.device)?;
         if let Guard::Defence(defence) = &contestant.guard {
             series.push(line(&contestant.name, &Defended { defence: defence.as_ref(), classifier: &classifier })?);
         }

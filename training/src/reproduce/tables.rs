@@ -9,8 +9,9 @@ use super::zoo::{Network, Zoo, source_for};
 use super::{Counts, Settings};
 use crate::attack::{self, Plan, names};
 use crate::classifier::Architecture;
+use crate::defence::defense_gan::Projection;
 use crate::evaluate::adaptive::Effort;
-use crate::evaluate::{self, Contestant, Destination, Measures, Participants};
+use crate::evaluate::{self, Contestant, Destination, Measures, Participants, contestants};
 use crate::paper::{self, Strength};
 use crate::puvae::Size;
 use crate::runs;
@@ -62,10 +63,10 @@ pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()
     let target = zoo.classifier(block.target)?;
     let substitute = if block.is_black_box() { zoo.find(Network::Substitute(block.target))? } else { None };
     let substitute = substitute.map(|run| runs::load_classifier(&run, zoo.device)).transpose()?;
-    let contestants = contestants(block, zoo)?;
+    let taking_part = taking_part(block, zoo)?;
     let measures = measures(block, zoo, settings)?;
     let path = settings.results().join(format!("{}.json", block.name()));
-    let participants = Participants { target: &target, substitute: substitute.as_ref(), contestants: &contestants };
+    let participants = Participants { target: &target, substitute: substitute.as_ref(), contestants: &taking_part };
     let at = Destination { path: &path, resume: true };
     evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
 
@@ -74,7 +75,7 @@ pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()
     let shown = zoo.set.test.sample(samples::COUNT, settings.seed);
     let plan = Plan { attack, aim, seed: settings.seed };
     let attacked = attack::run(&target.network, plan, &shown, zoo.set.class_count())?.x;
-    samples::write(&settings.figures().join(format!("{}.png", block.name())), &shown.all().x, &attacked, &contestants)
+    samples::write(&settings.figures().join(format!("{}.png", block.name())), &shown.all().x, &attacked, &taking_part)
 }
 
 /// The attackers who know a defence are in Tables 3 to 5; Table 6 is about those who know even less than usual.
@@ -94,26 +95,26 @@ fn measures(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<Measures
 }
 
 /// The trained defences and classifiers, and those that need no training.
-fn contestants(block: Block, zoo: &Zoo<'_>) -> Result<Vec<Contestant>> {
+fn taking_part(block: Block, zoo: &Zoo<'_>) -> Result<Vec<Contestant>> {
     let defences =
         [Network::Puvae(Size::Paper, block.target), Network::Puvae(Size::Lite, block.target), Network::Magnet];
     let replacements = [Network::Adversarial(block.target), Network::Classifier(source_for(block.target))];
-    let mut contestants = Vec::new();
+    let mut found = Vec::new();
     for network in defences {
         if let Some(run) = zoo.find(network)? {
-            contestants.push(runs::defence(zoo.set, &named(network, &run), zoo.device)?);
+            found.push(contestants::defence(zoo.set, &named(network, &run), Projection::default(), zoo.device)?);
         }
     }
     for network in replacements {
         if let Some(run) = zoo.find(network)? {
-            contestants.push(runs::replacement(zoo.set, &named(network, &run), zoo.device)?);
+            found.push(contestants::replacement(zoo.set, &named(network, &run), zoo.device)?);
         }
     }
     for untrained in ["binarise", "median"] {
-        contestants.push(runs::defence(zoo.set, untrained, zoo.device)?);
+        found.push(contestants::defence(zoo.set, untrained, Projection::default(), zoo.device)?);
     }
-    contestants.sort_by(|a, b| a.name.cmp(&b.name)); // as results files have them
-    Ok(contestants)
+    found.sort_by(|a, b| a.name.cmp(&b.name)); // as results files have them
+    Ok(found)
 }
 
 /// `NAME=FOLDER`, where the name does not repeat the target's.

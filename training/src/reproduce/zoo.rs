@@ -10,9 +10,10 @@ use crate::checkpoint::Checkpoint;
 use crate::classifier::{AdversarialTraining, Architecture, Classifier};
 use crate::data::DataSet;
 use crate::defence::magnet::MagnetConfig;
-use crate::fit::{Run, Schedule};
+use crate::fit::Schedule;
 use crate::paper;
 use crate::puvae::{PuvaeConfig, Size};
+use crate::resumable::Run;
 use crate::runs::{self, Place, Trained};
 
 /// Seed of targets; source classifiers and defences have seed 1, so that source and target share neither the weights they began

@@ -8,13 +8,14 @@ use tch::Device;
 use super::{Place, Recipe, Trained, identity, same_data};
 use crate::attack::substitute::{Attacker, Oracle, SubstituteConfig};
 use crate::checkpoint::{Header, first_difference};
-use crate::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask};
+use crate::classifier::{Architecture, Classifier, ClassifierConfig};
 use crate::data::DataSet;
 use crate::evaluate::Contestant;
 use crate::evaluate::adaptive::Stronghold;
 use crate::files;
-use crate::fit::{Run, Schedule, finish_epoch};
+use crate::fit::Schedule;
 use crate::nn::params::Params;
+use crate::resumable::{self, Run};
 
 /// How a substitute came about; part of its checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,7 +58,7 @@ pub fn train(
     let bare = Stronghold { defence: None, classifier: &target.network };
     let stronghold = defence.map_or(bare, |contestant| contestant.stronghold(&target.network));
     let oracle = Oracle::new(&stronghold);
-    let learned = Attacker::new(&substitute, &oracle, &set.held_out, attacker, place.seed)?.learn()?;
+    let mut learned = Attacker::new(&substitute, &oracle, &set.held_out, attacker, place.seed)?.learn()?;
     let origin = Origin {
         attacker,
         target: identity(&target.header),
@@ -68,8 +69,7 @@ pub fn train(
     let schedule = Schedule { epochs: attacker.all_epochs(), batch: attacker.batch, rate: attacker.rate };
     let recipe = Recipe { network, schedule, source: None, from: None, substitute: Some(origin) };
     let run = place.run("classifier", set, &recipe)?;
-    let task = ClassifierTask { classifier: &substitute, held_out: &set.held_out };
-    finish_epoch(&task, &run, &learned.adam, &learned.log)
+    resumable::write(&run, &learned.log, &[(&substitute.params, &mut learned.adam)])
 }
 
 /// Refuses a classifier that is no substitute of `target`.

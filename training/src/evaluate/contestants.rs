@@ -1,0 +1,79 @@
+//! What stands for evaluation, from what the command line names: a run's folder, an exported file, or an untrained
+//! defence.
+
+use std::path::Path;
+
+use anyhow::Result;
+use tch::Device;
+
+use super::{Contestant, Guard};
+use crate::checkpoint::Header;
+use crate::data::DataSet;
+use crate::defence::Defence;
+use crate::defence::defense_gan::{DefenseGan, Projection};
+use crate::defence::trivial::{Binarise, MedianFilter};
+use crate::runs::{DEFENSE_GAN, kind, load_classifier, load_defense_gan, load_magnet, load_puvae, same_data};
+
+/// A defence for an evaluation, from `binarise`, `median`, or a run as `FOLDER` or `NAME=FOLDER`; without a name it has that
+/// of its network. Only a Defense-GAN needs the `projection`.
+///
+/// # Errors
+/// When the run is of no defence, or of other data, or the projection is absurd.
+pub fn defence(set: &DataSet, given: &str, projection: Projection, device: Device) -> Result<Contestant> {
+    let (name, run) = named(given);
+    let untrained: Option<Box<dyn Defence>> = match run {
+        "binarise" => Some(Box::new(Binarise)),
+        "median" => Some(Box::new(MedianFilter)),
+        _ => None,
+    };
+    let (defence, about) = match untrained {
+        Some(defence) => (defence, serde_json::Value::Null),
+        None => trained_defence(set, Path::new(run), projection, device)?,
+    };
+    Ok(Contestant { name: name.map_or_else(|| defence.name(), Into::into), guard: Guard::Defence(defence), about })
+}
+
+fn trained_defence(
+    set: &DataSet,
+    run: &Path,
+    projection: Projection,
+    device: Device,
+) -> Result<(Box<dyn Defence>, serde_json::Value)> {
+    let (defence, header, chosen): (Box<dyn Defence>, Header, _) = match kind(run)?.as_str() {
+        "magnet" => {
+            let trained = load_magnet(run, device)?;
+            (Box::new(trained.network), trained.header, None)
+        }
+        DEFENSE_GAN => {
+            let trained = load_defense_gan(run, device)?;
+            (Box::new(DefenseGan::new(trained.network, projection)?), trained.header, Some(projection))
+        }
+        _ => {
+            let trained = load_puvae(run, device)?;
+            (Box::new(trained.network), trained.header, None)
+        }
+    };
+    same_data(set, &header)?;
+    let mut about = serde_json::to_value(&header)?;
+    if let Some(projection) = chosen {
+        about["projection"] = serde_json::to_value(projection)?;
+    }
+    Ok((defence, about))
+}
+
+/// A classifier that answers in the target's place, from `FOLDER` or `NAME=FOLDER`.
+///
+/// # Errors
+/// When the folder holds no classifier, or one for other data.
+pub fn replacement(set: &DataSet, given: &str, device: Device) -> Result<Contestant> {
+    let (name, folder) = named(given);
+    let trained = load_classifier(Path::new(folder), device)?;
+    same_data(set, &trained.header)?;
+    let about = serde_json::to_value(&trained.header)?;
+    let name = name.map_or_else(|| trained.network.config.architecture.name().into(), Into::into);
+    Ok(Contestant { name, guard: Guard::Replacement(trained.network), about })
+}
+
+fn named(given: &str) -> (Option<&str>, &str) {
+    given.split_once('=').map_or((None, given), |(name, folder)| (Some(name), folder))
+}

@@ -1,0 +1,175 @@
+//! Training that may be killed at any time: it goes epoch by epoch, and what the next epoch needs is on disk after
+//! each one.
+//!
+//! A file of its own because it knows neither what learns nor how: [`crate::fit`] makes one network's loss small,
+//! [`crate::gan`] lets two networks learn from each other.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{Checkpoint, Header, Learning};
+use crate::curves;
+use crate::files;
+use crate::progress::{self, ProgressBar};
+
+/// Named figures of a batch or of held-out images.
+pub type Scalars = Vec<(&'static str, f64)>;
+
+const LOG: &str = "log.jsonl";
+
+/// What learns, epoch by epoch. What an epoch is, is its own affair; epochs are counted from 0.
+pub trait Learner {
+    /// Everything that learning changes.
+    fn networks(&mut self) -> Vec<Learning<'_>>;
+    /// Steps in all epochs before this one.
+    fn steps_before(&self, epoch: u32) -> usize;
+    /// Learns for an epoch, which begins with a random stream of its own; returns the figures of the epoch. Moves `bar` by
+    /// one for each step.
+    ///
+    /// # Errors
+    /// When a loss stops being finite, or there is nothing to measure on.
+    fn learn(&mut self, epoch: u32, bar: &ProgressBar) -> Result<BTreeMap<String, f64>>;
+    /// Writes pictures for people to look at into the run's folder.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    fn draw(&self, _folder: &Path) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// One line of `log.jsonl`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EpochLog {
+    /// Epochs done, this one included.
+    pub epoch: u32,
+    /// Wall time of the epoch, in seconds.
+    pub seconds: f64,
+    /// Means over the epoch and held-out figures, by name.
+    pub scalars: BTreeMap<String, f64>,
+}
+
+/// Where a run writes, and what it is called.
+#[derive(Debug)]
+pub struct Run {
+    /// Folder of the run: `checkpoint.safetensors`, `log.jsonl`, `curves.svg`.
+    pub out: PathBuf,
+    /// Go on from the checkpoint there.
+    pub resume: bool,
+    /// What the checkpoint belongs to; `epoch` is 0.
+    pub header: Header,
+}
+
+impl Run {
+    /// The run's checkpoint.
+    #[must_use]
+    pub fn checkpoint(out: &Path) -> PathBuf {
+        out.join("checkpoint.safetensors")
+    }
+}
+
+/// Trains to the last epoch of the run's header, with a checkpoint, a log line and curves after every epoch.
+///
+/// Every epoch draws from a random stream of its own, so a resumed run goes on exactly as an uninterrupted one.
+///
+/// # Errors
+/// When a checkpoint is in the way or does not fit, the learner fails, or a file cannot be written.
+#[expect(clippy::disallowed_methods, reason = "the log tells how long an epoch took")]
+pub fn train(learner: &mut dyn Learner, run: &Run) -> Result<()> {
+    std::fs::create_dir_all(&run.out)
+        .with_context(|| format!("{}: cannot create the run's folder", run.out.display()))?;
+    let mut log = start(learner, run)?;
+    let bar = progress::bar(&run.header.kind, learner.steps_before(run.header.epochs));
+    bar.set_position(learner.steps_before(log.len() as u32) as u64);
+    bar.reset_eta();
+    for epoch in log.len() as u32..run.header.epochs {
+        let started = Instant::now();
+        tch::manual_seed((run.header.seed << 16) as i64 + i64::from(epoch));
+        let scalars = learner.learn(epoch, &bar)?;
+        log.push(EpochLog { epoch: epoch + 1, seconds: started.elapsed().as_secs_f64(), scalars });
+        finish_epoch(learner, run, &log)?;
+        bar.suspend(|| eprintln!("{}", line(&log[log.len() - 1])));
+    }
+    bar.finish();
+    Ok(())
+}
+
+fn start(learner: &mut dyn Learner, run: &Run) -> Result<Vec<EpochLog>> {
+    let path = Run::checkpoint(&run.out);
+    match (path.exists(), run.resume) {
+        (false, _) => Ok(Vec::new()),
+        (true, false) => {
+            bail!("{}: a run is there already; go on with --resume, or choose another --out", path.display())
+        }
+        (true, true) => {
+            let checkpoint = Checkpoint::load(&path)?;
+            checkpoint.restore(&path, &run.header, learner.networks())?;
+            read_log(&run.out.join(LOG), checkpoint.header.epoch as usize)
+        }
+    }
+}
+
+/// The first `epochs` lines of a log.
+fn read_log(path: &Path, epochs: usize) -> Result<Vec<EpochLog>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read the log", path.display()))?;
+    let lines = text.lines().take(epochs).map(serde_json::from_str).collect::<Result<Vec<EpochLog>, _>>();
+    let log = lines.with_context(|| format!("{}: not a log of puvae-train", path.display()))?;
+    ensure!(
+        log.len() == epochs,
+        "{}: {} epochs logged, the checkpoint beside it has {epochs}; train again in another --out",
+        path.display(),
+        log.len()
+    );
+    Ok(log)
+}
+
+fn finish_epoch(learner: &mut dyn Learner, run: &Run, log: &[EpochLog]) -> Result<()> {
+    learner.draw(&run.out)?;
+    write(run, log, &learner.networks())
+}
+
+/// Writes a run's folder: log, curves and checkpoint, after as many epochs as the log has lines.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(crate) fn write(run: &Run, log: &[EpochLog], networks: &[Learning<'_>]) -> Result<()> {
+    let lines: Vec<String> = log.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+    files::replace(&run.out.join(LOG), (lines.join("\n") + "\n").as_bytes())?;
+    curves::write(&run.out.join("curves.svg"), log)?;
+    // Last: a checkpoint is never ahead of its log.
+    let header = Header { epoch: log.len() as u32, ..run.header.clone() };
+    Checkpoint::save(&Run::checkpoint(&run.out), &header, networks)
+}
+
+fn line(log: &EpochLog) -> String {
+    let scalars: Vec<String> = log.scalars.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+    format!("epoch {:>3}  {:.0} s  {}", log.epoch, log.seconds, scalars.join("  "))
+}
+
+/// Sums of named figures, for their means over an epoch.
+#[derive(Debug, Default)]
+pub struct Sums {
+    sums: BTreeMap<String, f64>,
+    count: f64,
+}
+
+impl Sums {
+    /// Adds the figures of a step; every step has the same ones.
+    pub fn add(&mut self, scalars: &Scalars) {
+        for (name, value) in scalars {
+            *self.sums.entry((*name).to_owned()).or_default() += value;
+        }
+        self.count += 1.0;
+    }
+
+    /// The means, and beside them figures of the epoch as a whole.
+    #[must_use]
+    pub fn means_and(self, whole: Scalars) -> BTreeMap<String, f64> {
+        let means = self.sums.into_iter().map(|(name, sum)| (name, sum / self.count));
+        means.chain(whole.into_iter().map(|(name, value)| (name.to_owned(), value))).collect()
+    }
+}
