@@ -12,7 +12,7 @@ use puvae::model::file::check_pair;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::onnx_purifier::OnnxPurifier;
 use puvae::preprocess::{Picture, PixelFormat, Prep, Preprocessor};
-use puvae::purifier::{Purified, Purifier as _};
+use puvae::purifier::Purifier as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut engine = Engine::start(&EngineOptions::default())?;
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Made once, filled again and again.
     let mut preprocessor = Preprocessor::new(Prep::Plain, shape);
     let mut frame = Array4::<f32>::zeros((1, shape.channels, shape.height, shape.width));
-    let mut purified = Purified::new(1, shape, classes.len());
+    let mut purified = purifier.room(1);
     let mut logits = Array2::<f32>::zeros((1, classes.len()));
     for index in 0..images.count.min(10) {
         let (width, height, pixels) = (images.width, images.height, images.get(index));

@@ -131,9 +131,7 @@ impl Model {
     /// Makes room for `batch` results.
     fn resize(&mut self, batch: usize) {
         match self {
-            Self::Purifier(purifier, out) => {
-                *out = Purified::new(batch, purifier.input(), purifier.info().spec.classes.len());
-            }
+            Self::Purifier(purifier, out) => *out = purifier.room(batch),
             Self::Classifier(classifier, logits) => *logits = Array2::zeros((batch, classifier.classes().len())),
         }
     }

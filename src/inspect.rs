@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use puvae::model::engine::{Engine, EngineOptions, Provider};
 use puvae::model::file::ModelInfo;
 use puvae::model::graph::{Graph, TensorInfo};
-use puvae::model::spec::{Distance, ModelSpec};
+use puvae::model::spec::{Distance, ModelSpec, PurifierSpec, Score, Selection};
 
 use crate::cli::{InspectArgs, print};
 
@@ -38,6 +38,15 @@ fn list(tensors: &[TensorInfo]) -> String {
     lines.join("\n            ")
 }
 
+fn describe_score(purifier: &PurifierSpec) -> String {
+    match (purifier.score, &purifier.selection) {
+        (Some(Score::RmseToInput), _) => "root-mean-square error of the purified picture to the input".into(),
+        (Some(Score::MeanPowerToInput { exponent }), _) => format!("mean of |input − purified|^{exponent}"),
+        (None, Some(_)) => "none of its own: the selected candidate's distance".into(),
+        (None, None) => "none".into(),
+    }
+}
+
 fn describe_spec(spec: &ModelSpec) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| writeln!(text, "{name:<12}{value}").expect("a string takes all text");
@@ -45,12 +54,18 @@ fn describe_spec(spec: &ModelSpec) -> String {
     line("picture", format!("{} (channels×height×width), values 0 to 1", spec.input));
     line("classes", format!("{}: {}", spec.classes.len(), spec.classes.join(", ")));
     if let Some(purifier) = &spec.purifier {
-        let distance = match purifier.distance {
-            Distance::RmseToInput => "root-mean-square error to the input",
-            Distance::RmseToDenoised => "root-mean-square error to the denoised input",
-        };
-        line("latent", format!("{} dimensions, noise of standard deviation {}", purifier.latent, purifier.sigma_eps));
-        line("distance", distance.into());
+        match &purifier.selection {
+            Some(Selection { latent, sigma_eps, distance }) => {
+                let distance = match distance {
+                    Distance::RmseToInput => "root-mean-square error to the input",
+                    Distance::RmseToDenoised => "root-mean-square error to the denoised input",
+                };
+                line("latent", format!("{latent} dimensions, noise of standard deviation {sigma_eps}"));
+                line("distance", distance.into());
+            }
+            None => line("selection", "none: it gives a picture and no class".into()),
+        }
+        line("score", describe_score(purifier));
         line(
             "suspect",
             match &purifier.suspect_above {

@@ -63,11 +63,16 @@ impl Purifier for Stub {
         SHAPE
     }
 
+    fn room(&self, batch: usize) -> Purified {
+        Purified::new(batch, SHAPE).with_selection(4)
+    }
+
     fn purify(&mut self, _: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
         self.clock.advance(self.takes);
         out.frames.assign(&frames);
-        out.label.fill(0);
-        out.distances.fill(frames.mean().expect("a frame has pixels"));
+        let selected = out.selected.as_mut().unwrap();
+        selected.label.fill(0);
+        selected.distances.fill(frames.mean().expect("a frame has pixels"));
         Ok(())
     }
 
@@ -97,15 +102,20 @@ impl Purifier for Breaking {
         SHAPE
     }
 
+    fn room(&self, batch: usize) -> Purified {
+        Purified::new(batch, SHAPE).with_selection(4)
+    }
+
     fn purify(&mut self, ids: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
         out.frames.assign(&frames);
-        out.label.fill(0);
-        out.distances.fill(0.0);
+        let selected = out.selected.as_mut().unwrap();
+        selected.label.fill(0);
+        selected.distances.fill(0.0);
         if ids == [self.frame] {
             match self.breach {
                 Breach::Purified => out.frames[(0, 0, 5, 5)] = f32::NAN,
-                Breach::Distance => out.distances[(0, 3)] = f32::INFINITY,
-                Breach::LabelStar => out.label[0] = 4,
+                Breach::Distance => selected.distances[(0, 3)] = f32::INFINITY,
+                Breach::LabelStar => selected.label[0] = 4,
                 Breach::Logits => out.frames.fill(f32::MAX),
             }
         }

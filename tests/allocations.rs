@@ -11,10 +11,11 @@ use ndarray::{Array2, ArrayView4};
 use puvae::classifier::Classifier;
 use puvae::clock::{StopFlag, SystemClock};
 use puvae::deadline::Deadline;
+use puvae::frame::FrameId;
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
 use puvae::pipeline::{self, PipelineConfig};
-use puvae::purifier::Identity;
+use puvae::purifier::{Identity, Purified, Purifier};
 use puvae::source::{self, SourceOptions};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -44,15 +45,38 @@ impl Classifier for Indifferent {
     }
 }
 
+/// Scores frames and changes nothing else about them.
+struct Reformer;
+
+impl Purifier for Reformer {
+    fn input(&self) -> InputShape {
+        SHAPE
+    }
+
+    fn room(&self, batch: usize) -> Purified {
+        Purified::new(batch, SHAPE).with_score()
+    }
+
+    fn purify(&mut self, _: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
+        out.frames.assign(&frames);
+        out.score.as_mut().unwrap().fill(1.0);
+        Ok(())
+    }
+
+    fn suspect_above(&self) -> Option<f32> {
+        Some(0.5)
+    }
+}
+
 /// Allocations of a whole run over synthetic pictures of this `size` and number of channels.
-fn allocations(size: &str, channels: usize, frames: u64) -> usize {
+fn allocations(purifier: Box<dyn Purifier>, size: &str, channels: usize, frames: u64) -> usize {
     let region = Region::new(ALLOCATOR);
     let uri = format!("synthetic:{size}?classes=2&channels={channels}&frames={frames}").parse().unwrap();
     let source = source::open(&uri, &SourceOptions::default(), Arc::new(SystemClock)).unwrap();
     let deadline = Deadline::new(Duration::from_secs(3600)).unwrap();
     let summary = pipeline::run(
         source,
-        Box::new(Identity::new(SHAPE)),
+        purifier,
         Box::new(Indifferent(["a", "b"].map(String::from))),
         &PipelineConfig { deadline, ..PipelineConfig::default() },
         Arc::new(SystemClock),
@@ -66,9 +90,14 @@ fn allocations(size: &str, channels: usize, frames: u64) -> usize {
 
 #[test]
 fn more_frames_cost_no_more_allocations() {
+    let identity = || -> Box<dyn Purifier> { Box::new(Identity::new(SHAPE)) };
     for (size, channels) in [("16x16", 1), ("16x16", 3), ("40x30", 3)] {
-        allocations(size, channels, 100);
-        let (few, many) = (allocations(size, channels, 1000), allocations(size, channels, 5000));
+        allocations(identity(), size, channels, 100);
+        let (few, many) =
+            (allocations(identity(), size, channels, 1000), allocations(identity(), size, channels, 5000));
         assert!(many <= few + ONCE, "{size}, {channels} channels: {few} allocations for 1000 frames, {many} for 5000");
     }
+    let reformer = |frames| allocations(Box::new(Reformer), "16x16", 1, frames);
+    let (few, many) = (reformer(1000), reformer(5000));
+    assert!(many <= few + ONCE, "a reformer: {few} allocations for 1000 frames, {many} for 5000");
 }

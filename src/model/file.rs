@@ -113,17 +113,18 @@ fn promised(spec: &ModelSpec) -> (Vec<TensorInfo>, Vec<TensorInfo>) {
     let picture = [spec.input.channels, spec.input.height, spec.input.width];
     let classes = spec.classes.len();
     let frames = tensor("frames", "f32", &picture);
-    match &spec.purifier {
-        Some(purifier) => (
-            vec![frames, tensor("noise", "f32", &[classes, purifier.latent])],
-            vec![
-                tensor("purified", "f32", &picture),
-                tensor("label", "i64", &[]),
-                tensor("distances", "f32", &[classes]),
-            ],
-        ),
-        None => (vec![frames], vec![tensor("logits", "f32", &[classes])]),
+    let Some(purifier) = &spec.purifier else {
+        return (vec![frames], vec![tensor("logits", "f32", &[classes])]);
+    };
+    let (mut inputs, mut outputs) = (vec![frames], vec![tensor("purified", "f32", &picture)]);
+    if let Some(selection) = &purifier.selection {
+        inputs.push(tensor("noise", "f32", &[classes, selection.latent]));
+        outputs.extend([tensor("label", "i64", &[]), tensor("distances", "f32", &[classes])]);
     }
+    if purifier.score.is_some() {
+        outputs.push(tensor("score", "f32", &[]));
+    }
+    (inputs, outputs)
 }
 
 fn check_graph(graph: &Graph, spec: &ModelSpec) -> Result<(), ModelError> {

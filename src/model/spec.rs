@@ -4,7 +4,11 @@
 //! file that could drift from the first. Training writes it, the runtime reads it; this module is all
 //! they share about it, so it knows serde and nothing of ONNX.
 
+mod purifier;
+
 use serde::{Deserialize, Serialize};
+
+pub use purifier::{Distance, PurifierSpec, Score, Selection, SuspectThreshold};
 
 /// Key of the spec in an ONNX file's `metadata_props`.
 pub const METADATA_KEY: &str = "puvae.model_spec";
@@ -25,7 +29,7 @@ pub struct ModelSpec {
     pub role: Role,
     /// Shape of one input picture.
     pub input: InputShape,
-    /// Class names, in the order of the logits.
+    /// Class names, in the order of the logits; of a purifier, those of the data it was made for.
     pub classes: Vec<String>,
     /// Present exactly when `role` is [`Role::Purifier`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +42,7 @@ pub struct ModelSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// `frames, noise → purified, label, distances`.
+    /// `frames → purified`; with a selection `frames, noise → purified, label, distances`; either with `score` if it has one.
     Purifier,
     /// `frames → logits`.
     Classifier,
@@ -77,43 +81,6 @@ impl std::fmt::Display for InputShape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}×{}×{}", self.channels, self.height, self.width)
     }
-}
-
-/// What only purifiers have.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PurifierSpec {
-    /// Latent dimensions Z of the `noise` input `[N, K, Z]`.
-    pub latent: usize,
-    /// Standard deviation σ_ε of the latent noise (the caller scales the noise by it).
-    pub sigma_eps: f32,
-    /// What `distances` measures.
-    pub distance: Distance,
-    /// Distances above this are suspicious; absent when it was not calibrated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suspect_above: Option<SuspectThreshold>,
-}
-
-/// From what each class's candidate is measured, as root-mean-square error over all pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Distance {
-    /// RMSE to the input frame (Eq. 21 of the paper).
-    RmseToInput,
-    /// RMSE to the output of the denoiser that the graph begins with.
-    RmseToDenoised,
-}
-
-/// A threshold on the selected candidate's distance, with how it was found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SuspectThreshold {
-    /// The threshold itself, in units of `distances`.
-    pub threshold: f32,
-    /// The quantile of clean pictures' distances it was set at.
-    pub quantile: f64,
-    /// Which pictures those were, for example `fashion-mnist held-out 10000`.
-    pub calibrated_on: String,
 }
 
 /// Where the weights come from.
@@ -207,29 +174,17 @@ impl ModelSpec {
     }
 }
 
-impl PurifierSpec {
-    fn check(&self) -> Result<(), SpecError> {
-        if self.latent == 0 || !self.sigma_eps.is_finite() || self.sigma_eps < 0.0 {
-            return Err(SpecError::Contradiction(format!(
-                "latent {} and sigma_eps {}, expected at least 1 and a finite value of at least 0",
-                self.latent, self.sigma_eps
-            )));
-        }
-        match &self.suspect_above {
-            Some(suspect) if !suspect.threshold.is_finite() || suspect.threshold < 0.0 => {
-                Err(SpecError::Contradiction(format!(
-                    "suspect_above {}, expected a finite value of at least 0",
-                    suspect.threshold
-                )))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn selection() -> Selection {
+        Selection { latent: 32, sigma_eps: 0.5, distance: Distance::RmseToDenoised }
+    }
+
+    fn threshold() -> SuspectThreshold {
+        SuspectThreshold { threshold: 0.25, quantile: 0.99, calibrated_on: "mnist held-out 10".into() }
+    }
 
     fn spec() -> ModelSpec {
         ModelSpec {
@@ -237,12 +192,7 @@ mod tests {
             role: Role::Purifier,
             input: InputShape { channels: 1, height: 28, width: 28 },
             classes: vec!["a".into(), "b".into()],
-            purifier: Some(PurifierSpec {
-                latent: 32,
-                sigma_eps: 0.1,
-                distance: Distance::RmseToDenoised,
-                suspect_above: None,
-            }),
+            purifier: Some(PurifierSpec { selection: Some(selection()), score: None, suspect_above: None }),
             provenance: Provenance {
                 architecture: "puvae-lite".into(),
                 dataset: "mnist".into(),
@@ -256,6 +206,48 @@ mod tests {
     #[test]
     fn a_spec_survives_the_round_trip() {
         assert_eq!(ModelSpec::from_json(&spec().to_json()).unwrap(), spec());
+    }
+
+    #[test]
+    fn a_purifier_that_selects_a_class_has_its_three_fields_beside_the_others() {
+        let purifier = PurifierSpec {
+            selection: Some(selection()),
+            score: Some(Score::RmseToInput),
+            suspect_above: Some(threshold()),
+        };
+        assert_eq!(
+            serde_json::to_string(&purifier).unwrap(),
+            "{\"latent\":32,\"sigma_eps\":0.5,\"distance\":\"rmse_to_denoised\",\"score\":\"rmse_to_input\",\
+             \"suspect_above\":{\"threshold\":0.25,\"quantile\":0.99,\"calibrated_on\":\"mnist held-out 10\"}}"
+        );
+    }
+
+    #[test]
+    fn a_reformer_names_its_score_and_nothing_of_a_selection() {
+        let score = Some(Score::MeanPowerToInput { exponent: 2.0 });
+        let purifier = PurifierSpec { selection: None, score, suspect_above: None };
+        let text = serde_json::to_string(&purifier).unwrap();
+        assert_eq!(text, "{\"score\":{\"mean_power_to_input\":{\"exponent\":2.0}}}");
+        let reformer = ModelSpec { purifier: Some(purifier), ..spec() };
+        assert_eq!(ModelSpec::from_json(&reformer.to_json()).unwrap(), reformer);
+    }
+
+    #[test]
+    fn half_a_selection_and_a_threshold_of_nothing_are_refused() {
+        let half = spec().to_json().replacen("\"sigma_eps\":0.5,", "", 1);
+        let error = ModelSpec::from_json(&half).unwrap_err().to_string();
+        assert!(
+            error.contains("purifier has latent and distance, expected latent, sigma_eps and distance together"),
+            "{error}"
+        );
+        let refused = |purifier| {
+            ModelSpec::from_json(&ModelSpec { purifier: Some(purifier), ..spec() }.to_json()).unwrap_err().to_string()
+        };
+        let error = refused(PurifierSpec { selection: None, score: None, suspect_above: Some(threshold()) });
+        assert!(error.contains("suspect_above without a score or a selection"), "{error}");
+        let score = Some(Score::MeanPowerToInput { exponent: 0.0 });
+        let error = refused(PurifierSpec { selection: None, score, suspect_above: None });
+        assert!(error.contains("score exponent 0, expected a finite value above 0"), "{error}");
     }
 
     #[test]

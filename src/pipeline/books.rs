@@ -34,7 +34,7 @@ pub(super) struct Books {
 }
 
 impl Books {
-    pub(super) fn new(config: &PipelineConfig, warm_up: WarmUp, start: Instant, is_defence: bool) -> Self {
+    pub(super) fn new(config: &PipelineConfig, warm_up: WarmUp, start: Instant) -> Self {
         Self {
             deadline: config.deadline,
             warm_up,
@@ -45,7 +45,7 @@ impl Books {
             latency: Latencies::default(),
             age: AgeMeter::new(start, config.deadline),
             deliveries: Deliveries::new(MAX_DELIVERIES),
-            accuracy: Accuracy { label_star_correct: is_defence.then_some(0), ..Accuracy::default() },
+            accuracy: Accuracy::default(),
             suspects: 0,
             samples: Samples::new(config.samples),
             failure: None,
@@ -111,8 +111,8 @@ impl Books {
         if label.is_some() {
             self.accuracy.labelled += 1;
             self.accuracy.correct += u64::from(label == Some(verdict.class));
-            if let Some(correct) = &mut self.accuracy.label_star_correct {
-                *correct += u64::from(label == verdict.label_star);
+            if verdict.label_star.is_some() {
+                *self.accuracy.label_star_correct.get_or_insert(0) += u64::from(label == verdict.label_star);
             }
         }
     }

@@ -5,7 +5,7 @@
 use ndarray::Array2;
 
 use crate::model::spec::InputShape;
-use crate::purifier::Purified;
+use crate::purifier::{Purified, Selected};
 
 /// How a model's result for one frame breaks the contract of its trait.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,22 +39,21 @@ pub enum ContractError {
     },
 }
 
-/// Checks the result of a purifier for one frame of `shape`; y* and distances only of a defence.
-pub(super) fn purified(
-    result: &Purified,
-    shape: InputShape,
-    classes: usize,
-    is_defence: bool,
-) -> Result<(), ContractError> {
+/// Checks the result of a purifier for one frame of `shape`; selection and score only where it gives them.
+pub(super) fn purified(result: &Purified, shape: InputShape, classes: usize) -> Result<(), ContractError> {
     values("purified", result.frames.len(), shape.pixels())?;
     finite("purified", &result.frames)?;
-    if is_defence {
-        values("distances", result.distances.len(), classes)?;
-        finite("distances", &result.distances)?;
-        values("label", result.label.len(), 1)?;
-        if let Some(&got) = result.label.iter().find(|&&label| label >= classes) {
+    if let Some(Selected { label, distances }) = &result.selected {
+        values("distances", distances.len(), classes)?;
+        finite("distances", distances)?;
+        values("label", label.len(), 1)?;
+        if let Some(&got) = label.iter().find(|&&label| label >= classes) {
             return Err(ContractError::LabelStar { got, classes });
         }
+    }
+    if let Some(score) = &result.score {
+        values("score", score.len(), 1)?;
+        finite("score", score)?;
     }
     Ok(())
 }
@@ -80,27 +79,39 @@ mod tests {
     const SHAPE: InputShape = InputShape { channels: 1, height: 2, width: 2 };
 
     fn refusal(change: impl FnOnce(&mut Purified)) -> String {
-        let mut result = Purified::new(1, SHAPE, 3);
-        purified(&result, SHAPE, 3, true).expect("zeros are a possible result");
+        let mut result = Purified::new(1, SHAPE).with_selection(3).with_score();
+        purified(&result, SHAPE, 3).expect("zeros are a possible result");
         change(&mut result);
-        purified(&result, SHAPE, 3, true).unwrap_err().to_string()
+        purified(&result, SHAPE, 3).unwrap_err().to_string()
+    }
+
+    fn selected(result: &mut Purified) -> &mut Selected {
+        result.selected.as_mut().unwrap()
     }
 
     #[test]
     fn each_result_of_a_purifier_is_checked() {
         assert!(refusal(|result| result.frames[(0, 0, 1, 1)] = f32::NAN).starts_with("`purified` is not finite"));
-        assert!(refusal(|result| result.distances[(0, 2)] = f32::INFINITY).starts_with("`distances` is not finite"));
-        assert!(refusal(|result| result.label[0] = 3).starts_with("the purifier's class y* is 3, expected 0 to 2"));
-        assert!(refusal(|result| result.label.clear()).starts_with("`label` has 0 values, expected 1"));
+        assert!(
+            refusal(|result| selected(result).distances[(0, 2)] = f32::INFINITY)
+                .starts_with("`distances` is not finite")
+        );
+        assert!(
+            refusal(|result| selected(result).label[0] = 3)
+                .starts_with("the purifier's class y* is 3, expected 0 to 2")
+        );
+        assert!(refusal(|result| selected(result).label.clear()).starts_with("`label` has 0 values, expected 1"));
+        let score = |values: Vec<f32>| refusal(|result| result.score = Some(values.into()));
+        assert!(score(vec![f32::NAN]).starts_with("`score` is not finite"));
+        assert!(score(vec![0.0, 0.0]).starts_with("`score` has 2 values, expected 1"));
         let other = InputShape { width: 3, ..SHAPE };
-        assert!(refusal(|result| result.frames = Purified::new(1, other, 3).frames).contains("6 values, expected 4"));
+        assert!(refusal(|result| result.frames = Purified::new(1, other).frames).contains("6 values, expected 4"));
     }
 
     #[test]
-    fn without_a_defence_only_the_frame_counts() {
-        let mut result = Purified::new(1, SHAPE, 0);
-        result.label[0] = 7;
-        assert_eq!(purified(&result, SHAPE, 3, false), Ok(()));
+    fn what_a_purifier_does_not_give_is_not_missed() {
+        assert_eq!(purified(&Purified::new(1, SHAPE), SHAPE, 3), Ok(()));
+        assert_eq!(purified(&Purified::new(1, SHAPE).with_score(), SHAPE, 3), Ok(()));
     }
 
     #[test]

@@ -12,13 +12,15 @@ pub struct Verdict {
     pub class: usize,
     /// Softmax probability of that class, in `(0, 1]`.
     pub confidence: f32,
-    /// Whether a purifier worked on the frame. If not, the next two are `None`.
+    /// Whether a purifier worked on the frame. If not, the next three are `None`.
     pub purified: bool,
-    /// The purifier's own class y*.
+    /// The purifier's own class y*; `None` of a purifier that selects none.
     pub label_star: Option<usize>,
-    /// Distance of y*'s candidate to the purifier's reference.
+    /// Distance of y*'s candidate to the purifier's reference; `None` without y*.
     pub distance: Option<f32>,
-    /// Whether that distance is above the purifier's calibrated threshold.
+    /// How unlike a clean picture the frame was; of a purifier without a score of its own, the distance.
+    pub score: Option<f32>,
+    /// Whether that score is above the purifier's calibrated threshold.
     pub suspect: bool,
     /// From capture to verdict.
     pub response: Duration,

@@ -42,9 +42,8 @@ pub fn run(
     stop: &StopFlag,
     sinks: &mut [&mut dyn Sink],
 ) -> Result<Summary, Box<PipelineFailure>> {
-    let is_defence = purifier.is_defence();
     let (warmed, refusal) = prepare(&mut *purifier, &mut *classifier, config, &*clock);
-    let mut books = Books::new(config, warmed, clock.now(), is_defence);
+    let mut books = Books::new(config, warmed, clock.now());
     let captured = Arc::new(AtomicU64::new(0));
     if let Some(refusal) = refusal {
         books.fail(refusal);

@@ -73,6 +73,7 @@ mod tests {
     use crate::frame::{FrameId, StampSource};
     use crate::ledger::Fate;
     use crate::model::spec::InputShape;
+    use crate::purifier::Purified;
     use std::time::Duration;
 
     fn outcome(frame: u64) -> Outcome {
@@ -87,7 +88,7 @@ mod tests {
     }
 
     fn kept(limit: usize, frames: u64) -> Vec<u64> {
-        let pictures = Pictures::new(InputShape { channels: 1, height: 1, width: 1 }, 0);
+        let pictures = Pictures::new(Purified::new(1, InputShape { channels: 1, height: 1, width: 1 }));
         let mut samples = Samples::new(limit);
         (0..frames).for_each(|frame| samples.offer(&outcome(frame), &pictures));
         samples.into_vec().iter().map(|sample| sample.outcome.frame.0).collect()

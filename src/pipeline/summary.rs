@@ -53,7 +53,7 @@ pub struct Accuracy {
     pub labelled: u64,
     /// Of these, how often the classifier's class is the label.
     pub correct: u64,
-    /// Of these, how often the purifier's y* is the label; `None` without a defence.
+    /// Of these, how often the purifier's y* is the label; `None` without a y*.
     pub label_star_correct: Option<u64>,
 }
 

@@ -27,7 +27,7 @@ pub(super) fn warm_up(
 ) -> Result<WarmUp, PipelineError> {
     let runs = runs.max(FEWEST_RUNS);
     let classes = classifier.classes().len();
-    let mut pictures = Pictures::new(purifier.input(), classes);
+    let mut pictures = Pictures::new(purifier.room(1));
     pictures.input.fill(0.5);
     let mut logits = Array2::zeros((1, classes));
     let (mut purify, mut classify) = (Vec::with_capacity(runs), Vec::with_capacity(runs));

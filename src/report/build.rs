@@ -122,6 +122,7 @@ fn picture_of(sample: &pipeline::Sample, classes: &[String]) -> Sample {
         class: outcome.verdict.map(|verdict| name(verdict.class)),
         confidence: outcome.verdict.map(|verdict| verdict.confidence),
         distance: outcome.verdict.and_then(|verdict| verdict.distance),
+        score: outcome.verdict.and_then(|verdict| verdict.score),
         suspect: outcome.verdict.is_some_and(|verdict| verdict.suspect),
         input_png: png(&sample.input),
         purified_png: sample.purified.as_deref().map(png),

@@ -33,7 +33,7 @@ pub struct Report {
     pub age_over_deadline_ratio: Option<f64>,
     /// Absent when no delivered frame was labelled.
     pub accuracy: Option<Accuracy>,
-    /// Delivered frames whose distance was above the purifier's threshold.
+    /// Delivered frames whose score was above the purifier's threshold.
     pub suspects: u64,
     /// Who was asked to compute, who did.
     pub provider: ProviderReport,
@@ -128,7 +128,7 @@ pub struct Accuracy {
     pub labelled: u64,
     /// Those the classifier got right.
     pub correct: u64,
-    /// Those the purifier's own y* got right; absent without a purifier.
+    /// Those the purifier's own y* got right; absent without a purifier that selects a class.
     pub label_star_correct: Option<u64>,
 }
 
@@ -200,7 +200,10 @@ pub struct Sample {
     pub confidence: Option<f32>,
     /// Distance of the chosen candidate.
     pub distance: Option<f32>,
-    /// Whether the distance is above the threshold.
+    /// How unlike a clean picture it was.
+    #[serde(default)]
+    pub score: Option<f32>,
+    /// Whether the score is above the threshold.
     pub suspect: bool,
     /// The picture as the models saw it: PNG, base64.
     pub input_png: String,

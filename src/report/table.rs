@@ -152,9 +152,12 @@ fn correct(accuracy: &Accuracy) -> String {
 
 fn suspects(report: &Report) -> String {
     let purifier = report.models.purifier.as_ref().and_then(|model| model.spec.purifier.as_ref());
-    match purifier.map(|purifier| &purifier.suspect_above) {
-        Some(Some(above)) => format!("{} (distance above {})", report.suspects, significant(above.threshold)),
-        Some(None) => "n/a (the purifier has no calibrated threshold)".into(),
+    match purifier.map(|purifier| (&purifier.suspect_above, purifier.score)) {
+        Some((Some(above), score)) => {
+            let what = if score.is_some() { "score" } else { "distance" };
+            format!("{} ({what} above {})", report.suspects, significant(above.threshold))
+        }
+        Some((None, _)) => "n/a (the purifier has no calibrated threshold)".into(),
         None => "n/a (no purifier)".into(),
     }
 }

@@ -38,6 +38,8 @@ struct VerdictPart<'a> {
     label_star: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     distance: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f32>,
     suspect: bool,
     response_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +72,7 @@ impl<W: Write> Sink for VerdictLines<W> {
             confidence: verdict.confidence,
             label_star: verdict.label_star,
             distance: verdict.distance,
+            score: verdict.score,
             suspect: verdict.suspect,
             response_us: micros(verdict.response),
             model: self.model.as_deref(),
@@ -116,13 +119,14 @@ mod tests {
             purified: true,
             label_star: Some(1),
             distance: Some(0.25),
+            score: Some(0.125),
             suspect: false,
             response: Duration::from_micros(2900),
         };
         assert_eq!(
             line(Fate::OnTime, Some(verdict)),
             "{\"frame\":17,\"fate\":\"on_time\",\"captured_us\":566000,\"stamp_source\":\"schedule\",\"label\":1,\"purified\":true,\"class\":1,\
-             \"class_name\":\"Dress\",\"confidence\":0.5,\"label_star\":1,\"distance\":0.25,\"suspect\":false,\
+             \"class_name\":\"Dress\",\"confidence\":0.5,\"label_star\":1,\"distance\":0.25,\"score\":0.125,\"suspect\":false,\
              \"response_us\":2900,\"model\":\"0123456789ab\"}\n"
         );
     }

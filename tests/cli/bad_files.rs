@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use puvae::model::spec::InputShape;
+use puvae::model::spec::{InputShape, PurifierSpec};
 
 use crate::fixture::{FRAMES, Fixture, INTO_OLD, balanced, write_idx, write_lit};
 use crate::onnx::{ALWAYS, TestModel};
@@ -95,7 +95,32 @@ fn a_spec_that_the_graph_contradicts_is_refused() {
     ];
     with_purifier(|model| model.graph.input.channels = 3, &words);
     let words = ["expected input noise f32 [N,4,3], found input noise f32 [N,4,2]"];
-    with_purifier(|model| model.graph.purifier.as_mut().unwrap().latent = 2, &words);
+    with_purifier(|model| model.graph_selection().as_mut().unwrap().latent = 2, &words);
+}
+
+#[test]
+fn a_purifier_that_says_it_selects_a_class_must_take_noise_and_give_label_and_distances() {
+    let words =
+        ["p.onnx: the graph does not match its spec: expected output label i64 [N], found outputs purified, distances"];
+    with_purifier(|model| model.without = Some("label"), &words);
+    let words = ["expected output distances f32 [N,4], found outputs purified, label", "export the file again"];
+    with_purifier(|model| model.without = Some("distances"), &words);
+    with_purifier(|model| *model.graph_selection() = None, &["expected input noise f32 [N,4,3], found inputs frames"]);
+}
+
+#[test]
+fn a_purifier_that_says_it_selects_no_class_takes_no_noise() {
+    let words = ["p.onnx: the graph does not match its spec: expected inputs frames, found inputs frames, noise"];
+    let reformer = PurifierSpec { selection: None, score: None, suspect_above: None };
+    with_purifier(|model| model.spec.purifier = Some(reformer), &words);
+}
+
+#[test]
+fn a_score_that_is_missing_or_of_another_shape_is_refused() {
+    let words = ["p.onnx: the graph does not match its spec: expected output score f32 [N], found outputs purified"];
+    with_purifier(|model| *model = TestModel { without: Some("score"), ..TestModel::reformer() }, &words);
+    let words = ["expected output score f32 [N], found output score f32 [N,1]"];
+    with_purifier(|model| *model = TestModel { score_sides: &[1], ..TestModel::reformer() }, &words);
 }
 
 #[test]
@@ -108,6 +133,10 @@ fn outputs_that_are_not_finite_end_the_run() {
     with_purifier(
         |model| model.nan_above = ALWAYS,
         &["purify stage failed", "p.onnx: output `purified` is not finite for picture 0"],
+    );
+    with_purifier(
+        |model| *model = TestModel { score_nan_above: ALWAYS, ..TestModel::reformer() },
+        &["purify stage failed", "p.onnx: output `score` is not finite for picture 0"],
     );
     let fixture = Fixture::new();
     TestModel { nan_above: ALWAYS, ..TestModel::classifier() }.write(fixture.path(), "c.onnx");

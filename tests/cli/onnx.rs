@@ -1,13 +1,15 @@
 //! Writes tiny ONNX files that ONNX Runtime really runs: the messages of `onnx.proto`, as far as needed.
 //!
 //! The classifier's logit k is ten times pixel k, so a picture with pixel k lit is of class k. The
-//! purifier darkens a picture a little; its distances are made of the noise alone, so they show its seed.
+//! purifier darkens a picture a little; its distances are made of the noise alone, so they show its seed, and its
+//! score, if it has one, is the picture's brightest pixel.
 
 use std::path::{Path, PathBuf};
 
 use prost::Message;
 use puvae::model::spec::{
-    Distance, InputShape, METADATA_KEY, ModelSpec, Provenance, PurifierSpec, Role, SPEC_VERSION, SuspectThreshold,
+    Distance, InputShape, METADATA_KEY, ModelSpec, Provenance, PurifierSpec, Role, SPEC_VERSION, Score, Selection,
+    SuspectThreshold,
 };
 
 const FLOAT: i32 = 1;
@@ -136,8 +138,14 @@ pub(crate) struct TestModel {
     pub(crate) graph: ModelSpec,
     /// Whether the spec goes into the file.
     pub(crate) with_spec: bool,
-    /// Outputs above this become NaN.
+    /// Purified values and logits above this become NaN.
     pub(crate) nan_above: f32,
+    /// Scores above this become NaN.
+    pub(crate) score_nan_above: f32,
+    /// Sides of the score after the batch; none if all is well.
+    pub(crate) score_sides: &'static [usize],
+    /// An output that the graph lacks.
+    pub(crate) without: Option<&'static str>,
 }
 
 pub(crate) const SHAPE: InputShape = InputShape { channels: 1, height: 4, width: 4 };
@@ -151,11 +159,21 @@ impl TestModel {
         Self::of(Role::Classifier, None)
     }
 
+    /// Selects a class and says how far it is; suspects what is further than 0.05.
     pub(crate) fn purifier() -> Self {
-        let suspect_above =
-            Some(SuspectThreshold { threshold: 0.05, quantile: 0.95, calibrated_on: "nothing at all".into() });
-        let distance = Distance::RmseToInput;
-        Self::of(Role::Purifier, Some(PurifierSpec { latent: LATENT, sigma_eps: 0.1, distance, suspect_above }))
+        let selection = Some(Selection { latent: LATENT, sigma_eps: 0.1, distance: Distance::RmseToInput });
+        Self::of(Role::Purifier, Some(PurifierSpec { selection, score: None, suspect_above: suspect_above(0.05) }))
+    }
+
+    /// Selects no class; suspects pictures with a pixel above one half.
+    pub(crate) fn reformer() -> Self {
+        let (selection, score) = (None, Some(Score::MeanPowerToInput { exponent: 1.0 }));
+        Self::of(Role::Purifier, Some(PurifierSpec { selection, score, suspect_above: suspect_above(0.5) }))
+    }
+
+    /// What the graph selects, if it is built to select anything.
+    pub(crate) fn graph_selection(&mut self) -> &mut Option<Selection> {
+        &mut self.graph.purifier.as_mut().unwrap().selection
     }
 
     fn of(role: Role, purifier: Option<PurifierSpec>) -> Self {
@@ -173,13 +191,21 @@ impl TestModel {
                 crate_version: "0".into(),
             },
         };
-        Self { graph: spec.clone(), spec, with_spec: true, nan_above: NEVER }
+        Self {
+            graph: spec.clone(),
+            spec,
+            with_spec: true,
+            nan_above: NEVER,
+            score_nan_above: NEVER,
+            score_sides: &[],
+            without: None,
+        }
     }
 
     pub(crate) fn write(&self, folder: &Path, name: &str) -> PathBuf {
         let graph = match self.graph.role {
             Role::Classifier => classifier_graph(&self.graph, self.nan_above),
-            Role::Purifier => purifier_graph(&self.graph, self.nan_above),
+            Role::Purifier => self.purifier_graph(),
         };
         let entry = Entry { key: METADATA_KEY.into(), value: self.spec.to_json() };
         let model = Model {
@@ -192,6 +218,45 @@ impl TestModel {
         std::fs::write(&path, model.encode_to_vec()).unwrap();
         path
     }
+
+    fn purifier_graph(&self) -> Graph {
+        let (shape, classes) = (picture(&self.graph), self.graph.classes.len());
+        let purifier = self.graph.purifier.as_ref().unwrap();
+        let mut graph = Graph {
+            name: "purifier".into(),
+            node: vec![node("Mul", &["frames", "darker"], "dark", vec![])],
+            initializer: [vec![floats("darker", &[1], vec![0.9])], limit(self.nan_above)].concat(),
+            input: vec![value("frames", FLOAT, &shape)],
+            output: vec![value("purified", FLOAT, &shape)],
+        };
+        graph.node.extend(nan_if_above("dark", "purified"));
+        if let Some(selection) = &purifier.selection {
+            graph.input.push(value("noise", FLOAT, &[classes, selection.latent]));
+            graph.node.extend([
+                node("ReduceMean", &["noise"], "means", vec![ints("axes", &[2]), int("keepdims", 0)]),
+                node("Abs", &["means"], "distances", vec![]),
+                node("ArgMin", &["distances"], "label", vec![int("axis", 1), int("keepdims", 0)]),
+            ]);
+            graph.output.extend([value("label", INT64, &[]), value("distances", FLOAT, &[classes])]);
+        }
+        if purifier.score.is_some() {
+            let axes: Vec<i64> = (1 + self.score_sides.len() as i64..4).collect();
+            graph.node.extend([
+                node("ReduceMax", &["frames"], "brightest", vec![ints("axes", &axes), int("keepdims", 0)]),
+                node("Greater", &["brightest", "score_limit"], "above", vec![]),
+                node("Where", &["above", "nan", "brightest"], "score", vec![]),
+            ]);
+            let limits = [("score_limit", self.score_nan_above), ("nan", f32::NAN)];
+            graph.initializer.extend(limits.map(|(name, limit)| floats(name, &[1], vec![limit])));
+            graph.output.push(value("score", FLOAT, self.score_sides));
+        }
+        graph.output.retain(|output| Some(output.name.as_str()) != self.without);
+        graph
+    }
+}
+
+fn suspect_above(threshold: f32) -> Option<SuspectThreshold> {
+    Some(SuspectThreshold { threshold, quantile: 0.95, calibrated_on: "nothing at all".into() })
 }
 
 fn classifier_graph(spec: &ModelSpec, nan_above: f32) -> Graph {
@@ -207,30 +272,6 @@ fn classifier_graph(spec: &ModelSpec, nan_above: f32) -> Graph {
         initializer: [vec![floats("weights", &[pixels, classes], weights)], limit(nan_above)].concat(),
         input: vec![value("frames", FLOAT, &picture(spec))],
         output: vec![value("logits", FLOAT, &[classes])],
-    }
-}
-
-fn purifier_graph(spec: &ModelSpec, nan_above: f32) -> Graph {
-    let (classes, latent) = (spec.classes.len(), spec.purifier.as_ref().map_or(LATENT, |purifier| purifier.latent));
-    Graph {
-        name: "purifier".into(),
-        node: [
-            vec![
-                node("Mul", &["frames", "darker"], "dark", vec![]),
-                node("ReduceMean", &["noise"], "means", vec![ints("axes", &[2]), int("keepdims", 0)]),
-                node("Abs", &["means"], "distances", vec![]),
-                node("ArgMin", &["distances"], "label", vec![int("axis", 1), int("keepdims", 0)]),
-            ],
-            nan_if_above("dark", "purified"),
-        ]
-        .concat(),
-        initializer: [vec![floats("darker", &[1], vec![0.9])], limit(nan_above)].concat(),
-        input: vec![value("frames", FLOAT, &picture(spec)), value("noise", FLOAT, &[classes, latent])],
-        output: vec![
-            value("purified", FLOAT, &picture(spec)),
-            value("label", INT64, &[]),
-            value("distances", FLOAT, &[classes]),
-        ],
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs that go well.
 
-use crate::fixture::{FRAMES, Fixture, INTO_OLD, parse_lines};
+use crate::fixture::{FRAMES, Fixture, INTO_OLD, parse_lines, write_lit};
+use crate::onnx::TestModel;
 
 #[test]
 fn a_run_accounts_for_every_frame_and_gets_every_verdict_right() {
@@ -33,6 +34,35 @@ fn without_a_purifier_the_report_says_so() {
     let line = &fixture.lines("v.jsonl")[0];
     assert_eq!(line["purified"], false);
     assert!(line.get("label_star").is_none() && line.get("model").is_none(), "{line}");
+}
+
+#[test]
+fn a_reformer_purifies_and_scores_but_has_no_label_of_its_own() {
+    let fixture = Fixture::new();
+    TestModel::reformer().write(fixture.path(), "p.onnx");
+    write_lit(fixture.path(), FRAMES, |frame| if frame < 4 { 255 } else { 102 });
+    let ran = fixture.run(&["--json", "r.json", "--html", "r.html", "--verdicts", "v.jsonl"]).expect(0, &[]);
+    assert!(ran.stdout.contains("4 (score above 0.5)"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("own label"), "{}", ran.stdout);
+    let report = fixture.json("r.json");
+    assert_eq!((&report["accuracy"]["correct"], &report["suspects"]), (&12.into(), &4.into()));
+    assert!(report["accuracy"].as_object().unwrap()["label_star_correct"].is_null());
+    for line in fixture.lines("v.jsonl") {
+        let bright = line["frame"].as_u64().unwrap() < 4;
+        assert_eq!((&line["purified"], &line["suspect"]), (&true.into(), &bright.into()), "{line}");
+        assert!(line.get("label_star").is_none() && line.get("distance").is_none(), "{line}");
+        assert!((line["score"].as_f64().unwrap() - if bright { 1.0 } else { 0.4 }).abs() < 1e-6, "{line}");
+    }
+    let page = std::fs::read_to_string(fixture.path().join("r.html")).unwrap();
+    assert!(page.contains("purified picture of frame") && !page.contains("own label"));
+}
+
+#[test]
+fn a_purifier_without_a_score_of_its_own_is_judged_by_its_distance() {
+    let fixture = Fixture::new();
+    let ran = fixture.run(&["--verdicts", "v.jsonl"]).expect(0, &[]);
+    assert!(ran.stdout.contains("(distance above 0.05)"), "{}", ran.stdout);
+    assert!(fixture.lines("v.jsonl").iter().all(|line| line["score"] == line["distance"] && line["score"].is_f64()));
 }
 
 #[test]

@@ -20,6 +20,20 @@ fn inspect_shows_the_graph_the_spec_and_that_they_agree() {
 }
 
 #[test]
+fn inspect_says_what_a_reformer_does_not_do_and_what_a_score_is() {
+    let fixture = Fixture::new();
+    TestModel::reformer().write(fixture.path(), "r.onnx");
+    let ran = fixture.puvae(&["inspect", "r.onnx"]).expect(0, &[]);
+    for words in ["score f32 [N]", "none: it gives a picture and no class", "mean of |input − purified|^1", "above 0.5"]
+    {
+        assert!(ran.stdout.contains(words), "`{words}` is not in: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("latent"), "{}", ran.stdout);
+    let ran = fixture.puvae(&["inspect", "p.onnx"]).expect(0, &[]);
+    assert!(ran.stdout.contains("none of its own: the selected candidate's distance"), "{}", ran.stdout);
+}
+
+#[test]
 fn inspect_shows_what_it_can_of_a_file_without_a_spec_and_fails() {
     let fixture = Fixture::new();
     TestModel { with_spec: false, ..TestModel::classifier() }.write(fixture.path(), "bare.onnx");
@@ -30,14 +44,27 @@ fn inspect_shows_what_it_can_of_a_file_without_a_spec_and_fails() {
 #[test]
 fn bench_measures_every_file_at_every_batch_and_their_ratio() {
     let fixture = Fixture::new();
-    let args =
-        ["bench", "p.onnx", "c.onnx", "--batch", "1,3", "--seconds", "0.01", "--threads", "1", "--json", "b.json"];
+    TestModel::reformer().write(fixture.path(), "r.onnx");
+    let args = [
+        "bench",
+        "p.onnx",
+        "c.onnx",
+        "r.onnx",
+        "--batch",
+        "1,3",
+        "--seconds",
+        "0.01",
+        "--threads",
+        "1",
+        "--json",
+        "b.json",
+    ];
     let ran = fixture.puvae(&args).expect(0, &[]);
     assert!(ran.stdout.contains("1 thread, provider ") && ran.stdout.contains("images/s"), "{}", ran.stdout);
     let results = fixture.json("b.json");
     let results = results["results"].as_array().unwrap();
-    assert_eq!(results.len(), 4);
-    assert_eq!((&results[0]["batch"], &results[3]["batch"]), (&1.into(), &3.into()));
+    assert_eq!(results.len(), 6);
+    assert_eq!((&results[0]["batch"], &results[5]["batch"]), (&1.into(), &3.into()));
     assert_eq!(results[0]["ratio_to_first"], 1.0);
     assert!(results.iter().all(|result| result["iterations"].as_u64().unwrap() >= 5));
 }

@@ -167,9 +167,9 @@ enum Command {
     },
     /// Train a MagNet: an autoencoder of clean images.
     Magnet {
-        /// Standard deviation of the Gaussian noise it learns from.
-        #[arg(long, default_value_t = 0.1)]
-        noise: f64,
+        /// Standard deviation of the Gaussian noise it learns from [default: the published, 0.1 for grey pictures and 0.025 for colour].
+        #[arg(long)]
+        noise: Option<f64>,
         #[command(flatten)]
         training: Training,
     },
@@ -348,7 +348,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         }
         Command::Magnet { noise, training } => {
             let set = training.data.load()?;
-            let config = MagnetConfig { noise, ..MagnetConfig::published(set.side_px) };
+            let published = MagnetConfig::published(set.side_px, set.channels);
+            let config = MagnetConfig { noise: noise.unwrap_or(published.noise), ..published };
             runs::train_magnet(&set, config, training.schedule, training.place(), device)?;
         }
         Command::Substitute { data, target, defence, attacker, seed, out } => {
@@ -398,8 +399,9 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             match runs::kind(&run)?.as_str() {
                 "classifier" => export::classifier(&runs::load_classifier(&run, device)?, &set, &out)?,
                 "puvae" => export::puvae(&runs::load_puvae(&run, device)?, &set, form, &out)?,
+                "magnet" => export::magnet(&runs::load_magnet(&run, device)?, &set, &out)?,
                 other => {
-                    bail!("{}: a run of a {other}; only classifiers and PuVAEs are exported so far", run.display())
+                    bail!("{}: a run of a {other}; only classifiers, PuVAEs and MagNets are exported", run.display())
                 }
             }
         }

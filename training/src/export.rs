@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use puvae::model::spec::{
-    Distance, InputShape, METADATA_KEY, ModelSpec, Provenance, PurifierSpec, Role, SPEC_VERSION, SuspectThreshold,
+    Distance, InputShape, METADATA_KEY, ModelSpec, Provenance, PurifierSpec, Role, SPEC_VERSION, Score, Selection,
+    SuspectThreshold,
 };
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -14,7 +15,8 @@ use crate::attack::Victim;
 use crate::checkpoint::Header;
 use crate::classifier::Classifier;
 use crate::data::DataSet;
-use crate::defence::purify_all;
+use crate::defence::magnet::Magnet;
+use crate::defence::{self, Cleaned, Defence, purify_all};
 use crate::golden::{Case, Golden};
 use crate::nn::onnx::Onnx;
 use crate::nn::params::Params;
@@ -27,7 +29,7 @@ use crate::runs::{Trained, same_data};
 const GOLDEN_IMAGES: usize = 4;
 /// Largest difference between the two engines that is still right.
 const GOLDEN_TOLERANCE: f32 = 1e-4;
-/// Quantile of clean held-out images' distances at which `suspect_above` is set: 1 % false positives.
+/// Quantile of clean held-out images' scores at which `suspect_above` is set: 1 % false positives.
 const SUSPECT_QUANTILE: f64 = 0.99;
 
 /// Writes `path` and its golden file for a classifier.
@@ -60,7 +62,7 @@ pub fn puvae(trained: &Trained<Puvae>, set: &DataSet, form: Form, path: &Path) -
     same_data(set, &trained.header)?;
     let network = &trained.network;
     let config = &network.config;
-    let purifier = purifier_spec(config, Some(calibrate(network, set)));
+    let purifier = puvae_spec(config, Some(calibrate(network, set)));
     let spec = spec(&trained.header, &config.name(), set, Some(purifier));
     let golden = puvae_golden(network, &set.held_out.first(GOLDEN_IMAGES).all().x);
     write(path, &puvae_graph(network, form, &spec), golden)
@@ -72,8 +74,45 @@ fn puvae_golden(network: &Puvae, frames: &Tensor) -> Golden {
     let purified = tch::no_grad(|| network.purify(frames, &noise));
     case(
         [("frames", frames), ("noise", &noise)],
-        [("purified", &purified.frames), ("label", &purified.label), ("distances", &purified.distances)],
+        [
+            ("purified", &purified.frames),
+            ("label", &purified.label),
+            ("distances", &purified.distances),
+            ("score", &purified.score),
+        ],
     )
+}
+
+/// Writes `path` and its golden file for a MagNet, a purifier that selects no class; the threshold for suspects is
+/// calibrated here.
+///
+/// # Errors
+/// When the run is of other data, or a file cannot be written.
+pub fn magnet(trained: &Trained<Magnet>, set: &DataSet, path: &Path) -> Result<()> {
+    same_data(set, &trained.header)?;
+    let network = &trained.network;
+    let config = &network.config;
+    let picture = [-1, config.channels, config.side_px, config.side_px];
+    let purifier = PurifierSpec {
+        selection: None,
+        score: Some(Score::MeanPowerToInput { exponent: config.exponent }),
+        suspect_above: Some(calibrate(network, set)),
+    };
+    let spec = spec(&trained.header, &network.name(), set, Some(purifier));
+    let mut onnx = Onnx::new(&network.params);
+    let (purified, score) = defence::magnet::purify(&mut onnx, config, &"frames".to_owned());
+    let bytes = onnx.finish(
+        vec![ValueInfo::tensor("frames", FLOAT, &picture)],
+        vec![
+            (purified, ValueInfo::tensor("purified", FLOAT, &picture)),
+            (score, ValueInfo::tensor("score", FLOAT, &[-1])),
+        ],
+        vec![(METADATA_KEY.into(), spec.to_json())],
+    );
+    let frames = set.held_out.first(GOLDEN_IMAGES).all().x;
+    let Cleaned { frames: purified, score, .. } = tch::no_grad(|| network.purify(&frames));
+    let score = score.expect("a MagNet has a detector");
+    write(path, &bytes, case([("frames", &frames)], [("purified", &purified), ("score", &score)]))
 }
 
 /// Writes an untrained purifier for ten classes, to measure speed with; the shape is `(channels, side)`.
@@ -89,7 +128,7 @@ pub fn untrained(size: Size, (channels, side): (i64, i64), form: Form, path: &Pa
         role: Role::Purifier,
         input: InputShape { channels: channels as usize, height: side as usize, width: side as usize },
         classes: (0..10).map(|class| class.to_string()).collect(),
-        purifier: Some(purifier_spec(&network.config, None)),
+        purifier: Some(puvae_spec(&network.config, None)),
         provenance: Provenance {
             architecture: format!("{}-untrained", network.config.name()),
             dataset: "none".into(),
@@ -103,45 +142,45 @@ pub fn untrained(size: Size, (channels, side): (i64, i64), form: Form, path: &Pa
     write(path, &puvae_graph(&network, form, &spec), puvae_golden(&network, &frames))
 }
 
-fn purifier_spec(config: &PuvaeConfig, suspect_above: Option<SuspectThreshold>) -> PurifierSpec {
-    PurifierSpec {
+fn puvae_spec(config: &PuvaeConfig, suspect_above: Option<SuspectThreshold>) -> PurifierSpec {
+    let selection = Selection {
         latent: config.latent as usize,
         sigma_eps: config.sigma_eps as f32,
         distance: match config.reference {
             Input::Frame => Distance::RmseToInput,
             Input::Denoised => Distance::RmseToDenoised,
         },
-        suspect_above,
-    }
+    };
+    PurifierSpec { selection: Some(selection), score: Some(Score::RmseToInput), suspect_above }
 }
 
-/// The graph of a purifier (the contract between training and runtime), with its spec inside.
+/// The graph of a PuVAE (the contract between training and runtime), with its spec inside.
 #[must_use]
 pub fn puvae_graph(network: &Puvae, form: Form, spec: &ModelSpec) -> Vec<u8> {
     let config = &network.config;
     let (side, k) = (config.side_px, config.classes);
     let mut onnx = Onnx::new(&network.params);
     let (frames, noise) = ("frames".to_owned(), "noise".to_owned());
-    let (purified, label, distances) = crate::puvae::purify(&mut onnx, config, &frames, &noise, form);
+    let purified = crate::puvae::purify(&mut onnx, config, &frames, &noise, form);
     onnx.finish(
         vec![
             ValueInfo::tensor("frames", FLOAT, &[-1, config.channels, side, side]),
             ValueInfo::tensor("noise", FLOAT, &[-1, k, config.latent]),
         ],
         vec![
-            (purified, ValueInfo::tensor("purified", FLOAT, &[-1, config.channels, side, side])),
-            (label, ValueInfo::tensor("label", INT64, &[-1])),
-            (distances, ValueInfo::tensor("distances", FLOAT, &[-1, k])),
+            (purified.frames, ValueInfo::tensor("purified", FLOAT, &[-1, config.channels, side, side])),
+            (purified.label, ValueInfo::tensor("label", INT64, &[-1])),
+            (purified.distances, ValueInfo::tensor("distances", FLOAT, &[-1, k])),
+            (purified.score, ValueInfo::tensor("score", FLOAT, &[-1])),
         ],
         vec![(METADATA_KEY.into(), spec.to_json())],
     )
 }
 
-fn calibrate(network: &Puvae, set: &DataSet) -> SuspectThreshold {
+fn calibrate(defence: &dyn Defence, set: &DataSet) -> SuspectThreshold {
     let bar = progress::bar("calibrate", set.held_out.len());
-    let nearest = purify_all(network, &set.held_out.all().x, 1, &bar).score.expect("a PuVAE measures distances");
-    let threshold =
-        nearest.to_kind(Kind::Double).quantile_scalar(SUSPECT_QUANTILE, 0, false, "linear").double_value(&[]);
+    let score = purify_all(defence, &set.held_out.all().x, 1, &bar).score.expect("what is exported has a detector");
+    let threshold = score.to_kind(Kind::Double).quantile_scalar(SUSPECT_QUANTILE, 0, false, "linear").double_value(&[]);
     SuspectThreshold {
         threshold: threshold as f32,
         quantile: SUSPECT_QUANTILE,

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use crate::defence::magnet::{self, MagnetConfig};
 use crate::files;
 use crate::nn::onnx::{Onnx, floats};
 use crate::nn::params::Params;
@@ -64,8 +65,8 @@ impl Golden {
     }
 }
 
-/// Every kind of layer, by the name of its golden file.
-pub const LAYERS: [&str; 27] = [
+/// Every kind of layer, and the small networks of which no trained one is shipped, by the name of their golden files.
+pub const LAYERS: [&str; 30] = [
     "add",
     "conv",
     "conv-strided",
@@ -87,12 +88,15 @@ pub const LAYERS: [&str; 27] = [
     "concat",
     "columns",
     "repeat-each",
+    "mean-power",
     "root-mean",
     "relu",
     "select",
     "sub",
     "halve",
     "double",
+    "magnet-grey",
+    "magnet-colour-score",
 ];
 
 /// Writes `folder/<layer>.onnx` and `folder/<layer>.golden.json` for every kind of layer.
@@ -139,8 +143,10 @@ pub fn layer_files(name: &str) -> (Vec<u8>, Golden) {
 fn input(name: &str, n: i64) -> Tensor {
     let sizes: &[i64] = match name {
         "linear" | "deconv-pixel" | "class-rows" | "columns" | "softplus" | "sigmoid" => &[6],
-        "root-mean" | "select" => &[4, 5],
+        "mean-power" | "root-mean" | "select" => &[4, 5],
         "pixel-shuffle" => &[8, 3, 3],
+        "magnet-grey" => &[1, 8, 8],
+        "magnet-colour-score" => &[3, 8, 8],
         _ => &[2, 8, 8],
     };
     let count = n * sizes.iter().product::<i64>();
@@ -197,6 +203,7 @@ fn layer<B: Backend>(b: &mut B, name: &str, x: &B::Value) -> B::Value {
             let y = b.repeat_each(x, 3, [2, 8, 8]);
             b.reshape(&y, &[-1, 3, 128])
         }
+        "mean-power" => b.mean_power(x, 1.5),
         "root-mean" => {
             let y = b.mul(x, x);
             b.root_mean(&y)
@@ -207,6 +214,8 @@ fn layer<B: Backend>(b: &mut B, name: &str, x: &B::Value) -> B::Value {
             let label = b.argmin(&distances);
             b.pick(x, &label)
         }
+        "magnet-grey" => magnet::purify(b, &MagnetConfig::published(8, 1), x).0,
+        "magnet-colour-score" => magnet::purify(b, &MagnetConfig::published(8, 3), x).1,
         other => unreachable!("no layer named {other}"),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use prost::Message;
-use puvae::model::spec::{METADATA_KEY, ModelSpec, Role};
+use puvae::model::spec::{METADATA_KEY, ModelSpec};
 use tch::{Kind, Tensor};
 
 use crate::checkpoint::{Checkpoint, Header};
@@ -39,9 +39,10 @@ fn header(spec: &ModelSpec) -> Header {
     let done = config.as_object_mut().and_then(|config| config.remove("epochs_done"));
     let epochs = |value: Option<&serde_json::Value>| value.and_then(serde_json::Value::as_u64).unwrap_or(0) as u32;
     Header {
-        kind: match spec.role {
-            Role::Classifier => "classifier",
-            Role::Purifier => "puvae",
+        kind: match &spec.purifier {
+            None => "classifier",
+            Some(purifier) if purifier.selection.is_some() => "puvae",
+            Some(_) => "magnet",
         }
         .into(),
         dataset: spec.provenance.dataset.clone(),

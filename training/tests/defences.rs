@@ -66,7 +66,7 @@ fn the_median_filter_removes_a_lone_bright_value() {
 #[test]
 fn magnet_has_its_published_layers_and_learns() {
     let _turn = my_turn();
-    let magnet = Magnet::new(MagnetConfig::published(28), Params::new(1, Device::Cpu));
+    let magnet = Magnet::new(MagnetConfig::published(28, 1), Params::new(1, Device::Cpu));
     let conv = |inputs: usize, outputs: usize| (9 * inputs + 1) * outputs;
     assert_eq!(magnet.params.count(), conv(1, 3) + 3 * conv(3, 3) + conv(3, 1));
 
@@ -86,6 +86,59 @@ fn magnet_has_its_published_layers_and_learns() {
     assert_eq!(cleaned.frames.size(), [32, 1, 28, 28]);
     let by_hand = (data.all().x - &cleaned.frames).abs().flatten(1, -1).mean_dim(1, false, Kind::Float);
     assert!(cleaned.label.is_none() && cleaned.score.unwrap().allclose(&by_hand, 1e-5, 1e-7, false));
+}
+
+#[test]
+fn magnet_for_colour_has_two_hidden_layers_and_keeps_the_size() {
+    let config = MagnetConfig::published(32, 3);
+    assert!((config.noise - 0.025).abs() < 1e-12);
+    let magnet = Magnet::new(config, Params::new(1, Device::Cpu));
+    let layer = (9 * 3 + 1) * 3;
+    assert_eq!(magnet.params.count(), 3 * layer, "two hidden layers and the output's, each from 3 channels to 3");
+    let cleaned = tch::no_grad(|| magnet.purify(&Tensor::zeros([2, 3, 32, 32], (Kind::Float, Device::Cpu))));
+    assert_eq!((cleaned.frames.size(), cleaned.score.unwrap().size()), (vec![2, 3, 32, 32], vec![2]));
+}
+
+#[test]
+fn magnets_detector_raises_the_error_to_its_exponent() {
+    let config = MagnetConfig { exponent: 2.0, ..MagnetConfig::published(28, 1) };
+    let magnet = Magnet::new(config, Params::new(1, Device::Cpu));
+    let x = squares(3, CLASSES, 1).all().x;
+    let cleaned = tch::no_grad(|| magnet.purify(&x));
+    let by_hand = (x - &cleaned.frames).square().flatten(1, -1).mean_dim(1, false, Kind::Float);
+    assert!(cleaned.score.unwrap().allclose(&by_hand, 1e-5, 1e-7, false));
+}
+
+#[test]
+fn absurd_magnets_are_refused() {
+    let refused = |config: MagnetConfig| config.check().unwrap_err().to_string();
+    assert!(refused(MagnetConfig::published(27, 1)).contains("side_px is 27, expected an even number above 0"));
+    assert!(MagnetConfig::published(27, 3).check().is_ok(), "colour pictures are not halved");
+    assert!(refused(MagnetConfig::published(28, 2)).contains("channels is 2, expected 1 or 3"));
+    let exponent = f64::INFINITY;
+    assert!(refused(MagnetConfig { exponent, ..MagnetConfig::published(28, 1) }).contains("exponent is inf"));
+}
+
+#[test]
+fn the_score_of_a_puvae_is_how_far_the_selected_picture_lies_from_the_frame_as_it_came() {
+    let _turn = my_turn();
+    for size in [Size::Lite, Size::Paper] {
+        let puvae = Puvae::new(PuvaeConfig::preset(size, 28, 1, CLASSES), Params::new(1, Device::Cpu));
+        let x = squares(3, CLASSES, 1).all().x;
+        let cleaned = purify_all(&puvae, &x, 1, &progress::hidden());
+        let score = cleaned.score.unwrap();
+        for n in 0..3 {
+            let squared = (x.get(n) - cleaned.frames.get(n)).square().sum(Kind::Double).double_value(&[]);
+            assert!((score.double_value(&[n]) - (squared / 784.0).sqrt()).abs() < 1e-5, "{size:?} picture {n}");
+        }
+    }
+}
+
+#[test]
+fn where_the_reference_is_the_frame_the_score_is_the_selected_distance() {
+    let puvae = Puvae::new(PuvaeConfig::preset(Size::Paper, 28, 1, CLASSES), Params::new(1, Device::Cpu));
+    let purified = tch::no_grad(|| puvae.purify(&squares(3, CLASSES, 1).all().x, &puvae.no_noise(3)));
+    assert!(purified.score.allclose(&purified.distances.amin(1, false), 1e-6, 1e-7, false));
 }
 
 fn effort(epsilon: f64) -> Effort {

@@ -4,9 +4,16 @@
 use std::path::{Path, PathBuf};
 
 use puvae_training::attack::Victim as _;
+use puvae_training::checkpoint::Header;
+use puvae_training::data::{DataSet, Split};
+use puvae_training::defence::Defence as _;
+use puvae_training::defence::magnet::{Magnet, MagnetConfig};
+use puvae_training::export;
+use puvae_training::fit::Schedule;
 use puvae_training::golden::{Array, Golden};
-use puvae_training::runs::{load_classifier, load_puvae};
-use tch::{Device, Tensor};
+use puvae_training::nn::params::Params;
+use puvae_training::runs::{Trained, load_classifier, load_magnet, load_puvae};
+use tch::{Device, Kind, Tensor};
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
@@ -39,8 +46,54 @@ fn a_shipped_purifier_read_back_gives_its_golden_pictures() {
             let (frames, noise) = (tensor(&case.inputs["frames"]), tensor(&case.inputs["noise"]));
             let purified = tch::no_grad(|| trained.network.purify(&frames, &noise));
             assert!(purified.frames.allclose(&tensor(&case.outputs["purified"]), 1e-4, 1e-4, false));
+            assert!(purified.score.allclose(&tensor(&case.outputs["score"]), 1e-4, 1e-4, false));
             assert!(purified.distances.allclose(&tensor(&case.outputs["distances"]), 1e-4, 1e-4, false));
         }
+    }
+}
+
+/// A data set of eight pictures with nothing on them but ramps.
+fn ramps(side_px: i64, channels: i64) -> DataSet {
+    let split = || {
+        let ramp = Tensor::arange(8 * channels * side_px * side_px, (Kind::Float, Device::Cpu));
+        let images = ramp.remainder(256).to_kind(Kind::Uint8).reshape([8, channels, side_px, side_px]);
+        Split::new(images, Tensor::zeros([8], (Kind::Int64, Device::Cpu)))
+    };
+    DataSet {
+        name: "ramps".into(),
+        classes: ["a", "b"].map(String::from).into(),
+        channels,
+        side_px,
+        train: split(),
+        held_out: split(),
+        test: split(),
+    }
+}
+
+#[test]
+fn a_magnet_is_exported_as_a_reformer_and_read_back_the_same() {
+    for (side, channels) in [(28, 1), (32, 3)] {
+        let network = Magnet::new(MagnetConfig::published(side, channels), Params::new(5, Device::Cpu));
+        let header = Header {
+            kind: "magnet".into(),
+            dataset: "ramps".into(),
+            config: serde_json::json!({ "network": network.config, "schedule": Schedule { epochs: 1, batch: 128, rate: 1e-3 } }),
+            seed: 5,
+            epochs: 1,
+            epoch: 1,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.onnx");
+        export::magnet(&Trained { network, header }, &ramps(side, channels), &path).unwrap();
+        let trained = load_magnet(&path, Device::Cpu).unwrap();
+        assert_eq!(trained.header.kind, "magnet");
+        let golden = std::fs::read_to_string(folder.path().join("m.golden.json")).unwrap();
+        let golden: Golden = serde_json::from_str(&golden).unwrap();
+        let case = &golden.cases[0];
+        assert_eq!((case.inputs.len(), case.outputs.len()), (1, 2), "frames in; purified and score out");
+        let cleaned = tch::no_grad(|| trained.network.purify(&tensor(&case.inputs["frames"])));
+        assert!(cleaned.frames.allclose(&tensor(&case.outputs["purified"]), 1e-5, 1e-6, false));
+        assert!(cleaned.score.unwrap().allclose(&tensor(&case.outputs["score"]), 1e-5, 1e-6, false));
     }
 }
 

@@ -84,9 +84,10 @@ fn the_shared_trunk_gives_the_numbers_of_the_naive_form() {
         let [shared, naive] = [Form::Shared, Form::Naive].map(|form| {
             tch::no_grad(|| puvae::purify(&mut Torch::eval(&puvae.params), &puvae.config, &x, &noise, form))
         });
-        assert!(shared.0.allclose(&naive.0, 1e-5, 1e-6, false), "{size:?} {shape:?}");
-        assert!(shared.1.equal(&naive.1), "{size:?} {shape:?}");
-        assert!(shared.2.allclose(&naive.2, 1e-5, 1e-6, false), "{size:?} {shape:?}");
+        assert!(shared.frames.allclose(&naive.frames, 1e-5, 1e-6, false), "{size:?} {shape:?}");
+        assert!(shared.label.equal(&naive.label), "{size:?} {shape:?}");
+        assert!(shared.distances.allclose(&naive.distances, 1e-5, 1e-6, false), "{size:?} {shape:?}");
+        assert!(shared.score.allclose(&naive.score, 1e-5, 1e-6, false), "{size:?} {shape:?}");
     }
 }
 

@@ -65,10 +65,10 @@ impl Classify {
         })?;
         let (class, confidence) = top_class(&self.logits).ok_or(PipelineError::NoClasses { frame })?;
         ticket.mark(Stage::Classify, self.desk.clock.now());
-        let label_star = if self.is_defence { pictures.purified.label.first().copied() } else { None };
-        let distance = label_star.and_then(|label| pictures.purified.distances.get((0, label)).copied());
-        let suspect = distance.zip(self.suspect_above).is_some_and(|(distance, limit)| distance > limit);
+        let result = &pictures.purified;
+        let (label_star, distance, score) = (result.label_star(0), result.distance(0), result.suspicion(0));
+        let suspect = score.zip(self.suspect_above).is_some_and(|(score, limit)| score > limit);
         let (purified, response) = (self.is_defence, ticket.response());
-        Ok(Verdict { class, confidence, purified, label_star, distance, suspect, response })
+        Ok(Verdict { class, confidence, purified, label_star, distance, score, suspect, response })
     }
 }

@@ -24,7 +24,6 @@ use crate::deadline::Deadline;
 use crate::frame::{Frame, FrameId, Pooled, StampSource};
 use crate::latency::Stage;
 use crate::ledger::{DropReason, FailedAt, Fate};
-use crate::model::spec::InputShape;
 use crate::purifier::Purified;
 
 /// What is known of a frame on its way, besides its pixels.
@@ -82,11 +81,9 @@ pub(super) struct Pictures {
 }
 
 impl Pictures {
-    pub(super) fn new(shape: InputShape, classes: usize) -> Self {
-        Self {
-            input: Array4::zeros((1, shape.channels, shape.height, shape.width)),
-            purified: Purified::new(1, shape, classes),
-        }
+    /// `purified` is a purifier's room for one frame.
+    pub(super) fn new(purified: Purified) -> Self {
+        Self { input: Array4::zeros(purified.frames.raw_dim()), purified }
     }
 }
 

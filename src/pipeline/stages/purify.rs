@@ -16,7 +16,7 @@ pub(in crate::pipeline) struct Purify {
     pub(in crate::pipeline) input: Receiver<Captured>,
     pub(in crate::pipeline) preprocessor: Preprocessor,
     pub(in crate::pipeline) purifier: Box<dyn Purifier>,
-    /// Number of classes K of the distances.
+    /// Number of classes K of the classifier.
     pub(in crate::pipeline) classes: usize,
     pub(in crate::pipeline) pool: Pool<Pictures>,
     pub(in crate::pipeline) output: Sender<Cleaned>,
@@ -38,8 +38,7 @@ impl Purify {
             self.desk.decide(ticket, Fate::Expired(ExpiredAt::Purify));
             return ControlFlow::Continue(());
         }
-        let (shape, classes) = (self.purifier.input(), self.classes);
-        let mut pictures = self.pool.take_or(|| Pictures::new(shape, classes));
+        let mut pictures = self.pool.take_or(|| Pictures::new(self.purifier.room(1)));
         if let Err(error) = self.preprocess(frame, &mut ticket, &mut pictures) {
             self.desk.fail(Some((ticket, FailedAt::Preprocess)), error);
             return ControlFlow::Break(());
@@ -80,7 +79,7 @@ impl Purify {
         let is_defence = self.purifier.is_defence();
         guard(stage, Some(frame), || self.purifier.purify(&[frame], pictures.input.view(), &mut pictures.purified))?
             .map_err(|source| PipelineError::Model { stage, frame, source })?;
-        contract::purified(&pictures.purified, self.purifier.input(), self.classes, is_defence)
+        contract::purified(&pictures.purified, self.purifier.input(), self.classes)
             .map_err(|source| PipelineError::Contract { stage, frame, source })?;
         ticket.mark(if is_defence { Stage::Purify } else { Stage::Preprocess }, self.desk.clock.now());
         Ok(())

@@ -20,8 +20,11 @@ const HIDDEN: i64 = 3;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MagnetConfig {
-    /// Side of the square pictures, in pixels, even.
+    /// Side of the square pictures, in pixels; even for grey ones, which are halved on the way.
     pub side_px: i64,
+    /// Channels of the pictures: 1 or 3.
+    #[serde(default = "grey")]
+    pub channels: i64,
     /// Standard deviation of the Gaussian noise on the pictures it learns from.
     pub noise: f64,
     /// Weight of the squared activations of the hidden layers.
@@ -30,11 +33,16 @@ pub struct MagnetConfig {
     pub exponent: f64,
 }
 
+fn grey() -> i64 {
+    1
+}
+
 impl MagnetConfig {
-    /// The published constants for grey digits.
+    /// The published constants, for grey digits and for CIFAR-10.
     #[must_use]
-    pub fn published(side_px: i64) -> Self {
-        Self { side_px, noise: 0.1, activity: 1e-9, exponent: 1.0 }
+    pub fn published(side_px: i64, channels: i64) -> Self {
+        let noise = if channels == 1 { 0.1 } else { 0.025 };
+        Self { side_px, channels, noise, activity: 1e-9, exponent: 1.0 }
     }
 
     /// Refuses what cannot be trained.
@@ -42,11 +50,18 @@ impl MagnetConfig {
     /// # Errors
     /// Names the field, the rule and the value.
     pub fn check(&self) -> Result<()> {
-        ensure!(self.side_px > 0 && self.side_px % 2 == 0, "side_px is {}, expected an even number", self.side_px);
+        let Self { side_px, channels, .. } = *self;
+        ensure!(matches!(channels, 1 | 3), "channels is {channels}, expected 1 or 3");
+        let rule = if channels == 1 { "an even number above 0" } else { "a number above 0" };
+        ensure!(side_px > 0 && (channels != 1 || side_px % 2 == 0), "side_px is {side_px}, expected {rule}");
         for (name, value) in [("noise", self.noise), ("activity", self.activity)] {
             ensure!(value.is_finite() && value >= 0.0, "{name} is {value}, expected a number of at least 0");
         }
-        ensure!(self.exponent > 0.0, "exponent is {}, expected a number above 0", self.exponent);
+        ensure!(
+            self.exponent.is_finite() && self.exponent > 0.0,
+            "exponent is {}, expected a number above 0",
+            self.exponent
+        );
         Ok(())
     }
 }
@@ -64,26 +79,42 @@ impl Magnet {
     /// Makes a reformer and, with a first forward pass, its parameters.
     #[must_use]
     pub fn new(config: MagnetConfig, params: Params) -> Self {
-        let one = Tensor::zeros([1, 1, config.side_px, config.side_px], (Kind::Float, params.device()));
-        let _ = tch::no_grad(|| reform(&mut Torch::eval(&params), &one));
-        Self { config, params }
+        let magnet = Self { config, params };
+        let MagnetConfig { side_px, channels, .. } = magnet.config;
+        let one = Tensor::zeros([1, channels, side_px, side_px], (Kind::Float, magnet.params.device()));
+        let _ = tch::no_grad(|| magnet.purify(&one));
+        magnet
     }
 }
 
-/// Pictures `[N, 1, H, W]` → reformed pictures, and the hidden activations for the penalty. Sigmoid everywhere.
-fn reform<B: Backend>(b: &mut B, x: &B::Value) -> (B::Value, Vec<B::Value>) {
+/// Frames `[N, C, H, W]` → reformed frames `[N, C, H, W]` and the detector's score `[N]`, the mean of |x − AE(x)|^p.
+pub fn purify<B: Backend>(b: &mut B, config: &MagnetConfig, frames: &B::Value) -> (B::Value, B::Value) {
+    let reformed = reform(b, config.channels, frames).0; // a sigmoid: already in [0, 1]
+    let moved = b.sub(frames, &reformed);
+    let moved = b.reshape(&moved, &[-1, config.channels * config.side_px * config.side_px]); // [N, P]
+    let score = b.mean_power(&moved, config.exponent);
+    (reformed, score)
+}
+
+/// Pictures `[N, C, H, W]` → reformed pictures, and the hidden activations for the penalty. Sigmoid everywhere. Grey
+/// pictures pass through half their size, coloured ones do not.
+fn reform<B: Backend>(b: &mut B, channels: i64, x: &B::Value) -> (B::Value, Vec<B::Value>) {
     let layer = |b: &mut B, x: &B::Value, name: &str, out: i64| {
         let y = b.conv(x, name, Conv::new(out, 3).same());
         b.sigmoid(&y)
     };
-    let first = layer(b, x, "encode.conv1", HIDDEN); // [N, 3, H, W]
-    let small = b.halve(&first); // [N, 3, H/2, W/2]
-    let second = layer(b, &small, "encode.conv2", HIDDEN);
-    let third = layer(b, &second, "decode.conv1", HIDDEN);
-    let large = b.double(&third); // [N, 3, H, W]
-    let fourth = layer(b, &large, "decode.conv2", HIDDEN);
-    let y = layer(b, &fourth, "decode.out", 1);
-    (y, vec![first, second, third, fourth])
+    let mut hidden = vec![layer(b, x, "encode.conv1", HIDDEN)]; // [N, 3, H, W]
+    if channels == 1 {
+        let small = b.halve(&hidden[0]); // [N, 3, H/2, W/2]
+        hidden.push(layer(b, &small, "encode.conv2", HIDDEN));
+        hidden.push(layer(b, &hidden[1], "decode.conv1", HIDDEN));
+        let large = b.double(&hidden[2]); // [N, 3, H, W]
+        hidden.push(layer(b, &large, "decode.conv2", HIDDEN));
+    } else {
+        hidden.push(layer(b, &hidden[0], "decode.conv1", HIDDEN)); // [N, 3, H, W]
+    }
+    let y = layer(b, &hidden[hidden.len() - 1], "decode.out", channels);
+    (y, hidden)
 }
 
 impl Defence for Magnet {
@@ -92,9 +123,7 @@ impl Defence for Magnet {
     }
 
     fn purify(&self, x: &Tensor) -> Cleaned {
-        let frames = reform(&mut Torch::eval(&self.params), x).0; // a sigmoid: already in [0, 1]
-        let score =
-            (x - &frames).abs().pow_tensor_scalar(self.config.exponent).flatten(1, -1).mean_dim(1, false, Kind::Float);
+        let (frames, score) = purify(&mut Torch::eval(&self.params), &self.config, x);
         Cleaned { frames, label: None, score: Some(score) }
     }
 }
@@ -116,7 +145,7 @@ impl Task for MagnetTask<'_> {
     fn loss(&self, batch: &Batch) -> (Tensor, Scalars) {
         let config = &self.magnet.config;
         let noisy = (&batch.x + batch.x.randn_like() * config.noise).clamp(0.0, 1.0);
-        let (reformed, hidden) = reform(&mut Torch::train(&self.magnet.params), &noisy);
+        let (reformed, hidden) = reform(&mut Torch::train(&self.magnet.params), config.channels, &noisy);
         let error = reformed.mse_loss(&batch.x, tch::Reduction::Mean);
         let activity = hidden.iter().fold(error.zeros_like(), |sum, layer| sum + layer.square().sum(Kind::Float));
         let loss = &error + activity * (config.activity / batch.y.numel() as f64);

@@ -68,8 +68,7 @@ impl Defence for Puvae {
 
     fn purify(&self, x: &Tensor) -> Cleaned {
         let purified = Puvae::purify(self, x, &self.draw_noise(x.size()[0]));
-        let nearest = purified.distances.amin(1, false);
-        Cleaned { frames: purified.frames, label: Some(purified.label), score: Some(nearest) }
+        Cleaned { frames: purified.frames, label: Some(purified.label), score: Some(purified.score) }
     }
 
     fn selection(&self, x: &Tensor) -> Option<Tensor> {

@@ -126,7 +126,9 @@ pub trait Backend {
     fn columns(&mut self, x: &Self::Value, start: i64, len: i64) -> Self::Value;
     /// Each `image`, `[C, H, W]`, `count` times in a row: `[N, C, H, W]` → `[N·count, C, H, W]`.
     fn repeat_each(&mut self, x: &Self::Value, count: i64, image: [i64; 3]) -> Self::Value;
-    /// Square root of the mean over the last dimension: `[N, K, P]` → `[N, K]`.
+    /// Mean of |x|^`exponent` over the last dimension: `[…, P]` → `[…]`.
+    fn mean_power(&mut self, x: &Self::Value, exponent: f64) -> Self::Value;
+    /// Square root of the mean over the last dimension: `[…, P]` → `[…]`.
     fn root_mean(&mut self, x: &Self::Value) -> Self::Value;
     /// Index of the smallest value of each row: `[N, K]` → `[N]` i64.
     fn argmin(&mut self, x: &Self::Value) -> Self::Value;

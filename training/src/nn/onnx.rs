@@ -209,6 +209,11 @@ impl<'a> Onnx<'a> {
         name.into()
     }
 
+    /// Over the last dimension.
+    fn mean(&mut self, x: &str) -> String {
+        self.node("ReduceMean", &[x], vec![Attribute::ints("axes", &[-1]), Attribute::int("keepdims", 0)])
+    }
+
     fn layer(&mut self, op: &str, x: &str, name: &str, attributes: Vec<Attribute>) -> String {
         let weight = self.parameter(&format!("{name}.weight"), None);
         let bias = self.parameter(&format!("{name}.bias"), None);
@@ -344,8 +349,15 @@ impl Backend for Onnx<'_> {
         self.reshape(&x, &[-1, c, h, w])
     }
 
+    fn mean_power(&mut self, x: &String, exponent: f64) -> String {
+        let exponent = self.constant(&format!("exponent.{exponent}"), &[1], &[exponent as f32]);
+        let size = self.node("Abs", &[x], vec![]);
+        let power = self.node("Pow", &[&size, &exponent], vec![]);
+        self.mean(&power)
+    }
+
     fn root_mean(&mut self, x: &String) -> String {
-        let mean = self.node("ReduceMean", &[x], vec![Attribute::ints("axes", &[-1]), Attribute::int("keepdims", 0)]);
+        let mean = self.mean(x);
         self.node("Sqrt", &[&mean], vec![])
     }
 

@@ -155,6 +155,10 @@ impl Backend for Torch<'_> {
         x.repeat_interleave_self_int(count, 0, None)
     }
 
+    fn mean_power(&mut self, x: &Tensor, exponent: f64) -> Tensor {
+        x.abs().pow_tensor_scalar(exponent).mean_dim(-1, false, Kind::Float)
+    }
+
     fn root_mean(&mut self, x: &Tensor) -> Tensor {
         x.mean_dim(-1, false, Kind::Float).sqrt()
     }

@@ -26,15 +26,17 @@ pub struct Puvae {
     pub params: Params,
 }
 
-/// What purifying a batch gives.
+/// What purifying a batch gives: tensors, or their names in a graph that is written.
 #[derive(Debug)]
-pub struct Purified {
+pub struct Purified<V = Tensor> {
     /// The selected candidates, `[N, C, H, W]` in `[0, 1]`.
-    pub frames: Tensor,
+    pub frames: V,
     /// y*, `[N]` i64 (Eq. 21).
-    pub label: Tensor,
+    pub label: V,
     /// From each class's candidate to the reference, `[N, K]`.
-    pub distances: Tensor,
+    pub distances: V,
+    /// Root-mean-square error of the selected candidate to the frame as it came, `[N]`.
+    pub score: V,
 }
 
 impl Puvae {
@@ -51,9 +53,7 @@ impl Puvae {
     /// Purifies `x` `[N, C, H, W]` with latent noise `[N, K, Z]`, already scaled.
     #[must_use]
     pub fn purify(&self, x: &Tensor, noise: &Tensor) -> Purified {
-        let (frames, label, distances) =
-            network::purify(&mut Torch::eval(&self.params), &self.config, x, noise, Form::Shared);
-        Purified { frames, label, distances }
+        network::purify(&mut Torch::eval(&self.params), &self.config, x, noise, Form::Shared)
     }
 
     /// What the selection compares, with a gradient to `x`: for each class minus the squared distance of its candidate,

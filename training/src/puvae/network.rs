@@ -1,5 +1,6 @@
 //! The layers, once, for computing and for writing ONNX.
 
+use super::Purified;
 use super::config::{Input, PuvaeConfig, Size};
 use crate::nn::{Backend, Classes, Conv, Deconv};
 
@@ -13,41 +14,48 @@ pub enum Form {
     Naive,
 }
 
-/// Frames `[N, C, H, W]` and noise `[N, K, Z]` → purified `[N, C, H, W]`, y* `[N]`, distances `[N, K]`.
+/// Frames `[N, C, H, W]` and noise `[N, K, Z]` → the selected candidates with what they were selected by.
 pub fn purify<B: Backend>(
     b: &mut B,
     config: &PuvaeConfig,
     frames: &B::Value,
     noise: &B::Value,
     form: Form,
-) -> (B::Value, B::Value, B::Value) {
+) -> Purified<B::Value> {
     let (k, pixels) = (config.classes, config.pixels());
     let image = [config.channels, config.side_px, config.side_px];
     let tiled;
-    let (frames, images_per_frame) = match form {
+    let (images, images_per_frame) = match form {
         Form::Shared => (frames, 1),
         Form::Naive => {
             tiled = b.repeat_each(frames, k, image); // [N·K, C, H, W]
             (&tiled, k)
         }
     };
-    let denoised = denoise(b, config, frames);
-    let hidden = trunk(b, config, choose(config.encoder_input, frames, denoised.as_ref()));
+    let denoised = denoise(b, config, images);
+    let hidden = trunk(b, config, choose(config.encoder_input, images, denoised.as_ref()));
     let latent = encode(b, config, &hidden, images_per_frame, Classes::All);
     let noise = b.reshape(noise, &[-1, config.latent]); // [N·K, Z]
     let spread = b.mul(&latent.sigma, &noise);
     let z = b.add(&latent.mu, &spread);
     let candidates = decode(b, config, &z, Classes::All); // [N·K, C, H, W]
     let candidates = b.reshape(&candidates, &[-1, k, pixels]); // [N, K, P]
-    let reference = choose(config.reference, frames, denoised.as_ref());
+    let reference = choose(config.reference, images, denoised.as_ref());
     let reference = b.reshape(reference, &[-1, images_per_frame, pixels]); // [N, 1 or K, P]
-    let difference = b.sub(&candidates, &reference);
-    let square = b.mul(&difference, &difference);
-    let distances = b.root_mean(&square); // [N, K]
+    let distances = root_mean_square(b, &candidates, &reference); // [N, K]
     let label = b.argmin(&distances);
-    let purified = b.pick(&candidates, &label); // [N, P]
-    let purified = b.reshape(&purified, &[&[-1], &image[..]].concat()); // [N, C, H, W]
-    (purified, label, distances)
+    let selected = b.pick(&candidates, &label); // [N, P]
+    let flat = b.reshape(frames, &[-1, pixels]); // [N, P]
+    let score = root_mean_square(b, &selected, &flat); // [N]
+    let frames = b.reshape(&selected, &[&[-1], &image[..]].concat()); // [N, C, H, W]
+    Purified { frames, label, distances, score }
+}
+
+/// Of the difference, over the last dimension.
+fn root_mean_square<B: Backend>(b: &mut B, x: &B::Value, y: &B::Value) -> B::Value {
+    let difference = b.sub(x, y);
+    let square = b.mul(&difference, &difference);
+    b.root_mean(&square)
 }
 
 pub(super) fn choose<'a, V>(input: Input, frames: &'a V, denoised: Option<&'a V>) -> &'a V {
