@@ -104,7 +104,7 @@ fn absurd_configurations_are_refused_by_field() {
     let lite = PuvaeConfig::preset(Size::Lite, 28, 1, 10);
     let refused = |config: PuvaeConfig| config.check().unwrap_err().to_string();
     assert!(
-        refused(PuvaeConfig { fgsm_share: 0.9, ..lite.clone() })
+        refused(PuvaeConfig { fgsm_share: 0.95, ..lite.clone() })
             .contains("random_share + fgsm_share + self_share is 1.2, expected 0 to 1")
     );
     assert!(refused(PuvaeConfig { denoiser: false, ..lite.clone() }).contains("`denoised`, but denoiser is false"));

@@ -28,29 +28,45 @@ const SMALLEST_SQUARE: f64 = 1e-12;
 #[serde(deny_unknown_fields)]
 pub struct GanSchedule {
     /// Steps of the generator.
-    #[arg(long, default_value_t = 200_000)]
+    #[arg(long, default_value_t = Self::default().iterations)]
     pub iterations: u32,
     /// Iterations between checkpoints.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = Self::default().checkpoint_every)]
     pub checkpoint_every: u32,
     /// Images a step.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = Self::default().batch)]
     pub batch: usize,
     /// Adam's learning rate, for both networks, from the first step to the last.
-    #[arg(long, default_value_t = 1e-4)]
+    #[arg(long, default_value_t = Self::default().rate)]
     pub rate: f64,
     /// Decay rate of Adam's mean of gradients.
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, default_value_t = Self::default().beta1)]
     pub beta1: f64,
     /// Decay rate of Adam's mean of squared gradients.
-    #[arg(long, default_value_t = 0.9)]
+    #[arg(long, default_value_t = Self::default().beta2)]
     pub beta2: f64,
     /// Steps of the critic before each of the generator.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = Self::default().critic_steps)]
     pub critic_steps: u32,
     /// Weight λ of the gradient penalty.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = Self::default().penalty)]
     pub penalty: f64,
+}
+
+impl Default for GanSchedule {
+    /// The published training.
+    fn default() -> Self {
+        Self {
+            iterations: 200_000,
+            checkpoint_every: 500,
+            batch: 50,
+            rate: 1e-4,
+            beta1: 0.5,
+            beta2: 0.9,
+            critic_steps: 5,
+            penalty: 10.0,
+        }
+    }
 }
 
 impl GanSchedule {

@@ -147,9 +147,9 @@ impl PuvaeConfig {
                 ce_share: 0.2,
                 lambda_denoise: 0.01,
                 lambda_select: 2.0,
-                select_share: 0.375,
-                random_share: 0.3,
-                fgsm_share: 0.4,
+                select_share: 0.6,
+                random_share: 0.25,
+                fgsm_share: 0.35,
                 epsilon_max: if channels == 1 { 0.35 } else { 0.08 },
                 ..paper
             },

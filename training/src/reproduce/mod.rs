@@ -11,6 +11,7 @@ mod samples;
 mod speed;
 mod strong;
 mod tables;
+mod within;
 mod zoo;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use anyhow::{Context, Result};
 use tch::Device;
 
 use crate::data::{DataSet, Shape};
+use crate::defence::defense_gan::Projection;
 use crate::files;
 use figure::Figure;
 pub use speed::{Speed, Speeds};
@@ -42,6 +44,8 @@ pub enum Part {
     Fig7,
     /// FGSM with the gradient through the defence.
     Fig8,
+    /// Accuracy within a time limit, and Table 8.
+    Fig9,
     /// Everything.
     All,
     /// Only the page, from the results that are there.
@@ -78,6 +82,12 @@ pub struct Settings {
     /// Test images for the attackers who know a defence, 40 steps from 5 starts; 0 leaves them out [default: 1000].
     #[arg(long)]
     pub adaptive_images: Option<usize>,
+    /// Test images for Defense-GAN [default: as for CW].
+    #[arg(long)]
+    pub slow_images: Option<usize>,
+    /// How Defense-GAN looks for a picture in the tables.
+    #[command(flatten)]
+    pub projection: Projection,
     /// Random starts of the attackers who know a defence.
     #[arg(long, default_value_t = 5)]
     pub adaptive_restarts: u32,
@@ -108,6 +118,13 @@ impl Settings {
             adaptive: self.adaptive_images.unwrap_or(adaptive),
             restarts: self.adaptive_restarts,
         }
+    }
+
+    /// A quick run projects quickly.
+    fn projection(&self) -> Projection {
+        let Projection { steps, restarts, .. } = self.projection;
+        let few = Projection { steps: steps.min(5), restarts: restarts.min(2), ..self.projection };
+        if self.quick { few } else { self.projection }
     }
 
     fn within(&self, root: &Path) -> PathBuf {
@@ -169,7 +186,7 @@ impl Part {
 
     /// The figures are about the grey data sets.
     fn needs(self, dataset: &str) -> bool {
-        let figure = matches!(self, Self::Fig7 | Self::Fig8) && dataset != "cifar10";
+        let figure = matches!(self, Self::Fig7 | Self::Fig8 | Self::Fig9) && dataset != "cifar10";
         self == Self::All
             || figure
             || BLOCKS.iter().any(|block| block.dataset == dataset && Some(block.table) == self.table())
@@ -203,6 +220,9 @@ fn on_data(part: Part, dataset: &str, settings: &Settings, device: Device) -> Re
     }
     if figures && matches!(part, Part::Fig8 | Part::All) {
         write("fig8", strong::run(&zoo, settings)?)?;
+    }
+    if figures && matches!(part, Part::Fig9 | Part::All) {
+        write("fig9", within::run(&zoo, settings)?)?;
     }
     Ok(())
 }

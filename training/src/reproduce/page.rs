@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 
 use super::figure::Figure;
 use super::speed::Speeds;
-use super::tables::BLOCKS;
+use super::tables::{BLOCKS, SLOW};
+use super::within;
 use crate::evaluate::Results;
 use crate::files;
 use crate::table;
@@ -47,8 +48,11 @@ not strong enough to be believed.
 /// Titles of the tables.
 const TABLES: [(u32, &str); 4] =
     [(3, "MNIST"), (4, "Fashion-MNIST"), (5, "CIFAR-10"), (6, "Fashion-MNIST, attacks made on a substitute")];
-const FIGURES: [(&str, &str); 2] =
-    [("fig7", "what the coefficients do"), ("fig8", "FGSM with the gradient through the defence")];
+const FIGURES: [(&str, &str); 3] = [
+    ("fig7", "what the coefficients do"),
+    ("fig8", "FGSM with the gradient through the defence"),
+    ("fig9", "accuracy under FGSM over the time for a batch of 128, and Table 8"),
+];
 
 /// Writes the page and draws its figures.
 ///
@@ -63,6 +67,10 @@ pub fn write(page: &Path, results: &Path, figures: &Path) -> Result<()> {
         let there: Vec<&String> = blocks.iter().filter(|name| file(results, name).exists()).collect();
         for name in &there {
             text += &block(&file(results, name), &figures.join(format!("{name}.png")))?;
+            let slow = file(results, &format!("{name}{SLOW}"));
+            if slow.exists() {
+                text += &block(&slow, Path::new(""))?;
+            }
         }
         if there.is_empty() {
             writeln!(text, "Not measured yet: `puvae-train reproduce table{table}`.\n")?;
@@ -151,6 +159,9 @@ fn drawn(name: &str, results: &Path, figures: &Path) -> Result<String> {
             text,
             "![{title}](figures/{name}.svg)\n\n*{title}; {n} images a point, seed {seed}. Made by `{command}` on {device}.*\n"
         )?;
+        if name.starts_with("fig9") {
+            text += &within::table(&figure)?;
+        }
     }
     if text.is_empty() {
         writeln!(text, "Not measured yet: `puvae-train reproduce {name}`.\n")?;

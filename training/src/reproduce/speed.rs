@@ -8,16 +8,18 @@ use tch::{Device, Kind, Tensor};
 
 use super::Settings;
 use crate::defence::Defence;
+use crate::defence::defense_gan::DefenseGan;
 use crate::defence::magnet::{Magnet, MagnetConfig};
 use crate::evaluate::timed;
 use crate::files;
+use crate::gan::{GanConfig, Generator};
 use crate::nn::params::Params;
 use crate::paper;
 use crate::progress;
 use crate::puvae::{Puvae, PuvaeConfig, Size};
 
 /// Pictures purified at a time.
-const BATCH: i64 = 128;
+pub(super) const BATCH: i64 = 128;
 
 /// The content of `table7.json`; measured, never typed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,11 +56,13 @@ pub(super) fn run(settings: &Settings, device: Device) -> Result<Speeds> {
     let x = Tensor::rand([BATCH, 1, 28, 28], (Kind::Float, device));
     let puvae = |size| Puvae::new(PuvaeConfig::preset(size, 28, 1, 10), Params::new(1, device));
     let (paper, lite) = (puvae(Size::Paper), puvae(Size::Lite));
-    let magnet = Magnet::new(MagnetConfig::published(28), Params::new(1, device));
-    let defences: [(&dyn Defence, usize); 3] = [(&paper, 10), (&lite, 20), (&magnet, 50)];
+    let magnet = Magnet::new(MagnetConfig::published(28, 1), Params::new(1, device));
+    let generator = Generator::new(GanConfig::published(28, 1), Params::new(1, device));
+    let gan = DefenseGan::new(generator, settings.projection())?;
+    let defences: [(&dyn Defence, usize); 4] = [(&paper, 10), (&lite, 20), (&magnet, 50), (&gan, 1)];
     let mut rows = Vec::new();
     for (defence, runs) in defences {
-        let runs = if settings.quick { 2 } else { runs };
+        let runs = if settings.quick { 1 } else { runs };
         let seconds = median(defence, &x, runs);
         let over_puvae = seconds / rows.first().map_or(seconds, |first: &Speed| first.seconds);
         rows.push(Speed {
@@ -72,7 +76,8 @@ pub(super) fn run(settings: &Settings, device: Device) -> Result<Speeds> {
     Ok(Speeds { command: settings.command(), device: crate::device::name(device), batch: BATCH, rows })
 }
 
-fn median(defence: &dyn Defence, x: &Tensor, runs: usize) -> f64 {
+/// Median of the seconds of `runs` runs, after one that does not count.
+pub(super) fn median(defence: &dyn Defence, x: &Tensor, runs: usize) -> f64 {
     let bar = progress::bar(&defence.name(), runs + 1);
     let once = || {
         bar.inc(1);

@@ -20,6 +20,8 @@ use crate::runs;
 const ATTACKS: [&str; 6] = ["fgsm", "ifgsm-10", "ifgsm-40", "untargeted-fgsm", "untargeted-ifgsm-10", "cw-tutorial"];
 /// The attacks of Table 6, each made on the target and on the substitute.
 const BLACK_BOX_ATTACKS: [&str; 4] = ["fgsm", "ifgsm-40", "untargeted-fgsm", "cw-tutorial"];
+/// What is added to the name of the results of Defense-GAN, which is so slow that it has its own number of images.
+pub(super) const SLOW: &str = "-defense-gan";
 /// The attack of the sample pictures.
 const SHOWN: &str = "ifgsm-40";
 
@@ -69,6 +71,15 @@ pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()
     let participants = Participants { target: &target, substitute: substitute.as_ref(), contestants: &taking_part };
     let at = Destination { path: &path, resume: true };
     evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
+    if let Some(run) = zoo.find(Network::DefenseGan)? {
+        let gan = contestants::defence(zoo.set, &named(Network::DefenseGan, &run), settings.projection(), zoo.device)?;
+        let slow = settings.slow_images.unwrap_or(measures.costly_images);
+        let measures = Measures { images: Some(slow), costly_images: slow, adaptive: None, ..measures };
+        let path = settings.results().join(format!("{}{SLOW}.json", block.name()));
+        let participants = Participants { contestants: &[gan], ..participants };
+        let at = Destination { path: &path, resume: true };
+        evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
+    }
 
     let strength = paper::strength(zoo.set.channels);
     let (attack, aim) = names::parse(SHOWN, strength.epsilon, strength.alpha)?;

@@ -11,6 +11,7 @@ use crate::classifier::{AdversarialTraining, Architecture, Classifier};
 use crate::data::DataSet;
 use crate::defence::magnet::MagnetConfig;
 use crate::fit::Schedule;
+use crate::gan::GanSchedule;
 use crate::paper;
 use crate::puvae::{PuvaeConfig, Size};
 use crate::resumable::Run;
@@ -35,6 +36,8 @@ pub enum Network {
     Adversarial(Architecture),
     /// MagNet.
     Magnet,
+    /// Defense-GAN's generator.
+    DefenseGan,
     /// The black-box attacker's substitute for the target.
     Substitute(Architecture),
     /// A purifier that learned from the target's counterpart and never saw the target.
@@ -77,6 +80,7 @@ impl Network {
             Self::Classifier(architecture) => architecture.name().into(),
             Self::Adversarial(architecture) => architecture.name().replace("classifier", "adversarial"),
             Self::Magnet => "magnet".into(),
+            Self::DefenseGan => "defense-gan".into(),
             Self::Substitute(target) => target.name().replace("classifier", "substitute-of"),
             Self::Puvae(size, target) => {
                 let size = if size == Size::Paper { "paper" } else { "lite" };
@@ -130,7 +134,14 @@ impl Zoo<'_> {
                 let adversarial = AdversarialTraining { alpha: ALPHA, epsilon };
                 runs::train_classifier(set, architecture, Some(adversarial), schedule, place, device)
             }
-            Network::Magnet => runs::train_magnet(set, MagnetConfig::published(set.side_px), schedule, place, device),
+            Network::Magnet => {
+                runs::train_magnet(set, MagnetConfig::published(set.side_px, set.channels), schedule, place, device)
+            }
+            Network::DefenseGan => {
+                let published = GanSchedule::default();
+                let few = GanSchedule { iterations: 2, checkpoint_every: 1, ..published };
+                runs::train_defense_gan(set, if self.quick { few } else { published }, place, device)
+            }
             Network::Substitute(target) => {
                 let target = self.classifier(target)?;
                 let attacker = SubstituteConfig::default();
@@ -162,11 +173,12 @@ impl Zoo<'_> {
         let grey = self.set.channels == 1;
         let (epochs, batch, rate) = match network {
             Network::Classifier(Architecture::B) => (8, 128, 1e-3),
-            // A substitute has the attacker's schedule.
-            Network::Classifier(_) | Network::Adversarial(_) | Network::Substitute(_) => (10, 128, 1e-3),
+            Network::Classifier(_) | Network::Adversarial(_) => (10, 128, 1e-3),
             Network::Magnet => (100, 256, 1e-3),
             Network::Puvae(Size::Paper, _) => (10, 128, 1e-3),
-            Network::Puvae(Size::Lite, _) => (if grey { 12 } else { 50 }, 128, 2e-3),
+            // Their schedules are those of the attacker and of the generator.
+            Network::Substitute(_) | Network::DefenseGan => (1, 128, 1e-3),
+            Network::Puvae(Size::Lite, _) => (if grey { 14 } else { 50 }, 128, 2e-3),
         };
         if self.quick { Schedule { epochs: 1, batch: QUICK_BATCH, rate } } else { Schedule { epochs, batch, rate } }
     }
