@@ -127,6 +127,28 @@ impl Purifier for Breaking {
     }
 }
 
+/// Hands frames on, and is suspicious of what it does not measure.
+struct Groundless;
+
+impl Purifier for Groundless {
+    fn input(&self) -> InputShape {
+        SHAPE
+    }
+
+    fn room(&self, batch: usize) -> Purified {
+        Purified::new(batch, SHAPE)
+    }
+
+    fn purify(&mut self, _: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
+        out.frames.assign(&frames);
+        Ok(())
+    }
+
+    fn suspect_above(&self) -> Option<f32> {
+        Some(0.1)
+    }
+}
+
 /// Every look at it takes 10 ms.
 struct Ticking(SimulatedClock);
 
@@ -329,6 +351,15 @@ fn models_of_different_shapes_are_refused() {
     let failure = run(synthetic(1), purifier, &config(Duration::from_secs(1)), Arc::new(SystemClock)).0.unwrap_err();
     assert!(failure.to_string().starts_with("the purifier returns frames of 3×6×6"), "{failure}");
     assert!(failure.to_string().contains("the classifier takes 1×6×6"), "{failure}");
+}
+
+#[test]
+fn a_threshold_with_nothing_to_compare_is_refused() {
+    let failure =
+        run(synthetic(1), Box::new(Groundless), &config(Duration::from_secs(1)), Arc::new(SystemClock)).0.unwrap_err();
+    let words = "the purifier is suspicious above 0.1, but gives neither a score nor distances to compare with that";
+    assert!(failure.to_string().starts_with(words), "{failure}");
+    assert_eq!(failure.summary.ledger.captured, 0);
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn every_shipped_model_is_what_it_says_and_computes_what_it_computed_in_training
 #[test]
 fn the_shipped_models_are_complete_and_small() {
     for data in ["fashion-mnist", "mnist"] {
-        for name in ["classifier-a", "classifier-b", "puvae-lite"] {
+        for name in ["classifier-a", "classifier-b", "puvae-lite", "puvae-lite-for-b", "magnet"] {
             let file = |ending: &str| format!("{}/models/{data}-{name}.{ending}", env!("CARGO_MANIFEST_DIR"));
             let bytes = |ending: &str| std::fs::metadata(file(ending)).map(|metadata| metadata.len());
             for ending in ["onnx", "golden.json"] {

@@ -127,6 +127,9 @@ fn promised(spec: &ModelSpec) -> (Vec<TensorInfo>, Vec<TensorInfo>) {
     (inputs, outputs)
 }
 
+/// Outputs of a purifier that mean something to the pipeline: one that the spec does not name is not passed over in silence.
+const MEANT: [&str; 3] = ["label", "distances", "score"];
+
 fn check_graph(graph: &Graph, spec: &ModelSpec) -> Result<(), ModelError> {
     let refuse = |expected: String, got: String| Err(ModelError::Graph { path: graph.path().into(), expected, got });
     let (inputs, outputs) = promised(spec);
@@ -142,6 +145,14 @@ fn check_graph(graph: &Graph, spec: &ModelSpec) -> Result<(), ModelError> {
     }
     if graph.inputs().len() != inputs.len() {
         return refuse(format!("inputs {}", names(&inputs)), format!("inputs {}", names(graph.inputs())));
+    }
+    let meant = |found: &&TensorInfo| spec.purifier.is_some() && MEANT.contains(&found.name.as_str());
+    let promised = |found: &&TensorInfo| outputs.iter().any(|output| output.name == found.name);
+    if let Some(surplus) = graph.outputs().iter().filter(meant).find(|found| !promised(found)) {
+        return refuse(
+            format!("outputs {}, as the spec says", names(&outputs)),
+            format!("also an output {surplus}; name it in the spec or take it out of the graph"),
+        );
     }
     Ok(())
 }

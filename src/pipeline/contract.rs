@@ -44,7 +44,7 @@ pub(super) fn purified(result: &Purified, shape: InputShape, classes: usize) -> 
     values("purified", result.frames.len(), shape.pixels())?;
     finite("purified", &result.frames)?;
     if let Some(Selected { label, distances }) = &result.selected {
-        values("distances", distances.len(), classes)?;
+        values("distances", distances.ncols(), classes)?;
         finite("distances", distances)?;
         values("label", label.len(), 1)?;
         if let Some(&got) = label.iter().find(|&&label| label >= classes) {

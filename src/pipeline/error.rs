@@ -37,6 +37,14 @@ pub enum PipelineError {
         /// What the classifier takes.
         classifier: InputShape,
     },
+    /// A threshold with nothing to hold against it.
+    #[error(
+        "the purifier is suspicious above {threshold}, but gives neither a score nor distances to compare with that; give it room for one, or no threshold"
+    )]
+    NothingToSuspect {
+        /// Its threshold.
+        threshold: f32,
+    },
     /// Half of all frames or more would miss, whatever the source does.
     #[error(
         "a deadline of {deadline} is impossible on this machine: warmed up, the purifier takes {purify:.1?} and the classifier {classify:.1?} \

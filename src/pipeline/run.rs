@@ -76,6 +76,9 @@ fn prepare(
         let error = PipelineError::Shapes { purifier: shapes.0, classifier: shapes.1 };
         return (WarmUp::default(), Some(error));
     }
+    if let Some(threshold) = purifier.suspect_above().filter(|_| purifier.room(1).suspicion(0).is_none()) {
+        return (WarmUp::default(), Some(PipelineError::NothingToSuspect { threshold }));
+    }
     match warm_up(purifier, classifier, config.warm_up_runs, clock) {
         Err(error) => (WarmUp::default(), Some(error)),
         Ok(warmed) if config.force => (warmed, None),

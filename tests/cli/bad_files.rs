@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use puvae::model::spec::{InputShape, PurifierSpec};
+use puvae::model::spec::{InputShape, PurifierSpec, Score};
 
 use crate::fixture::{FRAMES, Fixture, INTO_OLD, balanced, write_idx, write_lit};
 use crate::onnx::{ALWAYS, TestModel};
@@ -121,6 +121,15 @@ fn a_score_that_is_missing_or_of_another_shape_is_refused() {
     with_purifier(|model| *model = TestModel { without: Some("score"), ..TestModel::reformer() }, &words);
     let words = ["expected output score f32 [N], found output score f32 [N,1]"];
     with_purifier(|model| *model = TestModel { score_sides: &[1], ..TestModel::reformer() }, &words);
+}
+
+#[test]
+fn a_score_that_the_spec_does_not_name_is_refused() {
+    let words = [
+        "p.onnx: the graph does not match its spec: expected outputs purified, label, distances, as the spec says",
+        "found also an output score f32 [N]; name it in the spec or take it out of the graph",
+    ];
+    with_purifier(|model| model.graph.purifier.as_mut().unwrap().score = Some(Score::RmseToInput), &words);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::fixture::{FRAMES, Fixture, INTO_OLD, parse_lines, write_lit};
 use crate::onnx::TestModel;
+use puvae::model::spec::Score;
 
 #[test]
 fn a_run_accounts_for_every_frame_and_gets_every_verdict_right() {
@@ -55,6 +56,26 @@ fn a_reformer_purifies_and_scores_but_has_no_label_of_its_own() {
     }
     let page = std::fs::read_to_string(fixture.path().join("r.html")).unwrap();
     assert!(page.contains("purified picture of frame") && !page.contains("own label"));
+}
+
+#[test]
+fn a_purifier_that_selects_and_scores_is_judged_by_its_score() {
+    let fixture = Fixture::new();
+    let mut model = TestModel::purifier();
+    for spec in [&mut model.spec, &mut model.graph] {
+        let purifier = spec.purifier.as_mut().unwrap();
+        purifier.score = Some(Score::RmseToInput);
+        purifier.suspect_above.as_mut().unwrap().threshold = 0.5;
+    }
+    model.write(fixture.path(), "p.onnx");
+    write_lit(fixture.path(), FRAMES, |frame| if frame < 4 { 255 } else { 102 });
+    fixture.run(&["--verdicts", "v.jsonl"]).expect(0, &[]);
+    for line in fixture.lines("v.jsonl") {
+        let bright = line["frame"].as_u64().unwrap() < 4;
+        assert_eq!(line["suspect"], bright, "{line}");
+        assert!(line["label_star"].is_u64() && line["distance"].as_f64().unwrap() < 0.4, "{line}");
+        assert!((line["score"].as_f64().unwrap() - if bright { 1.0 } else { 0.4 }).abs() < 1e-6, "{line}");
+    }
 }
 
 #[test]

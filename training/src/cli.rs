@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use puvae_training::attack::substitute::SubstituteConfig;
 use puvae_training::attack::{Aim, Attack, Plan, names};
@@ -12,7 +12,7 @@ use puvae_training::data::{DataSet, Shape, Split};
 use puvae_training::defence::defense_gan::Projection;
 use puvae_training::defence::magnet::MagnetConfig;
 use puvae_training::evaluate::adaptive::Effort;
-use puvae_training::evaluate::{Destination, Measures, Participants, contestants};
+use puvae_training::evaluate::{Destination, Measures, Participants, Resume, contestants};
 use puvae_training::fit::Schedule;
 use puvae_training::gan::GanSchedule;
 use puvae_training::paper;
@@ -92,7 +92,7 @@ enum Command {
         #[arg(long, default_value_t = 1000)]
         adaptive_images: usize,
         #[command(flatten)]
-        effort: Effort,
+        adaptive: Adaptive,
         #[command(flatten)]
         projection: Projection,
         /// Seed of targets, latent noise and the choice of images.
@@ -272,6 +272,35 @@ impl SplitName {
     }
 }
 
+/// The attacker who knows the defence.
+#[derive(Debug, Args)]
+struct Adaptive {
+    /// Bound of the L∞ norm of the attack that knows the defence [default: the paper's].
+    #[arg(long)]
+    adaptive_epsilon: Option<f64>,
+    /// Size of one of its steps; a quarter of it in the second half of the steps [default: the paper's].
+    #[arg(long)]
+    adaptive_alpha: Option<f64>,
+    /// Its steps from each start.
+    #[arg(long, default_value_t = 40)]
+    adaptive_steps: u32,
+    /// Its random starts.
+    #[arg(long, default_value_t = 5)]
+    adaptive_restarts: u32,
+}
+
+impl Adaptive {
+    fn effort(&self, set: &DataSet) -> Effort {
+        let paper = paper::strength(set.channels);
+        Effort {
+            epsilon: self.adaptive_epsilon.unwrap_or(paper.epsilon),
+            alpha: self.adaptive_alpha.unwrap_or(paper.alpha),
+            steps: self.adaptive_steps,
+            restarts: self.adaptive_restarts,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 struct Attacks {
     /// Attacks by name: fgsm, ifgsm-STEPS, pgd-STEPSxSTARTS, cw-api, cw-tutorial, cw-defense-gan, each also with untargeted- in front.
@@ -374,15 +403,15 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             costly_images,
             attacks,
             adaptive_images,
-            effort,
+            adaptive,
             projection,
             seed,
             out,
             resume,
         } => {
-            let adaptive = (adaptive_images > 0).then_some((effort, adaptive_images));
             files::check_writable(&out)?;
             let set = data.load()?;
+            let adaptive = (adaptive_images > 0).then(|| (adaptive.effort(&set), adaptive_images));
             let measures = Measures { attacks: attacks.kinds(&set)?, images, costly_images, adaptive, seed };
             let target = runs::load_classifier(&target, device)?;
             let substitute = substitute.map(|run| runs::load_classifier(&run, device)).transpose()?;
@@ -391,7 +420,13 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             let contestants: Vec<_> = defences.chain(replacements).collect::<Result<_>>()?;
             let participants =
                 Participants { target: &target, substitute: substitute.as_ref(), contestants: &contestants };
-            evaluate::run(&set, split.of(&set), participants, &measures, Destination { path: &out, resume })?;
+            evaluate::run(
+                &set,
+                split.of(&set),
+                participants,
+                &measures,
+                Destination { path: &out, resume: if resume { Resume::Same } else { Resume::Never } },
+            )?;
         }
         Command::Export { data, run, out, form } => {
             files::check_writable(&out)?;
@@ -412,18 +447,21 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Attack { data, target, attacks, images, seed, out, npz, split, weights } => {
             out.iter().chain(&npz).chain(&weights).try_for_each(|path| files::check_writable(path))?;
             let target = runs::load_classifier(&target, device)?;
-            if let Some(path) = weights {
-                npz::weights(&target.network, &path)?;
-            }
             let set = data.load()?;
             let kinds = attacks.kinds(&set)?;
+            ensure!(
+                npz.is_none() || kinds.len() == 1,
+                "--npz takes one attack, got {}; name it with --attacks",
+                kinds.len()
+            );
+            if let Some(weights) = weights {
+                npz::weights(&target.network, &weights)?;
+            }
             if let Some(out) = out {
                 frames::write(&target, &set, &kinds, images, seed, &out)?;
             }
             if let Some(path) = npz {
-                let [(attack, aim)] = kinds[..] else {
-                    bail!("--npz takes one attack, got {}; name it with --attacks", kinds.len())
-                };
+                let (attack, aim) = kinds[0];
                 let (split, name) = split.of(&set);
                 npz::attack(&target, &set, (&split.sample(images, seed), name), Plan { attack, aim, seed }, &path)?;
             }

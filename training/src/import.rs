@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use prost::Message;
 use puvae::model::spec::{METADATA_KEY, ModelSpec};
 use tch::{Kind, Tensor};
@@ -25,32 +25,37 @@ pub fn checkpoint(path: &Path) -> Result<Checkpoint> {
     let spec = spec.with_context(|| {
         format!("{}: no {METADATA_KEY} in it; expected a file that `puvae-train export` wrote", path.display())
     })?;
-    let spec: ModelSpec = serde_json::from_str(&spec.value)
+    let spec = ModelSpec::from_json(&spec.value)
         .with_context(|| format!("{}: its {METADATA_KEY} is not a model spec", path.display()))?;
     let graph = model.graph.with_context(|| format!("{}: an ONNX file without a graph", path.display()))?;
     let stored = graph.initializer.iter().filter(|stored| stored.data_type == FLOAT);
     let params = stored.map(|stored| Ok((stored.name.clone(), tensor(stored)?))).collect::<Result<_>>();
     let params = params.with_context(|| format!("{}: a broken initializer", path.display()))?;
-    Ok(Checkpoint::of_params(header(&spec), params))
+    let header = header(&spec).with_context(|| path.display().to_string())?;
+    Ok(Checkpoint::of_params(header, params))
 }
 
-fn header(spec: &ModelSpec) -> Header {
+fn header(spec: &ModelSpec) -> Result<Header> {
+    let architecture = &spec.provenance.architecture;
+    let kind = match &spec.purifier {
+        None => "classifier",
+        Some(purifier) if purifier.selection.is_some() => "puvae",
+        Some(_) if architecture == "magnet" => "magnet",
+        Some(_) => {
+            bail!("a purifier of the architecture {architecture}, expected a PuVAE or magnet: no other is known here")
+        }
+    };
     let mut config = spec.provenance.config.clone();
     let done = config.as_object_mut().and_then(|config| config.remove("epochs_done"));
     let epochs = |value: Option<&serde_json::Value>| value.and_then(serde_json::Value::as_u64).unwrap_or(0) as u32;
-    Header {
-        kind: match &spec.purifier {
-            None => "classifier",
-            Some(purifier) if purifier.selection.is_some() => "puvae",
-            Some(_) => "magnet",
-        }
-        .into(),
+    Ok(Header {
+        kind: kind.into(),
         dataset: spec.provenance.dataset.clone(),
         seed: spec.provenance.seed,
         epochs: epochs(config["schedule"].get("epochs")),
         epoch: epochs(done.as_ref()),
         config,
-    }
+    })
 }
 
 /// A table of classes is stored as `[1, K, width]` and was made as `[K, width]`.

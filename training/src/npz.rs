@@ -14,7 +14,7 @@ use crate::runs::{Trained, identity, same_data};
 
 /// Attacks `target` on a named split and writes `x` and `x_adv` `[N, C, H, W]` f32, `y` and `y_target` `[N]` i64 (−1 where nothing is
 /// aimed at), and `parameters`: JSON text as bytes. The pictures are those that an evaluation with the same seed and
-/// the same number of images judges.
+/// the same number of images judges under an attack that is not costly.
 ///
 /// # Errors
 /// When the target was trained on other data, there are no images, or the file cannot be written.

@@ -130,7 +130,13 @@ pub fn trained(results: &Results) -> String {
 fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String {
     let published = paper::published_training(name, dataset);
     let published = published.map_or_else(String::new, |length| format!(" (published: {length})"));
-    format!("{name} for {} epochs{published}", header["epoch"])
+    let schedule = &header["config"]["schedule"];
+    let epochs = header["epoch"].as_u64().unwrap_or(0);
+    let length = match (schedule["checkpoint_every"].as_u64(), schedule["iterations"].as_u64()) {
+        (Some(every), Some(iterations)) => format!("{} iterations", iterations.min(epochs * every)),
+        _ => format!("{epochs} epochs"),
+    };
+    format!("{name} for {length}{published}")
 }
 
 fn with_paper(ours: f64, paper: Option<f64>) -> String {

@@ -15,7 +15,7 @@ use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig};
 use puvae_training::data::DataSet;
 use puvae_training::defence::{Cleaned, Defence};
 use puvae_training::evaluate::adaptive::Effort;
-use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results};
+use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results, Resume};
 use puvae_training::nn::params::Params;
 use puvae_training::runs::Trained;
 use puvae_training::table;
@@ -97,11 +97,16 @@ fn measures(epsilon: f64) -> Measures {
 }
 
 fn evaluated(path: &Path, resume: bool, measures: &Measures, calls_until_power_cut: u32) -> Result<Results> {
+    let resume = if resume { Resume::Same } else { Resume::Never };
+    evaluated_at(Destination { path, resume }, measures, calls_until_power_cut)
+}
+
+fn evaluated_at(at: Destination<'_>, measures: &Measures, calls_until_power_cut: u32) -> Result<Results> {
     let (set, target) = (set(), target(1));
     let noise = PowerCut { calls_left: Cell::new(calls_until_power_cut) };
     let contestants = [Contestant { name: noise.name(), guard: Guard::Defence(Box::new(noise)), about: Value::Null }];
     let participants = Participants { target: &target, substitute: None, contestants: &contestants };
-    evaluate::run(&set, (&set.test, "test"), participants, measures, Destination { path, resume })
+    evaluate::run(&set, (&set.test, "test"), participants, measures, at)
 }
 
 /// An evaluation whose power fails after so many calls of the defence: one calibrates its detector, each row takes one more.
@@ -179,7 +184,7 @@ fn a_results_file_of_another_question_is_refused_by_the_field_that_differs() {
     let text = refused(Measures { images: None, ..measures(0.2) });
     assert!(text.contains("measures.images is 12 there, expected null"), "{text}");
     let text = refused(Measures { seed: 5, ..measures(0.2) });
-    assert!(text.contains("seed is 4 there, expected 5; resume with the options of that evaluation"), "{text}");
+    assert!(text.contains("seed is 4 there, expected 5; only the options of that evaluation"), "{text}");
     std::fs::write(&path, "{}").unwrap();
     assert!(refused(measures(0.2)).contains("results.json: not a results file"));
 }
@@ -199,6 +204,36 @@ fn without_resume_a_finished_file_is_written_anew_and_an_unfinished_one_is_kept(
     let other = Measures { attacks: Vec::new(), adaptive: None, ..measures(0.2) };
     let results = evaluated(&path, false, &other, u32::MAX).unwrap();
     assert!(results.rows.len() == 1 && Results::read(&path).unwrap().finished, "{results:?}");
+}
+
+#[test]
+fn who_measures_anew_keeps_the_same_question_and_replaces_another() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    let at = Destination { path: &path, resume: Resume::SameOrAnew };
+    evaluated_at(at, &measures(0.2), u32::MAX).unwrap();
+    assert_eq!(evaluated_at(at, &measures(0.2), 0).unwrap().rows.len(), 4, "nothing is left to do");
+    let other = Measures { seed: 5, ..measures(0.2) };
+    assert_eq!(evaluated_at(at, &other, u32::MAX).unwrap().seed, 5);
+    assert_eq!(Results::read(&path).unwrap().seed, 5);
+}
+
+#[test]
+fn two_contestants_of_the_same_name_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (set, target) = (set(), target(1));
+    let contestant = |name: &str| {
+        let noise = PowerCut { calls_left: Cell::new(0) };
+        Contestant { name: name.into(), guard: Guard::Defence(Box::new(noise)), about: Value::Null }
+    };
+    for names in [["a", "a"], ["a", "undefended"]] {
+        let contestants = names.map(contestant);
+        let participants = Participants { target: &target, substitute: None, contestants: &contestants };
+        let at = Destination { path: &folder.path().join("results.json"), resume: Resume::Never };
+        let refused = evaluate::run(&set, (&set.test, "test"), participants, &measures(0.2), at).unwrap_err();
+        assert!(refused.to_string().contains(&format!("two of the same name: {}", names[1])), "{refused}");
+    }
 }
 
 /// A file of version 2, cut to one row and one outcome.
@@ -224,7 +259,7 @@ fn results_of_version_2_are_still_read_but_not_gone_on_with() {
     let path = folder.path().join("results.json");
     std::fs::write(&path, VERSION_2).unwrap();
     let text = table::markdown(&table::read(std::slice::from_ref(&path)).unwrap());
-    assert!(text.contains("| fgsm ε 0.3 | 10000 | 6.20 | 12.50 (paper 12.46) | 90.10 | 81.33 | 85.29 |"), "{text}");
+    assert!(text.contains("| fgsm ε 0.3 | 10000 | 6.20 | 12.50 (paper 12.46) | 90.10 | 85.29 |"), "{text}");
     assert!(!text.contains("Not finished"), "{text}");
     let error = evaluated(&path, true, &measures(0.2), 0).unwrap_err().to_string();
     assert!(

@@ -109,6 +109,11 @@ fn what_was_not_exported_here_is_refused_by_name() {
     let path = folder.path().join("x.onnx");
     std::fs::write(&path, "no model").unwrap();
     assert!(refused(&path).contains("x.onnx: not an ONNX file"), "{}", refused(&path));
+    let reformer = std::fs::read(file("models/mnist-magnet.onnx")).unwrap();
+    let (from, to) = (b"\"architecture\":\"magnet\"", b"\"architecture\":\"mirror\"");
+    let at = reformer.windows(from.len()).position(|window| window == from).unwrap();
+    std::fs::write(&path, [&reformer[..at], to, &reformer[at + to.len()..]].concat()).unwrap();
+    assert!(refused(&path).contains("a purifier of the architecture mirror, expected a PuVAE or magnet"));
     let error = refused(&file("models/mnist-puvae-lite.onnx"));
     assert!(error.contains("a checkpoint of a puvae, expected one of a classifier"), "{error}");
 }

@@ -13,7 +13,7 @@ use puvae_training::checkpoint::Header;
 use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask};
 use puvae_training::data::{DataSet, Split};
 use puvae_training::defence::trivial::MedianFilter;
-use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results};
+use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results, Resume};
 use puvae_training::fit::Task as _;
 use puvae_training::nn::params::Params;
 use puvae_training::optim::Adam;
@@ -179,7 +179,13 @@ fn evaluated(target: &Trained<Classifier>, run: &Path, results: &Path) -> anyhow
     };
     let participants = Participants { target, substitute: Some(&substitute), contestants: &[] };
     let set = set();
-    evaluate::run(&set, (&set.test, "test"), participants, &measures, Destination { path: results, resume: false })
+    evaluate::run(
+        &set,
+        (&set.test, "test"),
+        participants,
+        &measures,
+        Destination { path: results, resume: Resume::Never },
+    )
 }
 
 #[test]

@@ -97,7 +97,7 @@ pub enum Distance {
 
 /// How unlike a clean picture a frame was, by how far purifying moved it; larger is more suspicious.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Score {
     /// Root-mean-square error, over all pixels, of the purified frame to the input frame.
     RmseToInput,

@@ -18,19 +18,19 @@ const DECAY_AT: f64 = 0.8;
 #[serde(deny_unknown_fields)]
 pub struct Projection {
     /// Steps L of Defense-GAN's gradient descent.
-    #[arg(id = "defense-gan-steps", long = "defense-gan-steps", default_value_t = 200)]
+    #[arg(id = "defense-gan-steps", long = "defense-gan-steps", default_value_t = Self::default().steps)]
     pub steps: u32,
     /// Its random starts R for each picture.
-    #[arg(id = "defense-gan-restarts", long = "defense-gan-restarts", default_value_t = 20)]
+    #[arg(id = "defense-gan-restarts", long = "defense-gan-restarts", default_value_t = Self::default().restarts)]
     pub restarts: u32,
     /// Its learning rate.
-    #[arg(id = "defense-gan-rate", long = "defense-gan-rate", default_value_t = 10.0)]
+    #[arg(id = "defense-gan-rate", long = "defense-gan-rate", default_value_t = Self::default().rate)]
     pub rate: f64,
     /// Its momentum.
-    #[arg(id = "defense-gan-momentum", long = "defense-gan-momentum", default_value_t = 0.7)]
+    #[arg(id = "defense-gan-momentum", long = "defense-gan-momentum", default_value_t = Self::default().momentum)]
     pub momentum: f64,
     /// Factor of its learning rate in the last fifth of the steps; 1 keeps it as it was.
-    #[arg(id = "defense-gan-decay", long = "defense-gan-decay", default_value_t = 1.0)]
+    #[arg(id = "defense-gan-decay", long = "defense-gan-decay", default_value_t = Self::default().decay)]
     pub decay: f64,
 }
 

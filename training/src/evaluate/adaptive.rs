@@ -25,19 +25,15 @@ const JUDGE_SEED: i64 = 77;
 const UNBOUNDED_IMAGES: usize = 100;
 
 /// How hard the attacker tries.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, clap::Args)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Effort {
-    /// Bound of the L∞ norm of the attack that knows the defence.
-    #[arg(id = "adaptive-epsilon", long = "adaptive-epsilon", default_value_t = 0.3)]
+    /// Bound of the L∞ norm.
     pub epsilon: f64,
-    /// Size of one of its steps; a quarter of it in the second half of the steps.
-    #[arg(id = "adaptive-alpha", long = "adaptive-alpha", default_value_t = 0.03)]
+    /// Size of a step; a quarter of it in the second half of the steps.
     pub alpha: f64,
-    /// Its steps from each start.
-    #[arg(id = "adaptive-steps", long = "adaptive-steps", default_value_t = 40)]
+    /// Steps from each start.
     pub steps: u32,
-    /// Its random starts.
-    #[arg(id = "adaptive-restarts", long = "adaptive-restarts", default_value_t = 5)]
+    /// Random starts.
     pub restarts: u32,
 }
 

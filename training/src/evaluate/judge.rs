@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
 
 use super::adaptive::Stronghold;
-use super::{BLACK_BOX, Cell, Contestant, Guard, Measures, NOISE, Participants, Row, timed};
+use super::{BLACK_BOX, Cell, Contestant, Guard, Measures, NOISE, Participants, Row, UNDEFENDED, timed};
 use crate::attack::{self, Attack, Plan, answers};
 use crate::classifier::Classifier;
 use crate::data::Split;
@@ -181,6 +181,6 @@ impl<'a> Judge<'a> {
         let undefended = Stronghold { defence: None, classifier: target };
         let guarded =
             self.contestants.iter().map(move |contestant| (contestant.name.as_str(), contestant.stronghold(target)));
-        std::iter::once(("undefended", undefended)).chain(guarded)
+        std::iter::once((UNDEFENDED, undefended)).chain(guarded)
     }
 }

@@ -13,7 +13,7 @@ mod results;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::json;
 use tch::Tensor;
 
@@ -25,7 +25,10 @@ use crate::device;
 use crate::runs::{self, Trained, same_data};
 use adaptive::{Effort, Stronghold};
 use judge::Judge;
-pub use results::{Cell, Destination, Results, Row, SCHEMA};
+pub use results::{Cell, Destination, Results, Resume, Row, SCHEMA};
+
+/// The target alone, among what attackers who know go for.
+const UNDEFENDED: &str = "undefended";
 
 /// The row of random noise.
 pub const NOISE: &str = "uniform-noise";
@@ -137,6 +140,7 @@ pub fn run(
         same_data(set, &substitute.header)?;
         runs::substitute::check(&substitute.header, &target.header)?;
     }
+    check_names(participants.contestants)?;
     measures.check()?;
     let mut results = question(set, (split, split_name), participants, measures)?.begin(at)?;
     let judge = Judge::new(participants, split, &set.held_out, measures)?;
@@ -165,6 +169,19 @@ pub fn run(
     Ok(results)
 }
 
+/// Results are by name, so no two contestants may share one.
+fn check_names(contestants: &[Contestant]) -> Result<()> {
+    let mut taken = vec![UNDEFENDED];
+    for Contestant { name, .. } in contestants {
+        ensure!(
+            !taken.contains(&name.as_str()),
+            "two of the same name: {name}; give one of them another name with --defence NAME=… or --replacement NAME=…"
+        );
+        taken.push(name);
+    }
+    Ok(())
+}
+
 /// A results file with everything but answers.
 fn question(
     set: &DataSet,
@@ -172,11 +189,11 @@ fn question(
     Participants { target, substitute, contestants }: Participants<'_>,
     measures: &Measures,
 ) -> Result<Results> {
-    let args = std::env::args().skip(1).filter(|arg| arg != "--resume");
     Ok(Results {
         schema: SCHEMA,
         finished: false,
-        command: std::iter::once("puvae-train".to_owned()).chain(args).collect::<Vec<_>>().join(" "),
+        crate_version: env!("CARGO_PKG_VERSION").into(),
+        command: command(),
         dataset: set.name.clone(),
         split: split_name.into(),
         seed: measures.seed,
@@ -190,6 +207,13 @@ fn question(
         warnings: Vec::new(),
         seconds: 0.0,
     })
+}
+
+/// The command line as results files hold it.
+#[must_use]
+pub fn command() -> String {
+    let args = std::env::args().skip(1).filter(|arg| arg != "--resume");
+    std::iter::once("puvae-train".to_owned()).chain(args).collect::<Vec<_>>().join(" ")
 }
 
 /// Accuracy on pictures `[N, C, H, W]`, in percent.

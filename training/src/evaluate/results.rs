@@ -26,7 +26,10 @@ pub struct Results {
     /// Whether everything asked for is there.
     #[serde(default = "finished")]
     pub finished: bool,
-    /// The command that made the file, without `--resume`.
+    /// Version of the crate that measured; empty before it was told.
+    #[serde(default)]
+    pub crate_version: String,
+    /// The command that began the file, without `--resume`.
     pub command: String,
     /// The data set's name.
     pub dataset: String,
@@ -103,8 +106,19 @@ pub struct Cell {
 pub struct Destination<'a> {
     /// The file.
     pub path: &'a Path,
-    /// Keep what a file there has of the same question.
-    pub resume: bool,
+    /// What becomes of a file there.
+    pub resume: Resume,
+}
+
+/// What becomes of the results that are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// Finished ones are replaced, unfinished ones refused.
+    Never,
+    /// Those of the same question are kept, others refused.
+    Same,
+    /// Those of the same question are kept, others replaced, with a note that names the first difference.
+    SameOrAnew,
 }
 
 /// Version 2 was written in one piece.
@@ -132,8 +146,12 @@ impl Results {
     pub(super) fn begin(self, at: Destination<'_>) -> Result<Self> {
         let there = at.path.metadata().is_ok_and(|file| file.len() > 0);
         match (there, at.resume) {
-            (true, true) => self.go_on(at.path),
-            (true, false) if Self::read(at.path).is_ok_and(|found| !found.finished) => bail!(
+            (true, Resume::Same) => self.go_on(at.path),
+            (true, Resume::SameOrAnew) => Ok(self.clone().go_on(at.path).unwrap_or_else(|difference| {
+                eprintln!("note: {difference:#}; measuring anew");
+                self
+            })),
+            (true, Resume::Never) if Self::read(at.path).is_ok_and(|found| !found.finished) => bail!(
                 "{}: an evaluation that was not finished is there; go on with --resume, choose another --out, or delete it",
                 at.path.display()
             ),
@@ -152,11 +170,11 @@ impl Results {
         );
         if let Some((field, expected, found)) = first_difference(&self.question()?, &found.question()?, "") {
             bail!(
-                "{}: results of another question: {field} is {found} there, expected {expected}; resume with the options of that evaluation, or choose another --out",
+                "{}: results of another question: {field} is {found} there, expected {expected}; only the options of that evaluation go on with it",
                 path.display()
             );
         }
-        Ok(Self { rows: found.rows, adaptive: found.adaptive, ..self })
+        Ok(Self { command: found.command, rows: found.rows, adaptive: found.adaptive, ..self })
     }
 
     /// The content without its answers: two files with the same question can be one.

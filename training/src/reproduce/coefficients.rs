@@ -6,8 +6,9 @@ use tch::Tensor;
 use super::Settings;
 use super::figure::{Axis, Figure, Series};
 use super::zoo::{QUICK_IMAGES, Zoo, source_for};
-use crate::attack::{self, Aim, Attack, Plan, Victim};
+use crate::attack::{self, Aim, Attack, Plan};
 use crate::classifier::{Architecture, Classifier};
+use crate::data::DataSet;
 use crate::defence::purify_all;
 use crate::device;
 use crate::evaluate;
@@ -44,15 +45,25 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
     let attack = Attack::Fgsm { epsilon: paper::strength(zoo.set.channels).epsilon };
     let plan = Plan { attack, aim: Aim::Targeted, seed: settings.seed };
     let attacked = attack::run(&classifier, plan, &images, zoo.set.class_count())?.x;
-    let study = Study { zoo, classifier: &classifier, source: &source, attacked, labels: images.labels() };
+    let study = Study {
+        seed: settings.seed as i64,
+        zoo,
+        classifier: &classifier,
+        source: &source,
+        attacked,
+        labels: images.labels(),
+    };
     let mut series = Vec::new();
-    for (name, coefficient) in COEFFICIENTS {
-        let points = GRID.iter().map(|&lambda| Ok([lambda, study.accuracy(name, coefficient, lambda)?]));
-        series.push(Series { name: name.into(), points: points.collect::<Result<_>>()? });
+    for coefficient in COEFFICIENTS {
+        let mut points = Vec::new();
+        for lambda in GRID {
+            points.extend(study.accuracy(coefficient, lambda)?.map(|accuracy| [lambda, accuracy]));
+        }
+        series.push(Series { name: coefficient.0.into(), points });
     }
     Ok(Figure {
         title: format!("{}, target A under FGSM: one coefficient varied, held-out images", zoo.set.name),
-        command: settings.command(),
+        command: evaluate::command(),
         x: Axis::logarithmic("coefficient"),
         series,
         n: images.len(),
@@ -62,6 +73,8 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
 }
 
 struct Study<'a> {
+    /// Seed of latent noise.
+    seed: i64,
     zoo: &'a Zoo<'a>,
     classifier: &'a Classifier,
     source: &'a runs::Trained<Classifier>,
@@ -70,8 +83,9 @@ struct Study<'a> {
 }
 
 impl Study<'_> {
-    /// Trains a purifier with this coefficient, or finds it, and puts it in front of the target.
-    fn accuracy(&self, name: &str, coefficient: fn(&mut PuvaeConfig) -> &mut f64, lambda: f64) -> Result<f64> {
+    /// Trains a purifier with this coefficient, or finds it, and puts it in front of the target; `None` if it is not there and
+    /// may not be trained.
+    fn accuracy(&self, (name, coefficient): Coefficient, lambda: f64) -> Result<Option<f64>> {
         let (zoo, set) = (self.zoo, self.zoo.set);
         let mut config = PuvaeConfig::preset(Size::Paper, set.side_px, set.channels, set.class_count());
         *coefficient(&mut config) = lambda;
@@ -80,17 +94,18 @@ impl Study<'_> {
             .join(format!("{}-fig7-rc{}-kl{}-ce{}", set.name, config.lambda_rc, config.lambda_kl, config.lambda_ce));
         let schedule = Schedule { epochs: if zoo.quick { 1 } else { EPOCHS }, batch: 128, rate: 1e-3 };
         let few = set.train.first(if zoo.quick { QUICK_IMAGES / 10 } else { IMAGES });
-        let done =
-            Run::checkpoint(&out).exists() && runs::load_puvae(&out, zoo.device)?.header.epoch == schedule.epochs;
-        if !done {
+        if zoo.train {
+            // One that is there goes on, which also checks that it is of this configuration and source.
             eprintln!("{name} = {lambda}");
-            let few = crate::data::DataSet { train: few, ..set.shallow_clone() };
+            let few = DataSet { train: few, ..set.shallow_clone() };
             let place = Place { out: &out, resume: true, seed: 1 };
             runs::train_puvae(&few, config, self.source, None, schedule, place, zoo.device)
                 .with_context(|| format!("{name} = {lambda}"))?;
+        } else if !Run::checkpoint(&out).exists() {
+            return Ok(None);
         }
         let purifier = runs::load_puvae(&out, zoo.device)?.network;
-        let frames = purify_all(&purifier, &self.attacked, 1, &progress::hidden()).frames;
-        Ok(evaluate::accuracy(self.classifier as &dyn Victim, &frames, &self.labels))
+        let frames = purify_all(&purifier, &self.attacked, self.seed, &progress::hidden()).frames;
+        Ok(Some(evaluate::accuracy(self.classifier, &frames, &self.labels)))
     }
 }

@@ -14,53 +14,53 @@ const SIZE: (u32, u32) = (760, 440);
 /// The content of a figure's file; measured, never typed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Figure {
+pub(super) struct Figure {
     /// What it shows.
-    pub title: String,
+    pub(super) title: String,
     /// The command that made the file.
-    pub command: String,
+    pub(super) command: String,
     /// What the horizontal axis counts.
-    pub x: Axis,
+    pub(super) x: Axis,
     /// Lines, each with a name.
-    pub series: Vec<Series>,
+    pub(super) series: Vec<Series>,
     /// Number of images behind each point.
-    pub n: usize,
+    pub(super) n: usize,
     /// Seed of everything drawn.
-    pub seed: u64,
+    pub(super) seed: u64,
     /// What computed.
-    pub device: String,
+    pub(super) device: String,
 }
 
 /// An axis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Axis {
+pub(super) struct Axis {
     /// The quantity, with its unit.
-    pub label: String,
+    pub(super) label: String,
     /// Whether equal distances are equal ratios.
-    pub logarithmic: bool,
+    pub(super) logarithmic: bool,
 }
 
 /// A line of a figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Series {
+pub(super) struct Series {
     /// What was varied or compared.
-    pub name: String,
+    pub(super) name: String,
     /// `[x, accuracy in %]`, in the order of x.
-    pub points: Vec<[f64; 2]>,
+    pub(super) points: Vec<[f64; 2]>,
 }
 
 impl Axis {
     /// Equal distances are equal differences.
     #[must_use]
-    pub fn linear(label: &str) -> Self {
+    pub(super) fn linear(label: &str) -> Self {
         Self { label: label.into(), logarithmic: false }
     }
 
     /// Equal distances are equal ratios.
     #[must_use]
-    pub fn logarithmic(label: &str) -> Self {
+    pub(super) fn logarithmic(label: &str) -> Self {
         Self { label: label.into(), logarithmic: true }
     }
 }
@@ -70,7 +70,7 @@ impl Figure {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    pub(super) fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)?;
         files::replace(path, (text + "\n").as_bytes())
     }
@@ -79,7 +79,7 @@ impl Figure {
     ///
     /// # Errors
     /// When the file cannot be read or is not a figure.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub(super) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
         serde_json::from_str(&text)
             .with_context(|| format!("{}: not a figure of `puvae-train reproduce`; make it again", path.display()))
@@ -89,7 +89,7 @@ impl Figure {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn draw(&self, path: &Path) -> Result<()> {
+    pub(super) fn draw(&self, path: &Path) -> Result<()> {
         let x = self.extent();
         let drawn = if self.x.logarithmic { self.draw_over(path, x.log_scale()) } else { self.draw_over(path, x) };
         drawn.map_err(|error| anyhow!("{}: cannot draw the figure: {error}", path.display()))
@@ -133,7 +133,7 @@ impl Figure {
         let points = self.series.iter().flat_map(|series| &series.points);
         let extended = |(low, high): (f64, f64), &[x, _]: &[f64; 2]| (low.min(x), high.max(x));
         let (low, high) = points.fold((f64::INFINITY, f64::NEG_INFINITY), extended);
-        low..high
+        if low <= high { low..high } else { 0.0..1.0 }
     }
 }
 

@@ -5,8 +5,8 @@
 //! and `docs/results.md` is written from what is in `results/`.
 
 mod coefficients;
-pub mod figure;
-pub mod page;
+mod figure;
+mod page;
 mod samples;
 mod speed;
 mod strong;
@@ -16,16 +16,15 @@ mod zoo;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tch::Device;
 
 use crate::data::{DataSet, Shape};
 use crate::defence::defense_gan::Projection;
 use crate::files;
 use figure::Figure;
-pub use speed::{Speed, Speeds};
-pub use tables::{BLOCKS, Block};
-pub use zoo::{Network, Zoo, source_for};
+use tables::BLOCKS;
+use zoo::Zoo;
 
 /// What to make again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -82,7 +81,7 @@ pub struct Settings {
     /// Test images for the attackers who know a defence, 40 steps from 5 starts; 0 leaves them out [default: 1000].
     #[arg(long)]
     pub adaptive_images: Option<usize>,
-    /// Test images for Defense-GAN [default: as for CW].
+    /// Test images for Defense-GAN; 0 leaves it out [default: as for CW].
     #[arg(long)]
     pub slow_images: Option<usize>,
     /// How Defense-GAN looks for a picture in the tables.
@@ -91,7 +90,7 @@ pub struct Settings {
     /// Random starts of the attackers who know a defence.
     #[arg(long, default_value_t = 5)]
     pub adaptive_restarts: u32,
-    /// Seed of targets, latent noise and the choice of images.
+    /// Seed of targets, latent noise and the choice of images; each network has a seed of its own.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
@@ -142,11 +141,6 @@ impl Settings {
     fn figures(&self) -> PathBuf {
         self.docs().join("figures")
     }
-
-    /// As the command line was given.
-    fn command(&self) -> String {
-        std::iter::once("puvae-train".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
-    }
 }
 
 /// Makes `part` again, and the page.
@@ -160,13 +154,17 @@ pub fn run(part: Part, settings: &Settings, device: Device) -> Result<()> {
     }
     let page = settings.docs().join("results.md");
     files::check_writable(&page)?;
-    for dataset in ["mnist", "fashion-mnist", "cifar10"] {
-        if part.needs(dataset) {
-            on_data(part, dataset, settings, device)?;
-        }
-    }
+    settings.projection.check()?;
+    ensure!(settings.adaptive_restarts > 0, "--adaptive-restarts is 0, expected at least 1");
+    let needed = ["mnist", "fashion-mnist", "cifar10"].into_iter().filter(|dataset| part.needs(dataset));
+    let load = |dataset| DataSet::load(&settings.data, dataset, Shape::default(), device);
+    let sets: Vec<DataSet> = needed.map(load).collect::<Result<_>>()?;
     if matches!(part, Part::Table7 | Part::All) {
         speed::run(settings, device)?.write(&settings.results().join("table7.json"))?;
+    }
+    for set in sets {
+        on_data(part, set, settings, device)?;
+        page::write(&page, &settings.results(), &settings.figures())?;
     }
     page::write(&page, &settings.results(), &settings.figures())?;
     println!("{}", page.display());
@@ -193,8 +191,8 @@ impl Part {
     }
 }
 
-fn on_data(part: Part, dataset: &str, settings: &Settings, device: Device) -> Result<()> {
-    let mut set = DataSet::load(&settings.data, dataset, Shape::default(), device)?;
+fn on_data(part: Part, mut set: DataSet, settings: &Settings, device: Device) -> Result<()> {
+    let dataset = set.name.clone();
     if settings.quick {
         set.train = set.train.first(zoo::QUICK_IMAGES);
     }

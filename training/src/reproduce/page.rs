@@ -15,7 +15,7 @@ use crate::table;
 
 const HEAD: &str = "# Results
 
-Written by `puvae-train reproduce`; nothing here is typed but the explanations. Every number stands beside the paper's where the paper has one.
+Written by `puvae-train reproduce`; nothing here is typed but the explanations. In Tables 3, 4 and 7 the paper's numbers stand beside ours.
 Accuracies are in percent, of test images that were chosen by the seed before anything was seen; every choice and threshold came from held-out images.
 
 - **undefended** is M_t on the images as they are. In the first table of each block the attacker sees M_t only (the paper's \"white-box\"); attacks aim at a random
@@ -58,7 +58,7 @@ const FIGURES: [(&str, &str); 3] = [
 ///
 /// # Errors
 /// When a results file is broken, or a file cannot be written.
-pub fn write(page: &Path, results: &Path, figures: &Path) -> Result<()> {
+pub(super) fn write(page: &Path, results: &Path, figures: &Path) -> Result<()> {
     let mut text = HEAD.to_owned();
     for (table, title) in TABLES {
         writeln!(text, "## Table {table}: {title}\n")?;
@@ -137,8 +137,8 @@ fn speeds(path: &Path) -> Result<String> {
     }
     writeln!(
         text,
-        "\nMade by `{}` on {}, libtorch, untrained weights (they make no difference to it).\n",
-        speeds.command, speeds.device
+        "\nMade by `{}` on {}, libtorch, untrained weights (they make no difference to it); Defense-GAN with {} steps from {} starts, the paper's with 200 from 20.\n",
+        speeds.command, speeds.device, speeds.projection.steps, speeds.projection.restarts
     )?;
     Ok(text)
 }

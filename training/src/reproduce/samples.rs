@@ -19,12 +19,17 @@ const GAP: u32 = 4;
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn write(path: &Path, clean: &Tensor, attacked: &Tensor, contestants: &[Contestant]) -> Result<()> {
+pub(super) fn write(
+    path: &Path,
+    (clean, attacked): (&Tensor, &Tensor),
+    contestants: &[Contestant],
+    seed: u64,
+) -> Result<()> {
     let difference = |x: &Tensor| (x - clean + 0.5).clamp(0.0, 1.0);
     let mut rows = vec![clean.shallow_clone(), attacked.shallow_clone(), difference(attacked)];
     for contestant in contestants {
         if let Guard::Defence(defence) = &contestant.guard {
-            tch::manual_seed(1);
+            tch::manual_seed(seed as i64);
             let purified = tch::no_grad(|| defence.purify(attacked)).frames;
             rows.extend([difference(&purified), purified].into_iter().rev());
         }

@@ -8,9 +8,9 @@ use tch::{Device, Kind, Tensor};
 
 use super::Settings;
 use crate::defence::Defence;
-use crate::defence::defense_gan::DefenseGan;
+use crate::defence::defense_gan::{DefenseGan, Projection};
 use crate::defence::magnet::{Magnet, MagnetConfig};
-use crate::evaluate::timed;
+use crate::evaluate::{self, timed};
 use crate::files;
 use crate::gan::{GanConfig, Generator};
 use crate::nn::params::Params;
@@ -24,31 +24,33 @@ pub(super) const BATCH: i64 = 128;
 /// The content of `table7.json`; measured, never typed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Speeds {
+pub(super) struct Speeds {
     /// The command that made the file.
-    pub command: String,
+    pub(super) command: String,
     /// What computed.
-    pub device: String,
+    pub(super) device: String,
     /// Pictures of 28×28 purified at a time.
-    pub batch: i64,
+    pub(super) batch: i64,
+    /// How Defense-GAN looks for a picture.
+    pub(super) projection: Projection,
     /// The defences.
-    pub rows: Vec<Speed>,
+    pub(super) rows: Vec<Speed>,
 }
 
 /// One defence.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Speed {
+pub(super) struct Speed {
     /// Its name.
-    pub name: String,
+    pub(super) name: String,
     /// Number of runs after one that does not count.
-    pub runs: usize,
+    pub(super) runs: usize,
     /// Median of the runs, in seconds a batch.
-    pub seconds: f64,
+    pub(super) seconds: f64,
     /// Times the median of the paper's PuVAE in this run.
-    pub over_puvae: f64,
+    pub(super) over_puvae: f64,
     /// The paper's seconds on its TITAN V, where it has the defence.
-    pub paper_seconds: Option<f64>,
+    pub(super) paper_seconds: Option<f64>,
 }
 
 /// Times untrained networks: weights make no difference to it.
@@ -73,7 +75,13 @@ pub(super) fn run(settings: &Settings, device: Device) -> Result<Speeds> {
             paper_seconds: paper::seconds(&defence.name()),
         });
     }
-    Ok(Speeds { command: settings.command(), device: crate::device::name(device), batch: BATCH, rows })
+    Ok(Speeds {
+        command: evaluate::command(),
+        device: crate::device::name(device),
+        batch: BATCH,
+        projection: settings.projection(),
+        rows,
+    })
 }
 
 /// Median of the seconds of `runs` runs, after one that does not count.
@@ -95,7 +103,7 @@ impl Speeds {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    pub(super) fn write(&self, path: &Path) -> Result<()> {
         files::replace(path, (serde_json::to_string_pretty(self)? + "\n").as_bytes())
     }
 
@@ -103,7 +111,7 @@ impl Speeds {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub(super) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
         serde_json::from_str(&text).with_context(|| {
             format!("{}: not what `puvae-train reproduce table7` writes; make it again", path.display())

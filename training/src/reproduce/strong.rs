@@ -44,7 +44,7 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
     }
     Ok(Figure {
         title: format!("{}, target A: FGSM with the gradient through the defence", zoo.set.name),
-        command: settings.command(),
+        command: evaluate::command(),
         x: Axis::linear("ε"),
         series,
         n: images.len(),

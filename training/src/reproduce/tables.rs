@@ -11,7 +11,7 @@ use crate::attack::{self, Plan, names};
 use crate::classifier::Architecture;
 use crate::defence::defense_gan::Projection;
 use crate::evaluate::adaptive::Effort;
-use crate::evaluate::{self, Contestant, Destination, Measures, Participants, contestants};
+use crate::evaluate::{self, Contestant, Destination, Measures, Participants, Resume, contestants};
 use crate::paper::{self, Strength};
 use crate::puvae::Size;
 use crate::runs;
@@ -27,17 +27,17 @@ const SHOWN: &str = "ifgsm-40";
 
 /// A block of a table: a target under all attacks.
 #[derive(Debug, Clone, Copy)]
-pub struct Block {
+pub(super) struct Block {
     /// The table's number in the paper.
-    pub table: u32,
+    pub(super) table: u32,
     /// Folder of the data set.
-    pub dataset: &'static str,
+    pub(super) dataset: &'static str,
     /// The target M_t.
-    pub target: Architecture,
+    pub(super) target: Architecture,
 }
 
 /// The blocks of Tables 3 to 6.
-pub const BLOCKS: [Block; 8] = [
+pub(super) const BLOCKS: [Block; 8] = [
     Block { table: 3, dataset: "mnist", target: Architecture::A },
     Block { table: 3, dataset: "mnist", target: Architecture::B },
     Block { table: 4, dataset: "fashion-mnist", target: Architecture::A },
@@ -51,7 +51,7 @@ pub const BLOCKS: [Block; 8] = [
 impl Block {
     /// `table3-a` …, the name of its results file.
     #[must_use]
-    pub fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         format!("table{}{}", self.table, self.target.name().replace("classifier", ""))
     }
 
@@ -65,19 +65,23 @@ pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()
     let target = zoo.classifier(block.target)?;
     let substitute = if block.is_black_box() { zoo.find(Network::Substitute(block.target))? } else { None };
     let substitute = substitute.map(|run| runs::load_classifier(&run, zoo.device)).transpose()?;
+    if block.is_black_box() && substitute.is_none() {
+        return Ok(());
+    }
     let taking_part = taking_part(block, zoo)?;
     let measures = measures(block, zoo, settings)?;
     let path = settings.results().join(format!("{}.json", block.name()));
     let participants = Participants { target: &target, substitute: substitute.as_ref(), contestants: &taking_part };
-    let at = Destination { path: &path, resume: true };
+    let at = Destination { path: &path, resume: Resume::SameOrAnew };
     evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
-    if let Some(run) = zoo.find(Network::DefenseGan)? {
+    let slow = settings.slow_images.unwrap_or(measures.costly_images);
+    let gan = if slow > 0 { zoo.find(Network::DefenseGan)? } else { None };
+    if let Some(run) = gan {
         let gan = contestants::defence(zoo.set, &named(Network::DefenseGan, &run), settings.projection(), zoo.device)?;
-        let slow = settings.slow_images.unwrap_or(measures.costly_images);
         let measures = Measures { images: Some(slow), costly_images: slow, adaptive: None, ..measures };
         let path = settings.results().join(format!("{}{SLOW}.json", block.name()));
         let participants = Participants { contestants: &[gan], ..participants };
-        let at = Destination { path: &path, resume: true };
+        let at = Destination { path: &path, resume: Resume::SameOrAnew };
         evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
     }
 
@@ -86,7 +90,12 @@ pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()
     let shown = zoo.set.test.sample(samples::COUNT, settings.seed);
     let plan = Plan { attack, aim, seed: settings.seed };
     let attacked = attack::run(&target.network, plan, &shown, zoo.set.class_count())?.x;
-    samples::write(&settings.figures().join(format!("{}.png", block.name())), &shown.all().x, &attacked, &taking_part)
+    samples::write(
+        &settings.figures().join(format!("{}.png", block.name())),
+        (&shown.all().x, &attacked),
+        &taking_part,
+        settings.seed,
+    )
 }
 
 /// The attackers who know a defence are in Tables 3 to 5; Table 6 is about those who know even less than usual.

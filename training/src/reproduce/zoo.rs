@@ -17,9 +17,9 @@ use crate::puvae::{PuvaeConfig, Size};
 use crate::resumable::Run;
 use crate::runs::{self, Place, Trained};
 
-/// Seed of targets; source classifiers and defences have seed 1, so that source and target share neither the weights they began
+/// Seed of classifiers A and C; all else has seed 1, so that a target and its source share neither the weights they began
 /// with nor the order of the images.
-const TARGET_SEED: u64 = 2;
+const FIRST_TARGET_SEED: u64 = 2;
 /// Weight of the clean pictures in adversarial training (Eq. 4).
 const ALPHA: f64 = 0.5;
 /// Training images of a quick run.
@@ -29,7 +29,7 @@ const QUICK_BATCH: usize = 64;
 
 /// A network of the experiments, with the target classifier that it is for where that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
+pub(super) enum Network {
     /// A classifier of Table 1.
     Classifier(Architecture),
     /// The target, trained by Eq. 4.
@@ -46,24 +46,24 @@ pub enum Network {
 
 /// Where networks are looked for.
 #[derive(Debug)]
-pub struct Zoo<'a> {
+pub(super) struct Zoo<'a> {
     /// The data they learn from.
-    pub set: &'a DataSet,
+    pub(super) set: &'a DataSet,
     /// Folder of runs: `RUNS/DATASET-NETWORK`.
-    pub runs: &'a Path,
+    pub(super) runs: &'a Path,
     /// Folder of exported files: `SHIPPED/DATASET-NETWORK.onnx`.
-    pub shipped: &'a Path,
+    pub(super) shipped: &'a Path,
     /// Whether what is missing is trained; without, it is left out.
-    pub train: bool,
+    pub(super) train: bool,
     /// Whether one epoch on a few images is enough.
-    pub quick: bool,
+    pub(super) quick: bool,
     /// Where to train.
-    pub device: Device,
+    pub(super) device: Device,
 }
 
 /// The classifier that a purifier for `target` learns from.
 #[must_use]
-pub fn source_for(target: Architecture) -> Architecture {
+pub(super) fn source_for(target: Architecture) -> Architecture {
     match target {
         Architecture::A => Architecture::B,
         Architecture::B | Architecture::E => Architecture::A,
@@ -75,7 +75,7 @@ pub fn source_for(target: Architecture) -> Architecture {
 impl Network {
     /// The name of its run, without the data set's; the purifier for the first target of a data set needs no target's name.
     #[must_use]
-    pub fn name(self) -> String {
+    pub(super) fn name(self) -> String {
         match self {
             Self::Classifier(architecture) => architecture.name().into(),
             Self::Adversarial(architecture) => architecture.name().replace("classifier", "adversarial"),
@@ -98,7 +98,7 @@ impl Zoo<'_> {
     ///
     /// # Errors
     /// As training.
-    pub fn find(&self, network: Network) -> Result<Option<PathBuf>> {
+    pub(super) fn find(&self, network: Network) -> Result<Option<PathBuf>> {
         let name = format!("{}-{}", self.set.name, network.name());
         let (run, file) = (self.runs.join(&name), self.shipped.join(format!("{name}.onnx")));
         let checkpoint = Run::checkpoint(&run);
@@ -121,8 +121,11 @@ impl Zoo<'_> {
     fn train(&self, network: Network, out: &Path) -> Result<()> {
         eprintln!("{}: training", out.display());
         let (set, device) = (self.set, self.device);
-        let seed =
-            if matches!(network, Network::Classifier(Architecture::A | Architecture::C)) { TARGET_SEED } else { 1 };
+        let seed = if matches!(network, Network::Classifier(Architecture::A | Architecture::C)) {
+            FIRST_TARGET_SEED
+        } else {
+            1
+        };
         let place = Place { out, resume: true, seed };
         let schedule = self.schedule(network);
         match network {
@@ -160,7 +163,7 @@ impl Zoo<'_> {
     ///
     /// # Errors
     /// When it is missing and may not be trained.
-    pub fn classifier(&self, architecture: Architecture) -> Result<Trained<Classifier>> {
+    pub(super) fn classifier(&self, architecture: Architecture) -> Result<Trained<Classifier>> {
         let found = self.find(Network::Classifier(architecture))?;
         let run = found.with_context(|| {
             format!("{}: no {}; train it by leaving out --no-training", self.set.name, architecture.name())
