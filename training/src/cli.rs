@@ -1,25 +1,25 @@
 //! The command line of `puvae-train`.
 
+mod args;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use puvae_training::attack::Plan;
 use puvae_training::attack::substitute::SubstituteConfig;
-use puvae_training::attack::{Aim, Attack, Plan, names};
 use puvae_training::classifier::{AdversarialTraining, Architecture};
-use puvae_training::data::publisher::{self, Remote};
-use puvae_training::data::{DataSet, Shape, Split};
+use puvae_training::data::{DataSet, publisher};
 use puvae_training::defence::defense_gan::Projection;
 use puvae_training::defence::magnet::MagnetConfig;
-use puvae_training::evaluate::adaptive::Effort;
 use puvae_training::evaluate::{Destination, Measures, Participants, Resume, contestants};
-use puvae_training::fit::Schedule;
 use puvae_training::gan::GanSchedule;
-use puvae_training::paper;
 use puvae_training::puvae::{Form, PuvaeConfig, Size};
 use puvae_training::reproduce::{self, Part, Settings};
 use puvae_training::runs::{self, Place};
 use puvae_training::{device, evaluate, export, files, frames, golden, npz, table};
+
+use args::{Adaptive, Attacks, DataArgs, SplitName, Training};
 
 /// Trains, attacks, evaluates and exports the networks that puvae runs.
 #[derive(Debug, Parser)]
@@ -229,120 +229,6 @@ enum Command {
         #[command(flatten)]
         training: Training,
     },
-}
-
-#[derive(Debug, Args)]
-struct DataArgs {
-    /// Folder that holds the data sets' folders.
-    #[arg(long)]
-    data: PathBuf,
-    /// Which data set: the name of its folder.
-    #[arg(long)]
-    dataset: String,
-    #[command(flatten)]
-    shape: Shape,
-}
-
-impl DataArgs {
-    fn remotes(&self, mirror: Option<String>) -> Result<Vec<Remote>> {
-        let mut remotes = publisher::published(&self.dataset)?;
-        if let Some(mirror) = mirror {
-            remotes.iter_mut().for_each(|remote| remote.base = mirror.trim_end_matches('/').into());
-        }
-        Ok(remotes)
-    }
-
-    fn load(&self) -> Result<DataSet> {
-        DataSet::load(&self.data, &self.dataset, self.shape, device::best())
-    }
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum SplitName {
-    HeldOut,
-    Test,
-}
-
-impl SplitName {
-    fn of(self, set: &DataSet) -> (&Split, &'static str) {
-        match self {
-            Self::HeldOut => (&set.held_out, "held-out"),
-            Self::Test => (&set.test, "test"),
-        }
-    }
-}
-
-/// The attacker who knows the defence.
-#[derive(Debug, Args)]
-struct Adaptive {
-    /// Bound of the L∞ norm of the attack that knows the defence [default: the paper's].
-    #[arg(long)]
-    adaptive_epsilon: Option<f64>,
-    /// Size of one of its steps; a quarter of it in the second half of the steps [default: the paper's].
-    #[arg(long)]
-    adaptive_alpha: Option<f64>,
-    /// Its steps from each start.
-    #[arg(long, default_value_t = 40)]
-    adaptive_steps: u32,
-    /// Its random starts.
-    #[arg(long, default_value_t = 5)]
-    adaptive_restarts: u32,
-}
-
-impl Adaptive {
-    fn effort(&self, set: &DataSet) -> Effort {
-        let paper = paper::strength(set.channels);
-        Effort {
-            epsilon: self.adaptive_epsilon.unwrap_or(paper.epsilon),
-            alpha: self.adaptive_alpha.unwrap_or(paper.alpha),
-            steps: self.adaptive_steps,
-            restarts: self.adaptive_restarts,
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-struct Attacks {
-    /// Attacks by name: fgsm, ifgsm-STEPS, pgd-STEPSxSTARTS, cw-api, cw-tutorial, cw-defense-gan, each also with untargeted- in front.
-    #[arg(long, value_delimiter = ',', default_value = "fgsm,ifgsm-10,ifgsm-40")]
-    attacks: Vec<String>,
-    /// Bound of the attacks' L∞ norm [default: the paper's, 0.3 for grey pictures and 0.06 for colour].
-    #[arg(long)]
-    epsilon: Option<f64>,
-    /// Size of a step of iFGSM and PGD [default: the paper's, 0.03 for grey pictures and a tenth of ε, 0.006, for colour].
-    #[arg(long)]
-    alpha: Option<f64>,
-}
-
-impl Attacks {
-    fn kinds(&self, set: &DataSet) -> Result<Vec<(Attack, Aim)>> {
-        let paper = paper::strength(set.channels);
-        let (epsilon, alpha) = (self.epsilon.unwrap_or(paper.epsilon), self.alpha.unwrap_or(paper.alpha));
-        self.attacks.iter().map(|name| names::parse(name, epsilon, alpha)).collect()
-    }
-}
-
-#[derive(Debug, Args)]
-struct Training<S: Args = Schedule> {
-    #[command(flatten)]
-    data: DataArgs,
-    /// Folder for the run: checkpoint, log and curves.
-    #[arg(long)]
-    out: PathBuf,
-    /// Go on from the checkpoint in --out, if there is one.
-    #[arg(long)]
-    resume: bool,
-    /// Seed of everything drawn.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    #[command(flatten)]
-    schedule: S,
-}
-
-impl<S: Args> Training<S> {
-    fn place(&self) -> Place<'_> {
-        Place { out: &self.out, resume: self.resume, seed: self.seed }
-    }
 }
 
 /// Does what the command line says.

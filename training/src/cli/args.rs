@@ -1,0 +1,127 @@
+//! Groups of options that several commands share.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use puvae_training::attack::{Aim, Attack, names};
+use puvae_training::data::publisher::{self, Remote};
+use puvae_training::data::{DataSet, Shape, Split};
+use puvae_training::evaluate::adaptive::Effort;
+use puvae_training::fit::Schedule;
+use puvae_training::runs::Place;
+use puvae_training::{device, paper};
+
+#[derive(Debug, Args)]
+pub(super) struct DataArgs {
+    /// Folder that holds the data sets' folders.
+    #[arg(long)]
+    pub(super) data: PathBuf,
+    /// Which data set: the name of its folder.
+    #[arg(long)]
+    pub(super) dataset: String,
+    #[command(flatten)]
+    pub(super) shape: Shape,
+}
+
+impl DataArgs {
+    pub(super) fn remotes(&self, mirror: Option<String>) -> Result<Vec<Remote>> {
+        let mut remotes = publisher::published(&self.dataset)?;
+        if let Some(mirror) = mirror {
+            remotes.iter_mut().for_each(|remote| remote.base = mirror.trim_end_matches('/').into());
+        }
+        Ok(remotes)
+    }
+
+    pub(super) fn load(&self) -> Result<DataSet> {
+        DataSet::load(&self.data, &self.dataset, self.shape, device::best())
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SplitName {
+    HeldOut,
+    Test,
+}
+
+impl SplitName {
+    pub(super) fn of(self, set: &DataSet) -> (&Split, &'static str) {
+        match self {
+            Self::HeldOut => (&set.held_out, "held-out"),
+            Self::Test => (&set.test, "test"),
+        }
+    }
+}
+
+/// The attacker who knows the defence.
+#[derive(Debug, Args)]
+pub(super) struct Adaptive {
+    /// Bound of the L∞ norm of the attack that knows the defence [default: the paper's].
+    #[arg(long)]
+    pub(super) adaptive_epsilon: Option<f64>,
+    /// Size of one of its steps; a quarter of it in the second half of the steps [default: the paper's].
+    #[arg(long)]
+    pub(super) adaptive_alpha: Option<f64>,
+    /// Its steps from each start.
+    #[arg(long, default_value_t = 40)]
+    pub(super) adaptive_steps: u32,
+    /// Its random starts.
+    #[arg(long, default_value_t = 5)]
+    pub(super) adaptive_restarts: u32,
+}
+
+impl Adaptive {
+    pub(super) fn effort(&self, set: &DataSet) -> Effort {
+        let paper = paper::strength(set.channels);
+        Effort {
+            epsilon: self.adaptive_epsilon.unwrap_or(paper.epsilon),
+            alpha: self.adaptive_alpha.unwrap_or(paper.alpha),
+            steps: self.adaptive_steps,
+            restarts: self.adaptive_restarts,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Attacks {
+    /// Attacks by name: fgsm, ifgsm-STEPS, pgd-STEPSxSTARTS, cw-api, cw-tutorial, cw-defense-gan, each also with untargeted- in front.
+    #[arg(long, value_delimiter = ',', default_value = "fgsm,ifgsm-10,ifgsm-40")]
+    pub(super) attacks: Vec<String>,
+    /// Bound of the attacks' L∞ norm [default: the paper's, 0.3 for grey pictures and 0.06 for colour].
+    #[arg(long)]
+    pub(super) epsilon: Option<f64>,
+    /// Size of a step of iFGSM and PGD [default: the paper's, 0.03 for grey pictures and a tenth of ε, 0.006, for colour].
+    #[arg(long)]
+    pub(super) alpha: Option<f64>,
+}
+
+impl Attacks {
+    pub(super) fn kinds(&self, set: &DataSet) -> Result<Vec<(Attack, Aim)>> {
+        let paper = paper::strength(set.channels);
+        let (epsilon, alpha) = (self.epsilon.unwrap_or(paper.epsilon), self.alpha.unwrap_or(paper.alpha));
+        self.attacks.iter().map(|name| names::parse(name, epsilon, alpha)).collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Training<S: Args = Schedule> {
+    #[command(flatten)]
+    pub(super) data: DataArgs,
+    /// Folder for the run: checkpoint, log and curves.
+    #[arg(long)]
+    pub(super) out: PathBuf,
+    /// Go on from the checkpoint in --out, if there is one.
+    #[arg(long)]
+    pub(super) resume: bool,
+    /// Seed of everything drawn.
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    #[command(flatten)]
+    pub(super) schedule: S,
+}
+
+impl<S: Args> Training<S> {
+    pub(super) fn place(&self) -> Place<'_> {
+        Place { out: &self.out, resume: self.resume, seed: self.seed }
+    }
+}
