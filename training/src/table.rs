@@ -136,7 +136,9 @@ fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String 
         (Some(every), Some(iterations)) => format!("{} iterations", iterations.min(epochs * every)),
         _ => format!("{epochs} epochs"),
     };
-    format!("{name} for {length}{published}")
+    let before = header["config"]["from"]["epochs_done"].as_u64();
+    let before = before.map_or_else(String::new, |epochs| format!(" after another run's {epochs}"));
+    format!("{name} for {length}{before}{published}")
 }
 
 fn with_paper(ours: f64, paper: Option<f64>) -> String {
