@@ -204,12 +204,6 @@ impl Classifier {
     }
 }
 
-/// How many rows of `logits` have their largest value at `y`.
-#[must_use]
-pub fn correct(logits: &Tensor, y: &Tensor) -> f64 {
-    logits.argmax(1, false).eq_tensor(y).sum(Kind::Float).double_value(&[])
-}
-
 impl Victim for Classifier {
     fn logits(&self, x: &Tensor) -> Tensor {
         self.forward(Torch::eval(&self.params), x)

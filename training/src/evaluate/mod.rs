@@ -17,10 +17,10 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use tch::Tensor;
 
-use crate::attack::{Aim, Attack, Plan, Victim};
-use crate::classifier::{Classifier, correct};
-use crate::data::{DataSet, Split, batches};
-use crate::defence::Defence;
+use crate::attack::{Aim, Attack, Plan, Victim, answers};
+use crate::classifier::Classifier;
+use crate::data::{DataSet, Split};
+use crate::defence::{Defence, percent_right};
 use crate::device;
 use crate::runs::{self, Trained, same_data};
 use adaptive::{Effort, Stronghold};
@@ -35,9 +35,6 @@ pub const NOISE: &str = "uniform-noise";
 
 /// What names of rows begin with whose attack was made on a substitute.
 pub const BLACK_BOX: &str = "black-box-";
-
-/// Images classified at a time.
-const CLASSIFY_BATCH: usize = 500;
 
 /// What answers in the place of the undefended classifier.
 pub enum Guard {
@@ -218,14 +215,8 @@ pub fn command() -> String {
 
 /// Accuracy on pictures `[N, C, H, W]`, in percent.
 #[must_use]
-pub fn accuracy(classifier: &dyn Victim, x: &Tensor, y: &Tensor) -> f64 {
-    let right: f64 = batches(y.numel(), CLASSIFY_BATCH)
-        .map(|range| {
-            let (start, len) = (range.start as i64, range.len() as i64);
-            tch::no_grad(|| correct(&classifier.logits(&x.narrow(0, start, len)), &y.narrow(0, start, len)))
-        })
-        .sum();
-    100.0 * right / y.numel() as f64
+pub fn accuracy(victim: &dyn Victim, x: &Tensor, y: &Tensor) -> f64 {
+    percent_right(&answers(victim, x), y)
 }
 
 /// Calls `work` and returns its result with the seconds it took.
