@@ -10,10 +10,10 @@ use ndarray::{ArrayViewD, ArrayViewMutD};
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{TensorElementType, TensorRef, ValueType};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::ModelError;
 use super::engine::{Engine, one_line};
+use super::hash::FileHash;
 use super::spec::METADATA_KEY;
 
 /// An input or output as the graph declares it.
@@ -52,13 +52,37 @@ impl Graph {
     /// # Errors
     /// When the file cannot be read, is not an ONNX model, or the provider refuses it.
     pub fn open(engine: &mut Engine, path: &Path) -> Result<Self, ModelError> {
+        Self::open_expecting(engine, path, None)
+    }
+
+    /// As [`Graph::open`], but only if the file has this hash: of another one not a byte is looked at.
+    ///
+    /// # Errors
+    /// As [`Graph::open`], and when the hash differs.
+    pub fn open_expecting(engine: &mut Engine, path: &Path, hash: Option<FileHash>) -> Result<Self, ModelError> {
         let bytes = std::fs::read(path).map_err(|source| ModelError::Read { path: path.into(), source })?;
-        let session = engine.session(path, &bytes)?;
+        let got = FileHash::of(&bytes);
+        match hash {
+            Some(expected) if expected != got => Err(ModelError::Hash { path: path.into(), expected, got }),
+            _ => Self::start(engine, path, &bytes, got),
+        }
+    }
+
+    /// As [`Graph::open`], of a file that was read already.
+    ///
+    /// # Errors
+    /// As [`Graph::open`].
+    pub fn from_bytes(engine: &mut Engine, path: &Path, bytes: &[u8]) -> Result<Self, ModelError> {
+        Self::start(engine, path, bytes, FileHash::of(bytes))
+    }
+
+    fn start(engine: &mut Engine, path: &Path, bytes: &[u8], hash: FileHash) -> Result<Self, ModelError> {
+        let session = engine.session(path, bytes)?;
         let declared = |outlets: &[ort::value::Outlet]| outlets.iter().map(|o| describe(o.name(), o.dtype())).collect();
         let spec_json = session.metadata().ok().and_then(|metadata| metadata.custom(METADATA_KEY));
         let (inputs, outputs) = (declared(session.inputs()), declared(session.outputs()));
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { session, path: path.into(), sha256, bytes: bytes.len() as u64, spec_json, inputs, outputs })
+        let (sha256, path) = (hash.to_string(), path.into());
+        Ok(Self { session, path, sha256, bytes: bytes.len() as u64, spec_json, inputs, outputs })
     }
 
     /// The file.

@@ -11,6 +11,8 @@ pub mod file;
 #[cfg(feature = "runtime")]
 pub mod graph;
 #[cfg(feature = "runtime")]
+pub mod hash;
+#[cfg(feature = "runtime")]
 pub mod library;
 #[cfg(feature = "runtime")]
 pub mod metadata;
