@@ -18,7 +18,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not a configuration.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", source.in_file(path))]
     Text {
         /// Which file.
         path: PathBuf,

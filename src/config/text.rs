@@ -2,6 +2,7 @@
 //! with a line that would do.
 
 use std::fmt;
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, Error};
@@ -16,7 +17,7 @@ const NEAR: f64 = 0.8;
 #[non_exhaustive]
 pub enum TextError {
     /// Keys that do not exist: all of them.
-    #[error("{}\ncorrect the file; its keys are the flags of `puvae run` without their dashes: {}", lines(.0), Config::keys().join(", "))]
+    #[error("{}\n{}", lines("", .0), all_keys())]
     UnknownKeys(Vec<UnknownKey>),
     /// Not TOML, or a value of the wrong kind.
     #[error("not a valid configuration: {message}\ncorrect the file; {advice}")]
@@ -46,8 +47,24 @@ impl fmt::Display for UnknownKey {
     }
 }
 
-fn lines(unknown: &[UnknownKey]) -> String {
-    unknown.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+impl TextError {
+    /// The message for a text that came from a file: each place is named with the file.
+    pub(super) fn in_file(&self, path: &Path) -> String {
+        let place = format!("{}: ", path.display());
+        match self {
+            Self::UnknownKeys(unknown) => format!("{}\n{}", lines(&place, unknown), all_keys()),
+            Self::Toml { .. } => format!("{place}{self}"),
+        }
+    }
+}
+
+fn lines(place: &str, unknown: &[UnknownKey]) -> String {
+    unknown.iter().map(|key| format!("{place}{key}")).collect::<Vec<_>>().join("\n")
+}
+
+fn all_keys() -> String {
+    let keys = Config::keys().join(", ");
+    format!("correct the file; its keys are the flags of `puvae run` without their dashes: {keys}")
 }
 
 pub(super) fn parse(text: &str) -> Result<Config, TextError> {

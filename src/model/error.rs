@@ -32,6 +32,14 @@ pub enum ModelError {
         /// The hash that it has.
         got: FileHash,
     },
+    /// Weights that no hash of the file covers.
+    #[error("{}: its weights are in another file, `{weights}`, expected all in one, so that its hash says what runs; save it as one file (in PyTorch: torch.onnx.export(…, external_data=False))", path.display())]
+    WeightsOutside {
+        /// Which file.
+        path: PathBuf,
+        /// The other one, as the file names it.
+        weights: String,
+    },
     /// ONNX Runtime does not accept the file.
     #[error("{}: not an ONNX model that ONNX Runtime accepts: {reason}; check that the file is whole, or export it again", path.display())]
     NotOnnx {

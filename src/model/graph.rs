@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::ModelError;
 use super::engine::{Engine, one_line};
+use super::external::weights_outside;
 use super::hash::FileHash;
 use super::spec::METADATA_KEY;
 
@@ -47,10 +48,10 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Opens the file. What is hashed is exactly what runs: the file is read once.
+    /// Opens the file. What is hashed is exactly what runs: the file is read once, and holds all its weights.
     ///
     /// # Errors
-    /// When the file cannot be read, is not an ONNX model, or the provider refuses it.
+    /// When the file cannot be read, is not an ONNX model, has weights in another file, or the provider refuses it.
     pub fn open(engine: &mut Engine, path: &Path) -> Result<Self, ModelError> {
         Self::open_expecting(engine, path, None)
     }
@@ -77,6 +78,9 @@ impl Graph {
     }
 
     fn start(engine: &mut Engine, path: &Path, bytes: &[u8], hash: FileHash) -> Result<Self, ModelError> {
+        if let Some(weights) = weights_outside(bytes) {
+            return Err(ModelError::WeightsOutside { path: path.into(), weights });
+        }
         let session = engine.session(path, bytes)?;
         let declared = |outlets: &[ort::value::Outlet]| outlets.iter().map(|o| describe(o.name(), o.dtype())).collect();
         let spec_json = session.metadata().ok().and_then(|metadata| metadata.custom(METADATA_KEY));

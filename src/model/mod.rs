@@ -7,6 +7,8 @@ pub mod engine;
 #[cfg(feature = "runtime")]
 mod error;
 #[cfg(feature = "runtime")]
+mod external;
+#[cfg(feature = "runtime")]
 pub mod file;
 #[cfg(feature = "runtime")]
 pub mod graph;
@@ -20,6 +22,8 @@ pub mod metadata;
 pub mod onnx_classifier;
 #[cfg(feature = "runtime")]
 pub mod onnx_purifier;
+#[cfg(feature = "runtime")]
+mod protobuf;
 
 #[cfg(feature = "runtime")]
 pub use error::ModelError;
