@@ -10,6 +10,7 @@ use puvae::clock::SystemClock;
 use puvae::config::{Config, PurifierChoice, Settings, VerdictsTo, check_files_differ};
 use puvae::model::engine::Engine;
 use puvae::model::file::check_pair;
+use puvae::model::graph::Graph;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::onnx_purifier::OnnxPurifier;
 use puvae::pipeline::{self, PipelineConfig, Sink, StopFlag};
@@ -82,12 +83,14 @@ fn open_models(
     engine: &mut Engine,
     settings: &Settings,
 ) -> anyhow::Result<(Box<dyn Purifier>, OnnxClassifier, Models)> {
-    let classifier = OnnxClassifier::open(engine, &settings.classifier)?;
+    let graph = Graph::open_expecting(engine, &settings.classifier, settings.classifier_sha256)?;
+    let classifier = OnnxClassifier::from_graph(graph)?;
     let mut models = Models { purifier: None, classifier: classifier.info().clone() };
     let purifier: Box<dyn Purifier> = match &settings.purifier {
         PurifierChoice::None => Box::new(Identity::new(classifier.input())),
         PurifierChoice::File(path) => {
-            let purifier = OnnxPurifier::open(engine, path, settings.seed)?;
+            let graph = Graph::open_expecting(engine, path, settings.purifier_sha256)?;
+            let purifier = OnnxPurifier::from_graph(graph, settings.seed)?;
             check_pair(purifier.info(), classifier.info())?;
             models.purifier = Some(purifier.info().clone());
             Box::new(purifier)
