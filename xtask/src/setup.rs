@@ -44,8 +44,7 @@ pub(crate) fn ensure_library(library: Library) -> Result<PathBuf> {
 fn own_copy(bundle: &Bundle, value: Option<OsString>) -> Result<Option<PathBuf>> {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
     let path = absolute(&value)?;
-    // The library itself, or a folder that has one of that layout.
-    let proof = if bundle.entry.is_empty() { path.join("lib") } else { path.clone() };
+    let proof = if bundle.proof.is_empty() { path.clone() } else { path.join(bundle.proof) };
     ensure!(
         proof.exists(),
         "{} is set to {}, but {} does not exist; correct it, or unset it and {} is fetched",
@@ -58,7 +57,7 @@ fn own_copy(bundle: &Bundle, value: Option<OsString>) -> Result<Option<PathBuf>>
 }
 
 /// `$PUVAE_CACHE`, or `puvae` in the user's cache folder; `puvae` looks for ONNX Runtime in the same place.
-fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
+pub(crate) fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
     let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = path("PUVAE_CACHE")
         .or_else(|| path("XDG_CACHE_HOME").map(|cache| cache.join("puvae")))
