@@ -34,7 +34,7 @@ pub(crate) fn ensure_library(library: Library) -> Result<PathBuf> {
         return Ok(path);
     }
     bundle.check_platform(env::consts::OS, env::consts::ARCH)?;
-    let cache = cache_folder(|name| env::var_os(name))?;
+    let cache = user_cache()?;
     let root = install(bundle, &cache, &pip::download).with_context(|| format!("{} is not set up", bundle.title))?;
     eprintln!("{}: {}", bundle.title, root.display());
     Ok(bundle.entry_in(&root))
@@ -56,8 +56,16 @@ fn own_copy(bundle: &Bundle, value: Option<OsString>) -> Result<Option<PathBuf>>
     Ok(Some(path))
 }
 
+/// The folder in which fetched things are kept.
+///
+/// # Errors
+/// When no variable says where it is.
+pub(crate) fn user_cache() -> Result<PathBuf> {
+    cache_folder(|name| env::var_os(name))
+}
+
 /// `$PUVAE_CACHE`, or `puvae` in the user's cache folder; `puvae` looks for ONNX Runtime in the same place.
-pub(crate) fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
+fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
     let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = path("PUVAE_CACHE")
         .or_else(|| path("XDG_CACHE_HOME").map(|cache| cache.join("puvae")))
