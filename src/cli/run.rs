@@ -8,6 +8,7 @@ use anyhow::{anyhow, bail};
 use puvae::classifier::Classifier as _;
 use puvae::clock::SystemClock;
 use puvae::config::{Config, PurifierChoice, Settings, VerdictsTo, check_files_differ};
+use puvae::frame::PixelFormat;
 use puvae::model::engine::Engine;
 use puvae::model::file::check_pair;
 use puvae::model::graph::Graph;
@@ -133,8 +134,12 @@ fn run_pipeline(
     mut surroundings: Surroundings,
 ) -> anyhow::Result<(Report, Option<anyhow::Error>)> {
     let clock = Arc::new(SystemClock);
-    let options =
-        SourceOptions { fps: settings.fps, frames: settings.frames, classes: Some(classifier.classes().to_vec()) };
+    let options = SourceOptions {
+        fps: settings.fps,
+        frames: settings.frames,
+        classes: Some(classifier.classes().to_vec()),
+        pixels: Some(if classifier.input().channels == 1 { PixelFormat::Gray8 } else { PixelFormat::Rgb8 }),
+    };
     let feed = source::open(&settings.source, &options, clock.clone())?;
     let mut verdicts = verdict_lines(settings, &surroundings.models)?;
     let config = PipelineConfig {

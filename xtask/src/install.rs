@@ -99,9 +99,7 @@ impl Place<'_> {
     /// Removes what a killed run left; the lock is held, so nobody works there.
     fn remove_leftovers(&self) -> Result<()> {
         let prefix = self.staging_prefix();
-        for entry in
-            fs::read_dir(self.cache).with_context(|| format!("{}: cannot list", self.cache.display()))?
-        {
+        for entry in fs::read_dir(self.cache).with_context(|| format!("{}: cannot list", self.cache.display()))? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(&prefix) {
                 let path = entry.path();

@@ -75,7 +75,8 @@ impl Kit {
 /// When this is no Debian on x86-64, a package cannot be had, or the cache cannot be written.
 pub(super) fn ensure() -> Result<Kit> {
     let cache = user_cache()?;
-    let place = Place { title: "virtual camera (qemu, Debian kernel)", size: "about 85 MB", folder: FOLDER, cache: &cache };
+    let place =
+        Place { title: "virtual camera (qemu, Debian kernel)", size: "about 85 MB", folder: FOLDER, cache: &cache };
     let whole = |root: &Path| Kit { root: root.into() }.is_whole();
     let root = place.fill(whole, make).context("the virtual machine for the camera tests is not set up")?;
     Ok(Kit { root })
