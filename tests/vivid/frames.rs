@@ -5,7 +5,9 @@ use std::time::Duration;
 use puvae::clock::StopFlag;
 use puvae::frame::{PixelFormat, StampSource};
 use puvae::source::{Next, Pacing, Source, SourceOptions};
+use stats_alloc::Region;
 
+use crate::ALLOCATOR;
 use crate::device::{CAMERA, Fault, Vivid, exposed_between, feed, frame, frames, now, open};
 
 /// Reads `count` frames: their numbers, what was lost, and the time of their stamps must tell the same story.
@@ -40,12 +42,29 @@ fn at_thirty_frames_a_second_none_is_unaccounted_for() {
 
 #[test]
 #[ignore = "needs vivid"]
+fn frames_cost_no_allocations() {
+    let _vivid = Vivid::healthy();
+    for pixels in [PixelFormat::Gray8, PixelFormat::Rgb8] {
+        let mut source = feed(CAMERA, pixels).unwrap().source;
+        frames(&mut *source, 5);
+        let (stop, region) = (StopFlag::new(), Region::new(ALLOCATOR));
+        let came = (0..100).filter(|_| matches!(source.next(&stop), Ok(Next::Frame(_)))).count();
+        assert!(came >= 50, "{came} frames");
+        assert_eq!(region.change().allocations, 0, "{pixels:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs vivid"]
 fn half_of_the_frames_lost_in_the_driver_are_counted_exactly() {
     let vivid = Vivid::healthy();
     vivid.order(Fault::Dropped, 50);
     let lost = accounted(&mut *open(CAMERA), 100);
     assert!((60..=160).contains(&lost), "{lost}");
 }
+
+/// A row of the test pattern below the words that vivid writes over it.
+const ROW: usize = 170;
 
 #[test]
 #[ignore = "needs vivid"]
@@ -56,7 +75,7 @@ fn the_test_pattern_comes_in_grey_and_in_colour() {
     let colour = picture(CAMERA, PixelFormat::Rgb8);
     assert_eq!((colour.format, colour.pixels.len()), (PixelFormat::Rgb8, 320 * 180 * 3));
     let bar = |number: usize| {
-        let at = (90 * 320 + number * 40 + 20) * 3;
+        let at = (ROW * 320 + number * 40 + 20) * 3;
         <[u8; 3]>::try_from(&colour.pixels[at..at + 3]).unwrap().map(|channel| channel > 96)
     };
     let (on, off) = (true, false);
@@ -67,7 +86,7 @@ fn the_test_pattern_comes_in_grey_and_in_colour() {
     for uri in [CAMERA, "camera:0?size=320x180&fps=30&format=grey"] {
         let grey = picture(uri, PixelFormat::Gray8);
         assert_eq!((grey.format, grey.pixels.len()), (PixelFormat::Gray8, 320 * 180));
-        let bar = |number: usize| grey.pixels[90 * 320 + number * 40 + 20];
+        let bar = |number: usize| grey.pixels[ROW * 320 + number * 40 + 20];
         assert!((1..7).all(|number| bar(number) > bar(number + 1)), "{uri}: bars are in the order of their brightness");
     }
     let grey = picture("camera:0?size=320x180&fps=30&format=grey", PixelFormat::Rgb8);
@@ -117,6 +136,7 @@ fn a_limit_holds_over_all_openings_and_stopping_is_final() {
         after = frame.id.0 + 1;
     }
     assert!(before + after <= 12 && after > 0, "{before} and {after}");
+    drop(source);
     let mut source = open(CAMERA);
     frame(&mut *source);
     let stop = StopFlag::new();
