@@ -10,6 +10,7 @@ mod install;
 mod launch;
 mod pip;
 mod setup;
+mod soak;
 mod step;
 mod test;
 mod unpack;
@@ -65,6 +66,8 @@ enum Command {
     },
     /// Run `test`, then `demo`
     Ci,
+    /// Run for a long time and watch memory, age and ledger
+    Soak(soak::Soak),
     /// Build and run `puvae` with ONNX Runtime at hand
     Run {
         /// Arguments of `puvae`, after `--`
@@ -99,6 +102,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { all } => test::run().and_then(|()| if all { vivid(&[], VIVID_LIMIT_S) } else { Ok(()) }),
         Command::Vivid { limit, args } => vivid(&args, limit),
         Command::Ci => test::run().and_then(|()| demo::run(demo::DEADLINE)),
+        Command::Soak(soak) => soak::run(&soak),
         Command::Run { args } => launch::puvae(&args),
         Command::Train { args } => launch::train(&args),
     }
