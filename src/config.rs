@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
 use crate::model::engine::{EngineOptions, MAX_THREADS, Provider};
+use crate::preprocess::Prep;
 use crate::source::{HIGHEST_FPS, LOWEST_FPS, SourceUri, SourceUriError};
 
 pub use files::{NamedFile, check_files_differ};
@@ -42,6 +43,8 @@ pub struct Config {
     pub frames: Option<u64>,
     /// Frames a second; without it a file source waits for the pipeline.
     pub fps: Option<f64>,
+    /// How pictures become tensors; plain when absent.
+    pub prep: Option<Prep>,
     /// Who computes.
     pub provider: Option<Provider>,
     /// Intra-op threads of each model.
@@ -112,6 +115,8 @@ pub struct Settings {
     pub frames: Option<u64>,
     /// From [`LOWEST_FPS`] to [`HIGHEST_FPS`].
     pub fps: Option<f64>,
+    /// How pictures become tensors.
+    pub prep: Prep,
     /// How ONNX Runtime is started.
     pub engine: EngineOptions,
     /// Seed of the latent noise.
@@ -220,6 +225,7 @@ impl Config {
             deadline: self.deadline.or(below.deadline),
             frames: self.frames.or(below.frames),
             fps: self.fps.or(below.fps),
+            prep: self.prep.or(below.prep),
             provider: self.provider.or(below.provider),
             threads: self.threads.or(below.threads),
             ort_lib: self.ort_lib.or(below.ort_lib),
@@ -242,6 +248,7 @@ impl Config {
             deadline: deadline(self.deadline.as_deref())?,
             frames: frames(self.frames)?,
             fps: fps(self.fps)?,
+            prep: self.prep.unwrap_or_default(),
             engine: EngineOptions {
                 library: self.ort_lib,
                 provider: self.provider.unwrap_or_default(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use puvae::config::{Config, ConfigError, PurifierChoice, threads};
 use puvae::model::engine::{EngineOptions, Provider};
+use puvae::preprocess::Prep;
 
 /// A real-time filter between a camera and an image classifier.
 #[derive(Debug, Parser)]
@@ -67,6 +68,9 @@ pub(crate) struct RunArgs {
     /// Frames a second, 0.001 to 10000 (default: as fast as the models go, dropping nothing)
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     fps: Option<f64>,
+    /// How frames are prepared: plain (resized), or ink (dark writing on paper, centred as MNIST does; default plain)
+    #[arg(long, value_name = "plain|ink")]
+    prep: Option<Prep>,
     #[command(flatten)]
     engine: EngineArgs,
     /// Seed of the purifier's noise: same frames and seed, same verdicts (default 0)
@@ -163,6 +167,7 @@ impl RunArgs {
             deadline: self.deadline,
             frames: self.frames,
             fps: self.fps,
+            prep: self.prep,
             provider: self.engine.provider,
             threads: self.engine.threads,
             ort_lib: self.engine.ort_lib,

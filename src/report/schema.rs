@@ -8,6 +8,7 @@ use crate::frame::StampSource;
 use crate::ledger::Ledger;
 use crate::model::engine::ProviderReport;
 use crate::model::file::ModelInfo;
+use crate::preprocess::Prep;
 
 /// Version of the report's form.
 pub const SCHEMA: u32 = 1;
@@ -150,6 +151,9 @@ pub struct RunInfo {
     pub source: String,
     /// Frames a second; absent when the source waited for the pipeline.
     pub fps: Option<f64>,
+    /// How pictures became tensors.
+    #[serde(default)]
+    pub prep: Prep,
     /// Wall time when the run began, RFC 3339 in UTC; everything else is measured by a monotonic clock.
     #[serde(default)]
     pub started_at: Option<String>,

@@ -1,0 +1,40 @@
+//! Which parts are the writing.
+
+use super::parts::{Area, Part, Parts};
+
+/// Writing is at least as long as a twentieth of the picture's shorter side; a speck is not.
+const SHORTEST: usize = 20;
+/// And covers at least so many percent of the rectangle around it. The outline of a sheet covers less.
+const LEAST_COVER: usize = 6;
+/// Further parts (the bar of a 5, a broken stroke) have at least so many percent of the main part's weight …
+const LEAST_WEIGHT: u64 = 3;
+/// … and are no farther from the rest than so many percent of its longer side.
+const FARTHEST: usize = 20;
+
+/// Marks the parts of the writing and says where it is: the heaviest part that can be writing, and what stands close to it. The
+/// heaviest, not the darkest or the most central: a person holds a sheet somewhere, and what they wrote is the most ink on it.
+pub(super) fn choose(parts: &mut Parts) -> Option<Area> {
+    let (width, height) = (parts.width, parts.height);
+    let shortest = (width.min(height) / SHORTEST).max(3);
+    // What the picture's edge cuts off cannot be read, and most often is the sheet's edge, a finger, or a table.
+    let inside = |area: &Area| area.left > 0 && area.top > 0 && area.right < width && area.bottom < height;
+    let can_be = |part: &Part| {
+        let rectangle = part.area.width() * part.area.height();
+        part.area.longer_side() >= shortest && part.pixels * 100 >= rectangle * LEAST_COVER && inside(&part.area)
+    };
+    let main = parts.whole().filter(|part| can_be(part)).max_by_key(|part| part.weight)?;
+    main.chosen = true;
+    let (mut area, least) = (main.area, main.weight * LEAST_WEIGHT / 100);
+    loop {
+        let farthest = area.longer_side() * FARTHEST / 100;
+        let near = |part: &&mut Part| {
+            !part.chosen && part.weight >= least && inside(&part.area) && part.area.gap(&area) <= farthest
+        };
+        let Some(next) = parts.whole().find(near) else { return Some(area) };
+        if next.area.longer_side() > 2 * area.longer_side() {
+            return Some(area);
+        }
+        next.chosen = true;
+        area = area.with(&next.area);
+    }
+}
