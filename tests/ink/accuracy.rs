@@ -16,15 +16,21 @@ const SHEETS: usize = 200;
 const SEED: u64 = 4;
 
 /// A kind of disturbance, and the share of sheets that must be read without and with the purifier.
-const KINDS: [(&str, Disturbance, f32); 10] = [
+const KINDS: [(&str, Disturbance, f32); 12] = [
     ("none", Disturbance::NONE, 0.0),
     ("small digits", Disturbance { size_px: (40.0, 80.0), ..Disturbance::NONE }, 0.0),
-    ("thin pen", Disturbance { pen: (0.75, 0.85), ..Disturbance::NONE }, 0.0),
+    ("large digits", Disturbance { size_px: (280.0, 330.0), pen: (0.35, 0.5), ..Disturbance::NONE }, 0.0),
+    ("ball-point pen", Disturbance { line: Some((0.02, 0.05)), ..Disturbance::NONE }, 0.0),
+    ("squared paper", Disturbance { squares: 0.3, ..Disturbance::NONE }, 0.0),
     ("gradient and shadow", Disturbance { gradient: 0.7, shadow: 0.6, ..Disturbance::NONE }, 0.0),
     ("noise in the dark", Disturbance { noise: 15.0, paper: (70.0, 110.0), ..Disturbance::NONE }, 0.0),
     ("blur", Disturbance { blur_px: 5.0, ..Disturbance::NONE }, 0.0),
     ("tilt", Disturbance { rotation_deg: 15.0, perspective: 0.5, ..Disturbance::NONE }, 0.0),
-    ("sheet on a table", Disturbance { table: true, rotation_deg: 10.0, size_px: (80.0, 220.0), ..Disturbance::NONE }, 0.0),
+    (
+        "sheet on a table",
+        Disturbance { table: true, rotation_deg: 10.0, size_px: (80.0, 220.0), ..Disturbance::NONE },
+        0.0,
+    ),
     ("specks", Disturbance { specks: 12, ..Disturbance::NONE }, 0.0),
     ("all together", ALL, 0.0),
 ];
@@ -38,9 +44,11 @@ pub(crate) const ALL: Disturbance = Disturbance {
     blur_px: 2.0,
     rotation_deg: 12.0,
     perspective: 0.3,
-    pen: (0.4, 0.7),
+    pen: (0.4, 0.65),
+    line: None,
     table: true,
     specks: 4,
+    squares: 0.0,
 };
 
 struct Models {

@@ -20,12 +20,8 @@ fn contact_sheet(first: usize, count: usize, columns: u32, width: u32) -> GrayIm
         let photograph = Sheet::new(Some(images.get(index)), &ALL, SEED, index as u64).photograph();
         let bytes = ink(&mut preprocessor, &photograph).iter().map(|value| (value * 255.0).round() as u8).collect();
         let seen = imageops::resize(&photograph, width, height, imageops::FilterType::Triangle);
-        let result = imageops::resize(
-            &GrayImage::from_raw(28, 28, bytes).unwrap(),
-            width,
-            width,
-            imageops::FilterType::Nearest,
-        );
+        let result =
+            imageops::resize(&GrayImage::from_raw(28, 28, bytes).unwrap(), width, width, imageops::FilterType::Nearest);
         let (left, top) = (i64::from(at % columns * (width + 4)), i64::from(at / columns * cell));
         imageops::replace(&mut figure, &seen, left, top);
         imageops::replace(&mut figure, &result, left, top + i64::from(height) + 2);

@@ -9,5 +9,6 @@
 mod accuracy;
 mod digits;
 mod figure;
+mod pen;
 mod program;
 mod sheet;

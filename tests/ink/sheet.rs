@@ -2,10 +2,12 @@
 //!
 //! The digit is one of MNIST's, enlarged smoothly and given the sharp edge that a pen leaves. All lengths are in pixels of the camera.
 
-use image::{GrayImage, ImageBuffer, Luma, RgbImage, imageops};
+use image::{GrayImage, Luma, RgbImage, imageops};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
+
+use crate::pen::Line;
 
 pub(crate) const WIDTH: u32 = 640;
 pub(crate) const HEIGHT: u32 = 480;
@@ -14,6 +16,8 @@ const MNIST: usize = 28;
 const BOX: f32 = 20.0;
 /// Light that ink reflects; paper reflects 1.
 const INK: f32 = 0.2;
+/// Width of the lines of squared paper.
+const LINE_PX: f32 = 1.5;
 
 /// How much of everything there is. Each figure is the most; what a sheet gets is drawn up to there.
 #[derive(Debug, Clone, Copy)]
@@ -35,10 +39,14 @@ pub(crate) struct Disturbance {
     pub(crate) perspective: f32,
     /// Height in the enlarged digit, from 0 to 1, at which a stroke ends. MNIST's own width is 0.5, higher is thinner.
     pub(crate) pen: (f32, f32),
+    /// Instead: strokes of one width around the middle of MNIST's, as a share of the digit's longer side.
+    pub(crate) line: Option<(f32, f32)>,
     /// Whether the sheet's edges and a table are seen.
     pub(crate) table: bool,
     /// Specks of dirt on the paper.
     pub(crate) specks: usize,
+    /// Light that the lines of squared paper take, as a share.
+    pub(crate) squares: f32,
 }
 
 impl Disturbance {
@@ -53,8 +61,10 @@ impl Disturbance {
         rotation_deg: 0.0,
         perspective: 0.0,
         pen: (0.45, 0.55),
+        line: None,
         table: false,
         specks: 0,
+        squares: 0.0,
     };
 }
 
@@ -67,12 +77,16 @@ pub(crate) struct Sheet<'a> {
     rotation: f32,
     perspective: (f32, f32),
     pen: f32,
+    /// And half its width, in pixels of MNIST.
+    line: Option<(Line, f32)>,
     paper: f32,
     gradient: (f32, f32),
     shadow: Shadow,
     /// Half the sheet's sides, and the light that the table reflects.
     table: Option<((f32, f32), f32)>,
     specks: Vec<(f32, f32, f32)>,
+    /// Distance of the lines, and the light they take.
+    squares: (f32, f32),
     blur_px: f32,
     noise: f32,
     random: ChaCha8Rng,
@@ -110,9 +124,8 @@ impl<'a> Sheet<'a> {
         };
         let reach = size_px * 0.8;
         let table = most.table.then(|| ((reach + draw(10.0, 120.0), reach + draw(10.0, 120.0)), draw(0.1, 0.7)));
-        let specks = (0..most.specks)
-            .map(|_| (draw(0.0, WIDTH as f32), draw(0.0, HEIGHT as f32), draw(1.0, 5.0)))
-            .collect();
+        let specks =
+            (0..most.specks).map(|_| (draw(0.0, WIDTH as f32), draw(0.0, HEIGHT as f32), draw(1.0, 5.0))).collect();
         Self {
             digit,
             centre,
@@ -120,11 +133,15 @@ impl<'a> Sheet<'a> {
             rotation: draw(-1.0, 1.0) * most.rotation_deg.to_radians(),
             perspective: (draw(-1.0, 1.0) * most.perspective, draw(-1.0, 1.0) * most.perspective),
             pen: draw(most.pen.0, most.pen.1),
+            line: digit
+                .zip(most.line)
+                .map(|(digit, width)| (Line::of(|x, y| height(digit, x, y)), draw(width.0, width.1) * BOX / 2.0)),
             paper: draw(most.paper.0, most.paper.1),
             gradient: (light * side.cos(), light * side.sin()),
             shadow,
             table,
             specks,
+            squares: (draw(20.0, 50.0), draw(0.5, 1.0) * most.squares),
             blur_px: most.blur_px * draw(0.5, 1.0),
             noise: most.noise * draw(0.5, 1.0),
             random,
@@ -133,15 +150,14 @@ impl<'a> Sheet<'a> {
 
     /// As a grey camera sees it.
     pub(crate) fn photograph(mut self) -> GrayImage {
-        let scene = ImageBuffer::from_fn(WIDTH, HEIGHT, |x, y| {
+        let scene = GrayImage::from_fn(WIDTH, HEIGHT, |x, y| {
             let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
-            Luma([self.paper * self.light(x, y) * self.reflected(x, y)])
+            Luma([(self.paper * self.light(x, y) * self.reflected(x, y)).round() as u8])
         });
-        let seen: ImageBuffer<Luma<f32>, Vec<f32>> = imageops::blur(&scene, self.blur_px.max(0.1));
-        let mut photograph = GrayImage::new(WIDTH, HEIGHT);
-        for (pixel, light) in photograph.pixels_mut().zip(seen.pixels()) {
+        let mut photograph = imageops::fast_blur(&scene, self.blur_px);
+        for pixel in photograph.pixels_mut() {
             let noise: f32 = StandardNormal.sample(&mut self.random);
-            pixel.0[0] = (light.0[0] + noise * self.noise).round() as u8;
+            pixel.0[0] = (f32::from(pixel.0[0]) + noise * self.noise).round() as u8;
         }
         photograph
     }
@@ -157,7 +173,8 @@ impl<'a> Sheet<'a> {
 
     fn light(&self, x: f32, y: f32) -> f32 {
         let (across, down) = (x / WIDTH as f32 - 0.5, y / HEIGHT as f32 - 0.5);
-        let slope = 1.0 + self.gradient.0 * across + self.gradient.1 * down - self.gradient.0.hypot(self.gradient.1) / 2.0;
+        let slope =
+            1.0 + self.gradient.0 * across + self.gradient.1 * down - self.gradient.0.hypot(self.gradient.1) / 2.0;
         let shadow = &self.shadow;
         let inside = (x - shadow.at.0) * shadow.towards.0 + (y - shadow.at.1) * shadow.towards.1;
         slope * (1.0 - shadow.takes * smooth_step(inside / shadow.softness_px + 0.5))
@@ -165,8 +182,7 @@ impl<'a> Sheet<'a> {
 
     fn reflected(&self, x: f32, y: f32) -> f32 {
         let (across, down) = (x - self.centre.0, y - self.centre.1);
-        let depth =
-            1.0 + self.perspective.0 * across / WIDTH as f32 + self.perspective.1 * down / HEIGHT as f32;
+        let depth = 1.0 + self.perspective.0 * across / WIDTH as f32 + self.perspective.1 * down / HEIGHT as f32;
         let (sin, cos) = self.rotation.sin_cos();
         let on_sheet = ((across * cos + down * sin) / depth, (down * cos - across * sin) / depth);
         if let Some((half, table)) = self.table
@@ -179,27 +195,36 @@ impl<'a> Sheet<'a> {
         }
         let unit = self.size_px / BOX;
         let place = |along: f32| along / unit + MNIST as f32 / 2.0 - 0.5;
-        1.0 - (1.0 - INK) * self.stroke(place(on_sheet.0), place(on_sheet.1))
+        let (distance, takes) = self.squares;
+        let on_line = [on_sheet.0, on_sheet.1].iter().any(|along| along.rem_euclid(distance) < LINE_PX);
+        let paper = if on_line { 1.0 - takes } else { 1.0 };
+        paper - (paper - INK) * self.stroke(place(on_sheet.0), place(on_sheet.1))
     }
 
-    /// Share of ink at a position of the digit's picture: its cubic spline, with the soft edge made steep.
+    /// Share of ink at a position of the digit's picture.
     fn stroke(&self, x: f32, y: f32) -> f32 {
         let Some(digit) = self.digit else { return 0.0 };
         let outside = |at: f32| !(-1.0..=MNIST as f32).contains(&at);
-        if outside(x) || outside(y) {
-            return 0.0;
+        match &self.line {
+            _ if outside(x) || outside(y) => 0.0,
+            Some((line, half)) => smooth_step((half - line.distance(x, y)) * self.size_px / BOX + 0.5),
+            None => smooth_step((height(digit, x, y) - self.pen) * 8.0 + 0.5),
         }
-        let (columns, rows) = (spline(x - x.floor()), spline(y - y.floor()));
-        let mut height = 0.0;
-        for (down, row) in (y.floor() as isize - 1..).zip(rows) {
-            for (across, column) in (x.floor() as isize - 1..).zip(columns) {
-                let inside = (0..MNIST as isize).contains(&across) && (0..MNIST as isize).contains(&down);
-                let pixel = if inside { digit[down as usize * MNIST + across as usize] } else { 0 };
-                height += row * column * f32::from(pixel) / 255.0;
-            }
-        }
-        smooth_step((height - self.pen) * 8.0 + 0.5)
     }
+}
+
+/// The digit's cubic spline, 0 to 1.
+fn height(digit: &[u8], x: f32, y: f32) -> f32 {
+    let (columns, rows) = (spline(x - x.floor()), spline(y - y.floor()));
+    let mut height = 0.0;
+    for (down, row) in (y.floor() as isize - 1..).zip(rows) {
+        for (across, column) in (x.floor() as isize - 1..).zip(columns) {
+            let inside = (0..MNIST as isize).contains(&across) && (0..MNIST as isize).contains(&down);
+            let pixel = if inside { digit[down as usize * MNIST + across as usize] } else { 0 };
+            height += row * column * f32::from(pixel) / 255.0;
+        }
+    }
+    height
 }
 
 fn smooth_step(at: f32) -> f32 {

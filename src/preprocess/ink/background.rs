@@ -4,8 +4,8 @@
 //! A mean over a neighbourhood would be wrong where light changes at once: beside the edge of a sheet, or of a shadow, it lies between
 //! the two and draws a false stroke along the edge. A closing follows such an edge exactly.
 
-/// Windows in the picture's shorter side: what is narrower than an eighth of it may be a stroke.
-const WINDOWS: usize = 8;
+/// Windows in the picture's shorter side: what is narrower than a fifth of it may be a stroke.
+const WINDOWS: usize = 5;
 
 #[derive(Debug, Clone)]
 pub(super) struct Background {

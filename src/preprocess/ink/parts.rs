@@ -57,8 +57,11 @@ pub(super) struct Part {
     parent: usize,
     pub(super) area: Area,
     pub(super) pixels: usize,
-    /// Light that is missing: pixels, times how much darker than white paper would be there.
+    /// Of all pixels: darkness, times the square of the paper's brightness. The light that is missing counts, and more so on bright
+    /// surfaces: these are likelier paper.
     pub(super) weight: u64,
+    /// Of all pixels: brightness of the paper.
+    pub(super) light: u64,
     /// Whether it belongs to the writing.
     pub(super) chosen: bool,
 }
@@ -92,8 +95,11 @@ impl Parts {
                 let length = dark[start..].iter().position(|&value| value < threshold);
                 end = length.map_or(dark.len(), |length| start + length);
                 let light = dark[start..end].iter().zip(&paper[start..end]);
-                let weight = light.map(|(&dark, &paper)| u64::from(dark) * u64::from(paper)).sum();
-                let part = self.join(above.clone(), (row, start, end), weight);
+                let (weight, light) = light.fold((0, 0), |(weight, light), (&dark, &paper)| {
+                    let paper = u64::from(paper);
+                    (weight + u64::from(dark) * paper * paper, light + paper)
+                });
+                let part = self.join(above.clone(), (row, start, end), (weight, light));
                 self.runs.push(Run { row, start, end, part });
                 // Runs above that end before this one cannot touch the next one either.
                 while above.start < above.end && self.runs[above.start].end < end {
@@ -109,10 +115,10 @@ impl Parts {
         &mut self,
         above: std::ops::Range<usize>,
         (row, start, end): (usize, usize, usize),
-        weight: u64,
+        (weight, light): (u64, u64),
     ) -> usize {
         let area = Area { left: start, top: row, right: end, bottom: row + 1 };
-        let new = Part { parent: self.parts.len(), area, pixels: end - start, weight, chosen: false };
+        let new = Part { parent: self.parts.len(), area, pixels: end - start, weight, light, chosen: false };
         let mut part = None;
         for index in above {
             let run = self.runs[index];
@@ -145,6 +151,7 @@ impl Parts {
         part.area = part.area.with(&more.area);
         part.pixels += more.pixels;
         part.weight += more.weight;
+        part.light += more.light;
     }
 
     /// What a part belongs to in the end; halves the way there for the next time.

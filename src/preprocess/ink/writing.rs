@@ -7,9 +7,11 @@ const SHORTEST: usize = 20;
 /// And covers at least so many percent of the rectangle around it. The outline of a sheet covers less.
 const LEAST_COVER: usize = 6;
 /// Further parts (the bar of a 5, a broken stroke) have at least so many percent of the main part's weight …
-const LEAST_WEIGHT: u64 = 3;
+const LEAST_WEIGHT: u64 = 5;
+/// … lie on paper at least half as bright …
+const LEAST_LIGHT: u64 = 2;
 /// … and are no farther from the rest than so many percent of its longer side.
-const FARTHEST: usize = 20;
+const FARTHEST: usize = 30;
 
 /// Marks the parts of the writing and says where it is: the heaviest part that can be writing, and what stands close to it. The
 /// heaviest, not the darkest or the most central: a person holds a sheet somewhere, and what they wrote is the most ink on it.
@@ -25,15 +27,14 @@ pub(super) fn choose(parts: &mut Parts) -> Option<Area> {
     let main = parts.whole().filter(|part| can_be(part)).max_by_key(|part| part.weight)?;
     main.chosen = true;
     let (mut area, least) = (main.area, main.weight * LEAST_WEIGHT / 100);
+    let light = main.light / main.pixels as u64 / LEAST_LIGHT;
     loop {
         let farthest = area.longer_side() * FARTHEST / 100;
-        let near = |part: &&mut Part| {
-            !part.chosen && part.weight >= least && inside(&part.area) && part.area.gap(&area) <= farthest
+        let belongs = |part: &&mut Part| {
+            let counts = part.weight >= least && part.light >= light * part.pixels as u64;
+            !part.chosen && counts && inside(&part.area) && part.area.gap(&area) <= farthest
         };
-        let Some(next) = parts.whole().find(near) else { return Some(area) };
-        if next.area.longer_side() > 2 * area.longer_side() {
-            return Some(area);
-        }
+        let Some(next) = parts.whole().find(belongs) else { return Some(area) };
         next.chosen = true;
         area = area.with(&next.area);
     }
