@@ -376,6 +376,15 @@ mod tests {
     }
 
     #[test]
+    fn preprocessing_is_plain_unless_told_and_another_kind_is_refused() {
+        assert_eq!(config().check().unwrap().prep, Prep::Plain);
+        let ink: Config = "prep = \"ink\"".parse().unwrap();
+        assert_eq!(Config::default().over(ink).over(config()).check().unwrap().prep, Prep::Ink);
+        let text = "prep = \"paper\"".parse::<Config>().unwrap_err().to_string();
+        assert!(text.contains("unknown variant `paper`, expected `plain` or `ink`"), "{text}");
+    }
+
+    #[test]
     fn an_unknown_key_is_named() {
         let text = "dead-line = \"33ms\"".parse::<Config>().unwrap_err().to_string();
         assert!(text.contains("unknown field `dead-line`"), "{text}");

@@ -11,28 +11,29 @@ use puvae::purifier::Purifier as _;
 use crate::digits::{digits, in_repository, ink, preprocessor};
 use crate::sheet::{Disturbance, Sheet};
 
-/// Sheets for each disturbance.
-const SHEETS: usize = 200;
-const SEED: u64 = 4;
+/// Sheets for each disturbance, unless this variable says how many.
+const SHEETS: usize = 50;
+const SHEETS_VARIABLE: &str = "PUVAE_INK_SHEETS";
+pub(crate) const SEED: u64 = 2026;
 
 /// A kind of disturbance, and the share of sheets that must be read without and with the purifier.
 const KINDS: [(&str, Disturbance, f32); 12] = [
-    ("none", Disturbance::NONE, 0.0),
-    ("small digits", Disturbance { size_px: (40.0, 80.0), ..Disturbance::NONE }, 0.0),
-    ("large digits", Disturbance { size_px: (280.0, 330.0), pen: (0.35, 0.5), ..Disturbance::NONE }, 0.0),
-    ("ball-point pen", Disturbance { line: Some((0.02, 0.05)), ..Disturbance::NONE }, 0.0),
-    ("squared paper", Disturbance { squares: 0.3, ..Disturbance::NONE }, 0.0),
-    ("gradient and shadow", Disturbance { gradient: 0.7, shadow: 0.6, ..Disturbance::NONE }, 0.0),
-    ("noise in the dark", Disturbance { noise: 15.0, paper: (70.0, 110.0), ..Disturbance::NONE }, 0.0),
-    ("blur", Disturbance { blur_px: 5.0, ..Disturbance::NONE }, 0.0),
-    ("tilt", Disturbance { rotation_deg: 15.0, perspective: 0.5, ..Disturbance::NONE }, 0.0),
+    ("none", Disturbance::NONE, 0.94),
+    ("small digits", Disturbance { size_px: (40.0, 80.0), ..Disturbance::NONE }, 0.92),
+    ("large digits", Disturbance { size_px: (280.0, 330.0), pen: (0.35, 0.5), ..Disturbance::NONE }, 0.92),
+    ("ball-point pen", Disturbance { line: Some((0.02, 0.05)), ..Disturbance::NONE }, 0.9),
+    ("squared paper", Disturbance { squares: 0.3, ..Disturbance::NONE }, 0.92),
+    ("gradient and shadow", Disturbance { gradient: 0.7, shadow: 0.6, ..Disturbance::NONE }, 0.92),
+    ("noise in the dark", Disturbance { noise: 15.0, paper: (70.0, 110.0), ..Disturbance::NONE }, 0.92),
+    ("blur", Disturbance { blur_px: 5.0, ..Disturbance::NONE }, 0.92),
+    ("tilt", Disturbance { rotation_deg: 15.0, perspective: 0.5, ..Disturbance::NONE }, 0.86),
     (
         "sheet on a table",
         Disturbance { table: true, rotation_deg: 10.0, size_px: (80.0, 220.0), ..Disturbance::NONE },
-        0.0,
+        0.9,
     ),
-    ("specks", Disturbance { specks: 12, ..Disturbance::NONE }, 0.0),
-    ("all together", ALL, 0.0),
+    ("specks", Disturbance { specks: 12, ..Disturbance::NONE }, 0.92),
+    ("all together", ALL, 0.86),
 ];
 
 pub(crate) const ALL: Disturbance = Disturbance {
@@ -87,36 +88,37 @@ fn tensor(values: Vec<f32>) -> Array4<f32> {
 #[test]
 fn digits_on_paper_are_read_whatever_light_and_camera_do_to_them() {
     let (images, labels) = digits();
+    let sheets = std::env::var(SHEETS_VARIABLE).map_or(SHEETS, |sheets| sheets.parse().unwrap()).min(images.count);
     let mut models = Models::open();
     let mut preprocessor = preprocessor();
     let mut wanting = Vec::new();
     let mut correct = [0; 2];
-    for index in 0..SHEETS {
+    for index in 0..sheets {
         let clean = images.get(index).iter().map(|&byte| f32::from(byte) / 255.0).collect();
         for (correct, read) in correct.iter_mut().zip(models.read(&tensor(clean))) {
             *correct += usize::from(read == usize::from(labels[index]));
         }
     }
-    println!("{SHEETS} digits, seed {SEED}: read without and with the purifier, %");
-    print("MNIST's own pictures", correct);
+    println!("{sheets} digits, seed {SEED}: read without and with the purifier, %");
+    print("MNIST's own pictures", correct, sheets);
     for (kind, disturbance, least) in KINDS {
         let mut correct = [0; 2];
-        for index in 0..SHEETS {
+        for index in 0..sheets {
             let sheet = Sheet::new(Some(images.get(index)), &disturbance, SEED, index as u64);
             let frames = tensor(ink(&mut preprocessor, &sheet.photograph()));
             for (correct, read) in correct.iter_mut().zip(models.read(&frames)) {
                 *correct += usize::from(read == usize::from(labels[index]));
             }
         }
-        print(kind, correct);
-        if correct.iter().any(|&correct| (correct as f32) < least * SHEETS as f32) {
-            wanting.push(format!("{kind}: {correct:?} of {SHEETS}, expected {least}"));
+        print(kind, correct, sheets);
+        if correct.iter().any(|&correct| (correct as f32) < least * sheets as f32) {
+            wanting.push(format!("{kind}: {correct:?} of {sheets}, expected {least}"));
         }
     }
     assert!(wanting.is_empty(), "{wanting:#?}");
 }
 
-fn print(kind: &str, correct: [usize; 2]) {
-    let [plain, purified] = correct.map(|correct| correct as f32 / SHEETS as f32 * 100.0);
+fn print(kind: &str, correct: [usize; 2], sheets: usize) {
+    let [plain, purified] = correct.map(|correct| correct as f32 / sheets as f32 * 100.0);
     println!("{kind:<22} {plain:5.1} {purified:5.1}");
 }

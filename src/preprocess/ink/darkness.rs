@@ -7,6 +7,8 @@ const DARKEST_PAPER: usize = 4;
 const LEAST_LIGHT: u8 = 32;
 /// Pixels in one of the brightest: a reflection is smaller than a fiftieth of the picture, a sheet is not.
 const REFLECTION: usize = 50;
+/// How bright surfaces are can be told from every fourth pixel.
+const SAMPLED: usize = 4;
 
 /// One pixel in as many is the least that writing covers: of a 320×240 picture 38.
 const LEAST_WRITING: usize = 2000;
@@ -22,7 +24,8 @@ const EDGE: u32 = 30;
 
 /// The least light that a surface must reflect to count as paper in this picture.
 pub(super) fn least_light(paper: &[u8]) -> u8 {
-    let brightest = quantile(&counts(paper.iter()), paper.len() - 1 - paper.len() / REFLECTION);
+    let some = paper.len().div_ceil(SAMPLED);
+    let brightest = quantile(&counts(paper.iter().step_by(SAMPLED)), some - 1 - some / REFLECTION);
     LEAST_LIGHT.max(brightest / DARKEST_PAPER as u8)
 }
 

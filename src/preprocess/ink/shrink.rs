@@ -19,6 +19,8 @@ pub(super) struct Shrink {
     size: (usize, usize),
     /// Sums down the columns of one row of blocks.
     sums: Vec<u16>,
+    /// Their grey, for each column of the camera's picture.
+    columns: Vec<f32>,
     grey: Vec<u8>,
     /// The smooth result, before it was smoothed up and down.
     along: Vec<u8>,
@@ -34,6 +36,7 @@ impl Shrink {
             step,
             size,
             sums: vec![0; width * channels],
+            columns: vec![0.0; width],
             grey: vec![0; size.0 * size.1],
             along: vec![0; size.0 * size.1],
         }
@@ -54,10 +57,12 @@ impl Shrink {
             for row in block.chunks_exact(width * channels) {
                 self.sums.iter_mut().zip(row).for_each(|(sum, &byte)| *sum += u16::from(byte));
             }
-            let blocks = self.sums.chunks_exact(self.step.0 * channels);
             match channels {
-                3 => out.iter_mut().zip(blocks).for_each(|(out, block)| *out = (luma(block) * scale) as u8),
-                _ => out.iter_mut().zip(blocks).for_each(|(out, block)| *out = (total(block) * scale) as u8),
+                3 => self.columns.iter_mut().zip(self.sums.chunks_exact(3)).for_each(|(grey, sums)| *grey = luma(sums)),
+                _ => self.columns.iter_mut().zip(&self.sums).for_each(|(grey, &sum)| *grey = f32::from(sum)),
+            }
+            for (out, block) in out.iter_mut().zip(self.columns.chunks_exact(self.step.0)) {
+                *out = (block.iter().sum::<f32>() * scale + 0.5) as u8;
             }
         }
         self.smooth();
@@ -86,14 +91,6 @@ fn weighted(out: &mut [u8], values: &[u8], apart: usize) {
     }
 }
 
-fn total(block: &[u16]) -> f32 {
-    block.iter().map(|&sum| u32::from(sum)).sum::<u32>() as f32
-}
-
-fn luma(block: &[u16]) -> f32 {
-    let mut sums = [0_u32; 3];
-    for pixel in block.chunks_exact(3) {
-        sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += u32::from(value));
-    }
-    sums.iter().zip(LUMA).map(|(&sum, weight)| weight * sum as f32).sum()
+fn luma(sums: &[u16]) -> f32 {
+    LUMA[0] * f32::from(sums[0]) + LUMA[1] * f32::from(sums[1]) + LUMA[2] * f32::from(sums[2])
 }

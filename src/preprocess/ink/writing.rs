@@ -10,6 +10,8 @@ const LEAST_COVER: usize = 6;
 const LEAST_WEIGHT: u64 = 5;
 /// … lie on paper at least half as bright …
 const LEAST_LIGHT: u64 = 2;
+/// … are not more than so many times as long (a sheet's outline is) …
+const LONGEST: usize = 2;
 /// … and are no farther from the rest than so many percent of its longer side.
 const FARTHEST: usize = 30;
 
@@ -32,7 +34,8 @@ pub(super) fn choose(parts: &mut Parts) -> Option<Area> {
         let farthest = area.longer_side() * FARTHEST / 100;
         let belongs = |part: &&mut Part| {
             let counts = part.weight >= least && part.light >= light * part.pixels as u64;
-            !part.chosen && counts && inside(&part.area) && part.area.gap(&area) <= farthest
+            let fits = part.area.longer_side() <= LONGEST * area.longer_side() && part.area.gap(&area) <= farthest;
+            !part.chosen && counts && fits && inside(&part.area)
         };
         let Some(next) = parts.whole().find(belongs) else { return Some(area) };
         next.chosen = true;
