@@ -9,6 +9,7 @@
 
 mod filter;
 mod ink;
+mod region;
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::spec::InputShape;
 use filter::Filter;
 use ink::Ink;
+pub use region::{Region, RegionError};
 
 /// ITU-R BT.601 weights of red, green and blue in the luma.
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
@@ -111,6 +113,16 @@ pub enum PreprocessError {
         expected: usize,
         /// Bytes that came.
         got: usize,
+    },
+    /// A region that the picture does not have.
+    #[error("the region {region} does not lie in the picture of {width}×{height} pixels; give a --roi inside of it")]
+    Region {
+        /// X, Y, width and height.
+        region: Region,
+        /// Columns of the picture.
+        width: usize,
+        /// Rows of the picture.
+        height: usize,
     },
     /// The tensor has no room for exactly one picture.
     #[error(

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use puvae::config::{Config, ConfigError, PurifierChoice, threads};
 use puvae::model::engine::{EngineOptions, Provider};
-use puvae::preprocess::Prep;
+use puvae::pipeline::OnUnpurified;
+use puvae::preprocess::{Prep, Region};
 
 /// A real-time filter between a camera and an image classifier.
 #[derive(Debug, Parser)]
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Measure latency and throughput of models on this machine
     Bench(BenchArgs),
+    /// Find the tightest deadline that this machine holds
+    Calibrate(Box<CalibrateArgs>),
     /// Show what an ONNX file says of itself, and check it
     Inspect(InspectArgs),
     /// Write a model spec into an ONNX classifier that was exported elsewhere
@@ -56,9 +59,15 @@ pub(crate) struct RunArgs {
     /// The purifier's ONNX file, or `none` for no defence
     #[arg(long, value_name = "FILE|none")]
     purifier: Option<PathBuf>,
+    /// Refuse a purifier whose file has another SHA-256 (`puvae inspect FILE` prints it)
+    #[arg(long, value_name = "HEX")]
+    purifier_sha256: Option<String>,
     /// The classifier's ONNX file
     #[arg(long, value_name = "FILE")]
     classifier: Option<PathBuf>,
+    /// Refuse a classifier whose file has another SHA-256
+    #[arg(long, value_name = "HEX")]
+    classifier_sha256: Option<String>,
     /// Longest time from capture to verdict (default 33ms)
     #[arg(long, value_name = "TIME")]
     deadline: Option<String>,
@@ -71,6 +80,13 @@ pub(crate) struct RunArgs {
     /// How frames are prepared: plain (resized), or ink (dark writing on paper, centred as MNIST does; default plain)
     #[arg(long, value_name = "plain|ink")]
     prep: Option<Prep>,
+    /// Look at this part of each frame only; repeat it for several, which then are purified and classified as one batch
+    #[arg(long, value_name = "X,Y,W,H")]
+    roi: Vec<Region>,
+    /// What becomes of a frame that cannot be purified in time: drop it, classify it as it came and flag the verdict, or
+    /// hold on to the last verdict (default drop)
+    #[arg(long, value_name = "drop|flag|hold")]
+    on_unpurified: Option<OnUnpurified>,
     #[command(flatten)]
     engine: EngineArgs,
     /// Seed of the purifier's noise: same frames and seed, same verdicts (default 0)
@@ -109,6 +125,57 @@ pub(crate) struct BenchArgs {
     /// Also write the figures here, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CalibrateArgs {
+    /// Where frames come from (default: synthetic pictures of 640x480)
+    #[arg(long, value_name = "URI")]
+    pub(crate) source: Option<String>,
+    /// The purifier's ONNX file, or `none` for no defence
+    #[arg(long, value_name = "FILE|none")]
+    pub(crate) purifier: PathBuf,
+    /// The classifier's ONNX file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classifier: PathBuf,
+    /// Frames to measure; with fewer than 2995 no deadline can be called held with confidence
+    #[arg(long, default_value_t = 3000, value_name = "N")]
+    pub(crate) frames: u64,
+    /// Frames a second, as your camera gives them
+    #[arg(long, default_value_t = 30.0, value_name = "F", allow_negative_numbers = true)]
+    pub(crate) fps: f64,
+    /// How frames are prepared, as in `puvae run`
+    #[arg(long, value_name = "plain|ink")]
+    pub(crate) prep: Option<Prep>,
+    /// Look at this part of each frame only; repeat it for several
+    #[arg(long, value_name = "X,Y,W,H")]
+    pub(crate) roi: Vec<Region>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Also write the figures here, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+impl CalibrateArgs {
+    /// A run without a deadline.
+    pub(crate) fn config(&self, classes: usize) -> Config {
+        let synthetic = || format!("synthetic:640x480?classes={classes}");
+        Config {
+            source: Some(self.source.clone().unwrap_or_else(synthetic)),
+            purifier: Some(self.purifier.clone().into()),
+            classifier: Some(self.classifier.clone()),
+            deadline: Some("1h".into()),
+            frames: Some(self.frames),
+            fps: Some(self.fps),
+            prep: self.prep,
+            roi: (!self.roi.is_empty()).then(|| self.roi.clone()),
+            provider: self.engine.provider,
+            threads: self.engine.threads,
+            ort_lib: self.engine.ort_lib.clone(),
+            ..Config::default()
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -163,11 +230,15 @@ impl RunArgs {
         let flags = Config {
             source: self.source,
             purifier: self.purifier.map(PurifierChoice::from),
+            purifier_sha256: self.purifier_sha256,
             classifier: self.classifier,
+            classifier_sha256: self.classifier_sha256,
             deadline: self.deadline,
             frames: self.frames,
             fps: self.fps,
             prep: self.prep,
+            roi: (!self.roi.is_empty()).then_some(self.roi),
+            on_unpurified: self.on_unpurified,
             provider: self.engine.provider,
             threads: self.engine.threads,
             ort_lib: self.engine.ort_lib,
@@ -186,5 +257,47 @@ impl EngineArgs {
     pub(crate) fn into_options(self) -> Result<EngineOptions, ConfigError> {
         let threads = threads(self.threads)?;
         Ok(EngineOptions { library: self.ort_lib, provider: self.provider.unwrap_or_default(), threads })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use puvae::config::EXAMPLE;
+
+    use super::*;
+
+    /// Flags that say nothing about the run.
+    const NO_KEY: [&str; 2] = ["config", "help"];
+
+    #[test]
+    fn every_flag_of_run_is_a_key_of_the_configuration_file_and_every_key_a_flag() {
+        let mut command = Args::command();
+        command.build();
+        let run = command.find_subcommand("run").unwrap();
+        let flags = run.get_arguments().map(|flag| flag.get_long().expect("run has no positional arguments"));
+        let mut flags: Vec<&str> = flags.filter(|flag| !NO_KEY.contains(flag)).collect();
+        flags.sort_unstable();
+        assert_eq!(flags, Config::keys(), "a new flag needs a key in `Config`, and a line in examples/run.toml");
+    }
+
+    #[test]
+    fn flags_say_what_the_file_says() {
+        let mut file: toml::Table = EXAMPLE.parse().unwrap();
+        // A flag can only say yes.
+        file.retain(|_, value| *value != toml::Value::Boolean(false));
+        let mut args = vec!["puvae".to_owned(), "run".into()];
+        for (key, value) in &file {
+            match value {
+                toml::Value::Boolean(_) => args.push(format!("--{key}")),
+                toml::Value::String(text) => args.push(format!("--{key}={text}")),
+                toml::Value::Array(values) => {
+                    args.extend(values.iter().map(|value| format!("--{key}={}", value.as_str().unwrap())));
+                }
+                other => args.push(format!("--{key}={other}")),
+            }
+        }
+        let Command::Run(flags) = Args::try_parse_from(args).unwrap().command else { panic!("not run") };
+        assert_eq!(flags.into_config().unwrap(), file.to_string().parse::<Config>().unwrap());
     }
 }

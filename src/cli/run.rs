@@ -10,14 +10,15 @@ use puvae::clock::SystemClock;
 use puvae::config::{Config, PurifierChoice, Settings, VerdictsTo, check_files_differ};
 use puvae::model::engine::Engine;
 use puvae::model::file::check_pair;
+use puvae::model::graph::Graph;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::onnx_purifier::OnnxPurifier;
 use puvae::pipeline::{self, PipelineConfig, Sink, StopFlag};
-use puvae::purifier::{Identity, Purifier};
+use puvae::purifier::{Identity, Purifier, Slowed};
 use puvae::report::schema::{Models, RunInfo};
 use puvae::report::verdicts::VerdictLines;
 use puvae::report::{Report, Surroundings, table};
-use puvae::source::{self, SourceOptions};
+use puvae::source::{self, SourceOptions, SourceUri};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -67,7 +68,7 @@ fn show(settings: &Settings, table: &str) -> anyhow::Result<()> {
 }
 
 /// The first SIGINT or SIGTERM sets the flag; a second one ends the process at once.
-fn stop_on_signals() -> anyhow::Result<StopFlag> {
+pub(super) fn stop_on_signals() -> anyhow::Result<StopFlag> {
     let stop = StopFlag::new();
     for signal in [SIGINT, SIGTERM] {
         // The order matters: what is registered first runs first, and must not see what the same signal sets.
@@ -78,16 +79,19 @@ fn stop_on_signals() -> anyhow::Result<StopFlag> {
     Ok(stop)
 }
 
-fn open_models(
+/// Opens both models and checks that they fit together.
+pub(super) fn open_models(
     engine: &mut Engine,
     settings: &Settings,
 ) -> anyhow::Result<(Box<dyn Purifier>, OnnxClassifier, Models)> {
-    let classifier = OnnxClassifier::open(engine, &settings.classifier)?;
+    let graph = Graph::open_expecting(engine, &settings.classifier, settings.classifier_sha256)?;
+    let classifier = OnnxClassifier::from_graph(graph)?;
     let mut models = Models { purifier: None, classifier: classifier.info().clone() };
     let purifier: Box<dyn Purifier> = match &settings.purifier {
         PurifierChoice::None => Box::new(Identity::new(classifier.input())),
         PurifierChoice::File(path) => {
-            let purifier = OnnxPurifier::open(engine, path, settings.seed)?;
+            let graph = Graph::open_expecting(engine, path, settings.purifier_sha256)?;
+            let purifier = OnnxPurifier::from_graph(graph, settings.seed)?;
             check_pair(purifier.info(), classifier.info())?;
             models.purifier = Some(purifier.info().clone());
             Box::new(purifier)
@@ -96,7 +100,7 @@ fn open_models(
     Ok((purifier, classifier, models))
 }
 
-fn announce(engine: &Engine) {
+pub(super) fn announce(engine: &Engine) {
     let provider = engine.provider();
     tracing::info!("ONNX Runtime {}", engine.library().display());
     let threads = table::threads(engine.threads().get());
@@ -115,9 +119,21 @@ fn surroundings(settings: &Settings, engine: &Engine, models: Models) -> Surroun
         threads: engine.threads().get(),
         onnxruntime: engine.library().display().to_string(),
         interrupted: false,
+        regions: settings.regions.clone(),
+        on_unpurified: settings.on_unpurified,
         failure: None,
     };
     Surroundings { provider: engine.provider().clone(), models, run }
+}
+
+/// As slow as the synthetic source's script says.
+fn slowed(settings: &Settings, purifier: Box<dyn Purifier>) -> Box<dyn Purifier> {
+    match &settings.source {
+        SourceUri::Synthetic(synthetic) if !synthetic.slow().is_empty() => {
+            Box::new(Slowed::new(purifier, synthetic.slow(), Arc::new(SystemClock)))
+        }
+        _ => purifier,
+    }
 }
 
 /// Runs to the end, an interruption or a failure: each leaves a report. What failed before a single frame came
@@ -132,19 +148,22 @@ fn run_pipeline(
     let clock = Arc::new(SystemClock);
     let options =
         SourceOptions { fps: settings.fps, frames: settings.frames, classes: Some(classifier.classes().to_vec()) };
-    let source = source::open(&settings.source, &options, clock.clone())?;
+    let feed = source::open(&settings.source, &options, clock.clone())?;
+    let purifier = slowed(settings, purifier);
     let mut verdicts = verdict_lines(settings, &surroundings.models)?;
     let config = PipelineConfig {
         deadline: settings.deadline,
         prep: settings.prep,
         samples: SAMPLES,
         force: settings.force,
+        regions: settings.regions.clone(),
+        on_unpurified: settings.on_unpurified,
         ..PipelineConfig::default()
     };
-    let mut progress = FrameProgress::new(source.frames());
+    let mut progress = FrameProgress::new(feed.source.frames());
     let mut sinks: Vec<&mut dyn Sink> = vec![&mut progress];
     sinks.extend(verdicts.as_mut().map(|verdicts| verdicts as &mut dyn Sink));
-    let result = pipeline::run(source, purifier, Box::new(classifier), &config, clock, stop, &mut sinks);
+    let result = pipeline::run(feed, purifier, Box::new(classifier), &config, clock, stop, &mut sinks);
     drop(progress);
     let (summary, mut failure) = match result {
         Ok(summary) if summary.interrupted && summary.ledger.captured == 0 => bail!(InterruptedEarly),
@@ -156,6 +175,14 @@ fn run_pipeline(
     if let Err(error) = flushed {
         failure =
             failure.or(Some(anyhow!("the verdicts could not be written to the end: {error}; make room and run again")));
+    }
+    if let Some(faults) = &summary.faults {
+        failure = failure.or(Some(anyhow!(
+            "{}; {} of {} frames failed in all",
+            faults.first,
+            faults.frames,
+            summary.ledger.captured
+        )));
     }
     surroundings.run.failure = failure.as_ref().map(ToString::to_string);
     Ok((Report::new(&summary, surroundings), failure))

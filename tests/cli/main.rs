@@ -8,6 +8,7 @@
 mod bad_files;
 mod bad_usage;
 mod fixture;
+mod live;
 mod onnx;
 mod reports;
 mod runs;
