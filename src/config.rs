@@ -200,7 +200,7 @@ mod tests {
         let ink: Config = "prep = \"ink\"\nsource = \"dir:sheets\"".parse().unwrap();
         assert_eq!(Config::default().over(ink).over(config()).check().unwrap().prep, Prep::Ink);
         let text = "prep = \"paper\"".parse::<Config>().unwrap_err().to_string();
-        assert!(text.contains("unknown variant `paper`, expected `plain` or `ink`"), "{text}");
+        assert!(text.contains("unknown value `paper`, expected `plain` or `ink`"), "{text}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::digits::{digits, in_repository, ink, preprocessor};
 use crate::sheet::{Disturbance, Sheet};
 
 /// Sheets for each disturbance, unless this variable says how many.
-const SHEETS: usize = 50;
+const SHEETS: usize = 25;
 const SHEETS_VARIABLE: &str = "PUVAE_INK_SHEETS";
 pub(crate) const SEED: u64 = 2026;
 
@@ -91,25 +91,24 @@ fn digits_on_paper_are_read_whatever_light_and_camera_do_to_them() {
     let sheets = std::env::var(SHEETS_VARIABLE).map_or(SHEETS, |sheets| sheets.parse().unwrap()).min(images.count);
     let mut models = Models::open();
     let mut preprocessor = preprocessor();
-    let mut wanting = Vec::new();
-    let mut correct = [0; 2];
-    for index in 0..sheets {
-        let clean = images.get(index).iter().map(|&byte| f32::from(byte) / 255.0).collect();
-        for (correct, read) in correct.iter_mut().zip(models.read(&tensor(clean))) {
-            *correct += usize::from(read == usize::from(labels[index]));
-        }
-    }
-    println!("{sheets} digits, seed {SEED}: read without and with the purifier, %");
-    print("MNIST's own pictures", correct, sheets);
-    for (kind, disturbance, least) in KINDS {
+    let mut count = |frame: &mut dyn FnMut(usize) -> Vec<f32>| {
         let mut correct = [0; 2];
-        for index in 0..sheets {
-            let sheet = Sheet::new(Some(images.get(index)), &disturbance, SEED, index as u64);
-            let frames = tensor(ink(&mut preprocessor, &sheet.photograph()));
-            for (correct, read) in correct.iter_mut().zip(models.read(&frames)) {
-                *correct += usize::from(read == usize::from(labels[index]));
+        for (index, &label) in labels.iter().enumerate().take(sheets) {
+            for (correct, read) in correct.iter_mut().zip(models.read(&tensor(frame(index)))) {
+                *correct += usize::from(read == usize::from(label));
             }
         }
+        correct
+    };
+    println!("{sheets} digits, seed {SEED}: read without and with the purifier, %");
+    let clean = |index| images.get(index).iter().map(|&byte| f32::from(byte) / 255.0).collect();
+    print("MNIST's own pictures", count(&mut { clean }), sheets);
+    let mut wanting = Vec::new();
+    for (kind, disturbance, least) in KINDS {
+        let correct = count(&mut |index| {
+            let sheet = Sheet::new(Some(images.get(index)), &disturbance, SEED, index as u64);
+            ink(&mut preprocessor, &sheet.photograph())
+        });
         print(kind, correct, sheets);
         if correct.iter().any(|&correct| (correct as f32) < least * sheets as f32) {
             wanting.push(format!("{kind}: {correct:?} of {sheets}, expected {least}"));

@@ -41,8 +41,8 @@ fn is_skin(strokes: &[bool], at: usize, first: bool) -> bool {
     let begins = (0..8).filter(|&turn| !around[turn] && around[(turn + 1) % 8]).count();
     let [above, _, right, _, below, _, left, _] = around;
     let open = match first {
-        true => !(above && right && below) && !(right && below && left),
-        false => !(above && right && left) && !(above && below && left),
+        true => !(right && below && (above || left)),
+        false => !(above && left && (right || below)),
     };
     (2..=6).contains(&ink) && begins == 1 && open
 }

@@ -5,6 +5,9 @@ const WIDTH: usize = 320;
 const HEIGHT: usize = 240;
 const MNIST: InputShape = InputShape { channels: 1, height: 28, width: 28 };
 
+/// Brightness at a place.
+type Light = fn(f32, f32) -> f32;
+
 fn prepare(shape: InputShape, width: usize, height: usize, pixels: &[u8]) -> Vec<f32> {
     let format = if pixels.len() == width * height { PixelFormat::Gray8 } else { PixelFormat::Rgb8 };
     let mut tensor = vec![f32::NAN; shape.pixels()];
@@ -63,7 +66,7 @@ fn measure(tensor: &[f32], width: usize) -> ([usize; 4], [f32; 2]) {
 
 #[test]
 fn nothing_written_gives_a_black_picture() {
-    let lights: [(&str, fn(f32, f32) -> f32); 7] = [
+    let lights: [(&str, Light); 7] = [
         ("even", |_, _| 200.0),
         ("dark", |_, _| 12.0),
         ("from the left", |x, _| 220.0 - x / 2.0),
@@ -96,7 +99,7 @@ fn the_writing_is_as_large_as_mnists_and_lies_where_mnists_lies() {
 #[test]
 fn the_light_hardly_matters() {
     let even = prepare(MNIST, WIDTH, HEIGHT, &sheet(|x, y| 220.0 * six(x, y)));
-    let lights: [fn(f32, f32) -> f32; 4] = [
+    let lights: [Light; 4] = [
         |_, _| 80.0,
         |x, _| 230.0 - x / 2.0,
         |_, y| 60.0 + y / 2.0,
