@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use puvae::config::{Config, ConfigError, PurifierChoice, threads};
 use puvae::model::engine::{EngineOptions, Provider};
 use puvae::pipeline::OnUnpurified;
-use puvae::preprocess::Region;
+use puvae::preprocess::{Prep, Region};
 
 /// A real-time filter between a camera and an image classifier.
 #[derive(Debug, Parser)]
@@ -79,6 +79,9 @@ pub(crate) struct RunArgs {
     /// Frames a second, 0.001 to 10000 (default: a camera's usual rate; files as fast as the models go, dropping nothing)
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     fps: Option<f64>,
+    /// How frames are prepared: plain (resized), or ink (dark writing on paper, centred as MNIST does; default plain)
+    #[arg(long, value_name = "plain|ink")]
+    prep: Option<Prep>,
     /// Look at this part of each frame only; repeat it for several, which then are purified and classified as one batch
     #[arg(long, value_name = "X,Y,W,H")]
     roi: Vec<Region>,
@@ -143,6 +146,9 @@ pub(crate) struct CalibrateArgs {
     /// Frames a second, as your camera gives them
     #[arg(long, default_value_t = 30.0, value_name = "F", allow_negative_numbers = true)]
     pub(crate) fps: f64,
+    /// How frames are prepared, as in `puvae run`
+    #[arg(long, value_name = "plain|ink")]
+    pub(crate) prep: Option<Prep>,
     /// Look at this part of each frame only; repeat it for several
     #[arg(long, value_name = "X,Y,W,H")]
     pub(crate) roi: Vec<Region>,
@@ -164,6 +170,7 @@ impl CalibrateArgs {
             deadline: Some("1h".into()),
             frames: Some(self.frames),
             fps: Some(self.fps),
+            prep: self.prep,
             roi: (!self.roi.is_empty()).then(|| self.roi.clone()),
             provider: self.engine.provider,
             threads: self.engine.threads,
@@ -231,6 +238,7 @@ impl RunArgs {
             deadline: self.deadline,
             frames: self.frames,
             fps: self.fps,
+            prep: self.prep,
             roi: (!self.roi.is_empty()).then_some(self.roi),
             on_unpurified: self.on_unpurified,
             provider: self.engine.provider,

@@ -176,6 +176,7 @@ fn facts(report: &Report) -> String {
     row("started", run.started_at.clone().unwrap_or_else(|| "n/a".into()));
     row("source", run.source.clone());
     row("pace", run.fps.map_or("waits for the pipeline".into(), |fps| format!("{fps} frames a second")));
+    row("preprocessing", run.prep.to_string());
     row("time stamps", run.stamp_source.map_or("n/a", stamps).into());
     row("purifier", report.models.purifier.as_ref().map_or("none".into(), model));
     row("classifier", model(&report.models.classifier));
