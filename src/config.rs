@@ -20,7 +20,7 @@ use crate::model::engine::Provider;
 
 pub use check::threads;
 pub use error::ConfigError;
-pub use files::{NamedFile, check_files_differ};
+pub use files::{NamedFile, check_files_differ, check_given_once};
 pub use settings::Settings;
 pub use text::{TextError, UnknownKey};
 

@@ -4,6 +4,7 @@
 //! The JSON report is the whole of it: everything else is a view, and can be made from it later.
 
 mod build;
+pub mod compare;
 pub mod html;
 pub mod output;
 mod plot;
@@ -44,11 +45,18 @@ impl Report {
     pub fn read(path: &std::path::Path) -> Result<Self, ReportError> {
         let text = std::fs::read_to_string(path).map_err(|source| ReportError::Read { path: path.into(), source })?;
         let not_a_report = |reason: String| ReportError::NotAReport { path: path.into(), reason };
-        let report: Self = serde_json::from_str(&text).map_err(|error| not_a_report(error.to_string()))?;
-        if report.schema != schema::SCHEMA {
-            return Err(not_a_report(format!("it has schema {}", report.schema)));
+        #[derive(serde::Deserialize)]
+        struct Versioned {
+            schema: u32,
         }
-        Ok(report)
+        // First: a report of another schema lacks what this one has, or has it in another form.
+        let versioned = serde_json::from_str(&text).map_err(|error| not_a_report(error.to_string()))?;
+        match versioned {
+            Versioned { schema: schema::SCHEMA } => {
+                serde_json::from_str(&text).map_err(|error| not_a_report(error.to_string()))
+            }
+            Versioned { schema } => Err(not_a_report(format!("it has schema {schema}"))),
+        }
     }
 
     /// The report as JSON, on several lines.
