@@ -118,6 +118,7 @@ fn surroundings(settings: &Settings, engine: &Engine, models: Models) -> Surroun
         onnxruntime: engine.library().display().to_string(),
         interrupted: false,
         failure: None,
+        ..RunInfo::default()
     };
     Surroundings { provider: engine.provider().clone(), models, run }
 }
@@ -134,7 +135,7 @@ fn run_pipeline(
     let clock = Arc::new(SystemClock);
     let options =
         SourceOptions { fps: settings.fps, frames: settings.frames, classes: Some(classifier.classes().to_vec()) };
-    let source = source::open(&settings.source, &options, clock.clone())?;
+    let feed = source::open(&settings.source, &options, clock.clone())?;
     let mut verdicts = verdict_lines(settings, &surroundings.models)?;
     let config = PipelineConfig {
         deadline: settings.deadline,
@@ -142,10 +143,10 @@ fn run_pipeline(
         force: settings.force,
         ..PipelineConfig::default()
     };
-    let mut progress = FrameProgress::new(source.frames());
+    let mut progress = FrameProgress::new(feed.source.frames());
     let mut sinks: Vec<&mut dyn Sink> = vec![&mut progress];
     sinks.extend(verdicts.as_mut().map(|verdicts| verdicts as &mut dyn Sink));
-    let result = pipeline::run(source, purifier, Box::new(classifier), &config, clock, stop, &mut sinks);
+    let result = pipeline::run(feed, purifier, Box::new(classifier), &config, clock, stop, &mut sinks);
     drop(progress);
     let (summary, mut failure) = match result {
         Ok(summary) if summary.interrupted && summary.ledger.captured == 0 => bail!(InterruptedEarly),
@@ -157,6 +158,14 @@ fn run_pipeline(
     if let Err(error) = flushed {
         failure =
             failure.or(Some(anyhow!("the verdicts could not be written to the end: {error}; make room and run again")));
+    }
+    if let Some(faults) = &summary.faults {
+        failure = failure.or(Some(anyhow!(
+            "{}; {} of {} frames failed in all",
+            faults.first,
+            faults.frames,
+            summary.ledger.captured
+        )));
     }
     surroundings.run.failure = failure.as_ref().map(ToString::to_string);
     Ok((Report::new(&summary, surroundings), failure))
