@@ -44,18 +44,22 @@ impl Report {
     /// When the file cannot be read, or is not a report of this schema.
     pub fn read(path: &std::path::Path) -> Result<Self, ReportError> {
         let text = std::fs::read_to_string(path).map_err(|source| ReportError::Read { path: path.into(), source })?;
-        let not_a_report = |reason: String| ReportError::NotAReport { path: path.into(), reason };
+        Self::from_json(&text).map_err(|reason| ReportError::NotAReport { path: path.into(), reason })
+    }
+
+    /// Reads the text of a report.
+    ///
+    /// # Errors
+    /// When it is not a report of this schema; says why.
+    pub fn from_json(text: &str) -> Result<Self, String> {
         #[derive(serde::Deserialize)]
         struct Versioned {
             schema: u32,
         }
         // First: a report of another schema lacks what this one has, or has it in another form.
-        let versioned = serde_json::from_str(&text).map_err(|error| not_a_report(error.to_string()))?;
-        match versioned {
-            Versioned { schema: schema::SCHEMA } => {
-                serde_json::from_str(&text).map_err(|error| not_a_report(error.to_string()))
-            }
-            Versioned { schema } => Err(not_a_report(format!("it has schema {schema}"))),
+        match serde_json::from_str(text).map_err(|error| error.to_string())? {
+            Versioned { schema: schema::SCHEMA } => serde_json::from_str(text).map_err(|error| error.to_string()),
+            Versioned { schema } => Err(format!("it has schema {schema}")),
         }
     }
 

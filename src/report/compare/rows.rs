@@ -3,6 +3,7 @@
 
 use super::Comparison;
 use crate::model::file::ModelInfo;
+use crate::preprocess::Region;
 use crate::report::Report;
 use crate::report::html::stamps;
 use crate::report::schema::Histogram;
@@ -90,6 +91,7 @@ impl Comparison {
             }),
             self.count("labelled", |report| report.accuracy.as_ref().map_or(0, |accuracy| accuracy.labelled)),
             self.count("suspects", |report| report.suspects),
+            self.count("not purified", |report| report.unpurified),
             self.text("provider", |report| report.provider.used.clone()),
             self.text("purifier", |report| report.models.purifier.as_ref().map_or("none".into(), hash)),
             self.text("classifier", |report| hash(&report.models.classifier)),
@@ -98,18 +100,19 @@ impl Comparison {
 
     /// What was set otherwise, the files' paths included.
     pub(super) fn settings(&self) -> Vec<Setting> {
-        let threads = |report: &Report| report.run.threads.to_string();
         let path = |model: &ModelInfo| model.path.display().to_string();
         let all = [
             self.setting("deadline", |report| duration(report.deadline_us)),
             self.setting("source", |report| report.run.source.clone()),
             self.setting("pace", |report| report.run.fps.map_or("none".into(), |fps| format!("{fps} frames a second"))),
+            self.setting("regions", |report| regions(&report.run.regions)),
+            self.setting("on unpurified", |report| report.run.on_unpurified.as_str().into()),
             self.setting("purifier", |report| report.models.purifier.as_ref().map_or("none".into(), path)),
             self.setting("classifier", |report| path(&report.models.classifier)),
             self.setting("seed", |report| report.run.seed.to_string()),
             self.setting("asked for", |report| report.provider.requested.to_string()),
             self.setting("provider", |report| format!("{} ({})", report.provider.used, report.provider.reason)),
-            self.setting("threads", threads),
+            self.setting("threads", |report| report.run.threads.to_string()),
             self.setting("time stamps", |report| report.run.stamp_source.map_or(NOT_MEASURED, stamps).into()),
             self.setting("ONNX Runtime", |report| report.run.onnxruntime.clone()),
             self.setting("puvae", |report| report.run.puvae_version.clone()),
@@ -201,6 +204,11 @@ impl Comparison {
     fn setting(&self, name: &'static str, of: impl Fn(&Report) -> String) -> Setting {
         Setting { name, values: self.reports().map(of).collect() }
     }
+}
+
+fn regions(regions: &[Region]) -> String {
+    let regions: Vec<String> = regions.iter().map(ToString::to_string).collect();
+    if regions.is_empty() { "the whole frame".into() } else { regions.join(" ") }
 }
 
 fn ratio(count: u64, of: u64) -> Option<f64> {
