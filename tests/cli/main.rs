@@ -9,6 +9,7 @@ mod bad_files;
 mod bad_usage;
 mod comparisons;
 mod fixture;
+mod live;
 mod onnx;
 mod reports;
 mod runs;
