@@ -4,10 +4,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use puvae::clock::{SimulatedClock, StopFlag};
 use puvae::config::{Config, TextError};
+use puvae::frame::PixelFormat;
 use puvae::idx;
 use puvae::model::external::weights_outside;
 use puvae::model::metadata::with_spec;
@@ -15,7 +18,9 @@ use puvae::model::spec::ModelSpec;
 use puvae::preprocess::Region;
 use puvae::report::compare::{Comparison, Run};
 use puvae::report::{Report, html, table};
-use puvae::source::SourceUri;
+use puvae::source::camera::mjpeg;
+use puvae::source::camera::raw::{self, Layout};
+use puvae::source::{FrameFault, Next, RawFormat, SourceError, SourceOptions, SourceUri, Stdin, open_raw};
 
 /// Bytes before the first picture or label of an IDX file.
 const IMAGES_HEADER: usize = 16;
@@ -57,6 +62,65 @@ fn unpack(data: &[u8]) -> Vec<u8> {
     let mut unpacked = Vec::new();
     MultiGzDecoder::new(data).read_to_end(&mut unpacked).expect("it was unpacked before");
     unpacked
+}
+
+/// Raw frames: as many as there are bytes for, one behind the other, and a rest is never a frame.
+///
+/// The first three bytes say the form, the others are what is read.
+pub fn stdin(data: &[u8]) {
+    let Some((&[width, height, colour], bytes)) = data.split_first_chunk() else { return };
+    let format = RawFormat(if colour % 2 == 0 { PixelFormat::Gray8 } else { PixelFormat::Rgb8 });
+    let form = Stdin { width: 1 + usize::from(width % 24), height: 1 + usize::from(height % 24), format };
+    // What a pipe takes without anybody who reads.
+    let bytes = &bytes[..bytes.len().min(32 << 10)];
+    let (reader, mut writer) = std::io::pipe().expect("a process may open a pipe");
+    writer.write_all(bytes).expect("a pipe takes that much");
+    drop(writer);
+    let clock = Arc::new(SimulatedClock::new());
+    let mut source =
+        open_raw(reader.into(), form, &SourceOptions::default(), clock).expect("nothing is asked of it").source;
+    let whole = form.width * form.height * format.0.channels();
+    let mut frames = bytes.chunks_exact(whole);
+    for (id, expected) in frames.by_ref().enumerate() {
+        let Ok(Next::Frame(frame)) = source.next(&StopFlag::new()) else { panic!("no frame {id}") };
+        assert_eq!((frame.id.0, frame.lost, &frame.pixels[..]), (id as u64, 0, expected));
+        assert_eq!((frame.width, frame.height, frame.format), (form.width, form.height, format.0));
+    }
+    match (source.next(&StopFlag::new()), frames.remainder().len()) {
+        (Ok(Next::End), 0) => {}
+        (Err(SourceError::StdinCutOff { got, expected, .. }), rest) => assert_eq!((got, expected), (rest, whole)),
+        (other, rest) => panic!("{other:?} with {rest} bytes left"),
+    }
+}
+
+/// Sides of the pictures of [`mjpeg`].
+const JPEG: (usize, usize) = (24, 16);
+
+/// JPEG pictures of a camera: whole, or refused; never with anything in it that was there before.
+pub fn mjpeg(data: &[u8]) {
+    for format in [PixelFormat::Gray8, PixelFormat::Rgb8] {
+        let bytes = JPEG.0 * JPEG.1 * format.channels();
+        same_whatever_was_there(bytes, |pixels| mjpeg::decode(data, JPEG, format, pixels));
+    }
+}
+
+/// Uncompressed pictures of a camera. The first three bytes say how it lies in memory.
+pub fn raw(data: &[u8]) {
+    let Some((&[width, height, stride], bytes)) = data.split_first_chunk() else { return };
+    let layout = Layout { width: (width % 40).into(), height: (height % 20).into(), stride: stride.into() };
+    let pixels = layout.width * layout.height;
+    same_whatever_was_there(pixels, |into| raw::grey(bytes, layout, into));
+    same_whatever_was_there(pixels, |into| raw::yuyv_to_grey(bytes, layout, into));
+    same_whatever_was_there(3 * pixels, |into| raw::yuyv_to_rgb(bytes, layout, into));
+}
+
+fn same_whatever_was_there(bytes: usize, decode: impl Fn(&mut Vec<u8>) -> Result<(), FrameFault>) {
+    let [over_black, over_white] =
+        [vec![0; 3], vec![255; bytes + 1]].map(|mut pixels| decode(&mut pixels).map(|()| pixels));
+    if let Ok(pixels) = &over_black {
+        assert_eq!(pixels.len(), bytes);
+    }
+    assert_eq!(over_black, over_white);
 }
 
 /// Model specs: what is written is what is read back.

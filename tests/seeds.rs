@@ -25,6 +25,21 @@ fn idx_files_hold_what_their_headers_say() {
 }
 
 #[test]
+fn raw_frames_are_cut_where_they_end() {
+    check("stdin", checks::stdin);
+}
+
+#[test]
+fn jpeg_pictures_are_whole_or_refused() {
+    check("mjpeg", checks::mjpeg);
+}
+
+#[test]
+fn uncompressed_pictures_are_whole_or_refused() {
+    check("raw", checks::raw);
+}
+
+#[test]
 fn model_specs_are_read_back_as_they_were_written() {
     check("spec", checks::spec);
 }

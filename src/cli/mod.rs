@@ -22,7 +22,7 @@ use tracing_subscriber::EnvFilter;
 use self::args::{Args, Command};
 pub(crate) use self::args::{BenchArgs, InspectArgs, SpecArgs};
 pub(crate) use self::progress::bar;
-use crate::{annotate, bench, inspect};
+use crate::{annotate, bench, cameras, inspect};
 
 /// Something went wrong.
 const ERROR: u8 = 1;
@@ -51,6 +51,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Spec(args) => annotate::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Cameras => cameras::run(),
     }
 }
 
