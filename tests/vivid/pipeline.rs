@@ -120,7 +120,7 @@ fn what_the_driver_loses_is_dropped_by_the_driver() {
     vivid.order(Fault::Dropped, 50);
     run.more(60);
     let summary = run.end();
-    assert!((10..=50).contains(&summary.ledger.dropped_driver), "{}", summary.ledger.dropped_driver);
+    assert!(summary.ledger.dropped_driver >= 10, "{}", summary.ledger.dropped_driver);
 }
 
 #[test]
