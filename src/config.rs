@@ -22,7 +22,7 @@ use crate::preprocess::{Prep, Region};
 
 pub use check::threads;
 pub use error::ConfigError;
-pub use files::{NamedFile, check_files_differ};
+pub use files::{NamedFile, check_files_differ, check_given_once};
 pub use settings::Settings;
 pub use text::{TextError, UnknownKey};
 

@@ -33,7 +33,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write a model spec into an ONNX classifier that was exported elsewhere
     Spec(SpecArgs),
-    /// Render a JSON report as an HTML page
+    /// Render a JSON report as an HTML page, or compare several
     Report(ReportArgs),
     /// List the cameras of this machine with their formats, sizes and rates
     Cameras,
@@ -217,10 +217,10 @@ pub(crate) struct SpecArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ReportArgs {
-    /// A report written by `puvae run --json`
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Where the page goes (default: beside the report, ending in .html)
+    /// Reports written by `puvae run --json`: one is rendered, several are compared with the first
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Where the page goes (default: of one report, beside it, ending in .html; of several, nowhere)
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -6,6 +6,7 @@ mod args;
 mod calibrate;
 mod outputs;
 mod progress;
+mod report;
 mod run;
 
 use std::io::{self, IsTerminal as _, Write};
@@ -13,13 +14,12 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Parser as _;
-use puvae::config::{ConfigError, check_files_differ};
+use puvae::config::ConfigError;
 use puvae::pipeline::PipelineError;
-use puvae::report::output::OutputFile;
-use puvae::report::{Report, html};
+use puvae::report::compare::NumberOfRuns;
 use tracing_subscriber::EnvFilter;
 
-use self::args::{Args, Command, ReportArgs};
+use self::args::{Args, Command};
 pub(crate) use self::args::{BenchArgs, InspectArgs, SpecArgs};
 pub(crate) use self::progress::bar;
 use crate::{annotate, bench, cameras, inspect};
@@ -50,13 +50,13 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Spec(args) => annotate::run(&args),
-        Command::Report(args) => report(&args),
+        Command::Report(args) => report::run(&args),
         Command::Cameras => cameras::run(),
     }
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    if error.is::<ConfigError>() {
+    if error.is::<ConfigError>() || error.is::<NumberOfRuns>() {
         USAGE
     } else if matches!(error.downcast_ref(), Some(PipelineError::DeadlineImpossible { .. })) {
         IMPOSSIBLE
@@ -78,15 +78,6 @@ fn start_logging() {
         // A closed standard error must not end a run.
         .log_internal_errors(false)
         .init();
-}
-
-fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let target = args.output.clone().unwrap_or_else(|| args.file.with_extension("html"));
-    check_files_differ(&[("the report", &args.file)], &[("--output", &target)])?;
-    let report = Report::read(&args.file)?;
-    OutputFile::reserve(&target, "--output")?.write(html::render(&report))?;
-    tracing::info!("wrote {}", target.display());
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes a result to standard output.
