@@ -105,6 +105,7 @@ impl Comparison {
             self.setting("deadline", |report| duration(report.deadline_us)),
             self.setting("source", |report| report.run.source.clone()),
             self.setting("pace", |report| report.run.fps.map_or("none".into(), |fps| format!("{fps} frames a second"))),
+            self.setting("preparation", |report| report.run.prep.to_string()),
             self.setting("regions", |report| regions(&report.run.regions)),
             self.setting("on unpurified", |report| report.run.on_unpurified.as_str().into()),
             self.setting("purifier", |report| report.models.purifier.as_ref().map_or("none".into(), path)),
