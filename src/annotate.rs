@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use ndarray::{Array2, Array4};
 use puvae::classifier::Classifier as _;
 use puvae::config::check_files_differ;
+use puvae::model::ModelError;
 use puvae::model::engine::{Engine, EngineOptions, Provider};
 use puvae::model::file::ModelInfo;
 use puvae::model::graph::Graph;
@@ -23,7 +24,9 @@ pub(crate) fn run(args: &SpecArgs) -> anyhow::Result<ExitCode> {
     let classes = classes(&args.classes)?;
     let options = EngineOptions { library: args.ort_lib.clone(), provider: Provider::Cpu, threads: None };
     let mut engine = Engine::start(&options)?;
-    let graph = Graph::open(&mut engine, &args.file)?;
+    // Read once: what is checked is what is written.
+    let model = std::fs::read(&args.file).map_err(|source| ModelError::Read { path: args.file.clone(), source })?;
+    let graph = Graph::from_bytes(&mut engine, &args.file, &model)?;
     if graph.spec_json().is_some() && !args.replace {
         bail!(
             "{}: there is a model spec in it already; look at it with `puvae inspect`, or give --replace",
@@ -34,7 +37,6 @@ pub(crate) fn run(args: &SpecArgs) -> anyhow::Result<ExitCode> {
     let info = ModelInfo::claimed(&graph, spec)?;
     let spec = info.spec.clone();
     try_out(OnnxClassifier::claimed(graph, info))?;
-    let model = std::fs::read(&args.file).with_context(|| format!("{}: cannot read the model", args.file.display()))?;
     let model = with_spec(&model, &spec)
         .with_context(|| format!("{}: not a whole ONNX file; export it again", args.file.display()))?;
     out.write(&model)?;

@@ -49,12 +49,16 @@ impl StampSource {
 /// One captured picture.
 #[derive(Debug)]
 pub struct Frame {
-    /// Its number.
+    /// Its number: one more than that of the frame before, and one more for each that was lost between them.
     pub id: FrameId,
+    /// Frames that the driver says it lost directly before this one.
+    pub lost: u64,
     /// When it was captured; the deadline counts from here.
     pub captured_at: Instant,
     /// Who says so.
     pub stamp_source: StampSource,
+    /// When this process had its raw bytes; decoding begins here.
+    pub dequeued_at: Instant,
     /// Columns.
     pub width: usize,
     /// Rows.

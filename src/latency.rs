@@ -3,6 +3,7 @@
 //! Nanoseconds inside, three significant digits, 1 ns to one hour; minimum, maximum and mean are exact
 //! whatever the range. Before the first sample every value is `None`, never 0, and no outlier is removed.
 
+use std::fmt;
 use std::ops::{Index, IndexMut};
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,10 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 /// A timed step of a frame's way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
-    /// From the moment of capture until the source handed the frame over: decoding, and a source that is late.
+    /// From the moment of capture until this process had the frame's raw bytes: the driver, and a source that is late.
     Capture,
+    /// Raw bytes to pixels, inside the source.
+    Decode,
     /// Waiting in the two queues together.
     Queue,
     /// Picture to tensor.
@@ -35,14 +38,23 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order of a frame's way.
-    pub const ALL: [Self; 7] =
-        [Self::Capture, Self::Queue, Self::Preprocess, Self::Purify, Self::Classify, Self::Response, Self::Age];
+    pub const ALL: [Self; 8] = [
+        Self::Capture,
+        Self::Decode,
+        Self::Queue,
+        Self::Preprocess,
+        Self::Purify,
+        Self::Classify,
+        Self::Response,
+        Self::Age,
+    ];
 
     /// The name used in reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Capture => "capture",
+            Self::Decode => "decode",
             Self::Queue => "queue",
             Self::Preprocess => "preprocess",
             Self::Purify => "purify",
@@ -54,7 +66,7 @@ impl Stage {
 }
 
 /// How often which duration occurred.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LatencyHistogram {
     weights: Histogram<u64>,
     count: u64,
@@ -62,6 +74,17 @@ pub struct LatencyHistogram {
     max_ns: u64,
     /// Sum of value × weight, in ns.
     weighted_sum: f64,
+}
+
+impl fmt::Debug for LatencyHistogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { count, min_ns, max_ns, .. } = self;
+        f.debug_struct("LatencyHistogram")
+            .field("count", count)
+            .field("min_ns", min_ns)
+            .field("max_ns", max_ns)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LatencyHistogram {

@@ -28,6 +28,8 @@ pub enum DropReason {
 /// Which stage a frame made fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailedAt {
+    /// The source: the driver marked the frame as faulty, or it could not be decoded.
+    Capture,
     /// Picture to tensor.
     Preprocess,
     /// The purifier.
@@ -52,6 +54,21 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// Every fate.
+    pub const ALL: [Self; 11] = [
+        Self::OnTime,
+        Self::Late,
+        Self::Expired(ExpiredAt::Purify),
+        Self::Expired(ExpiredAt::Classify),
+        Self::Dropped(DropReason::Queue),
+        Self::Dropped(DropReason::Driver),
+        Self::Dropped(DropReason::Shutdown),
+        Self::Failed(FailedAt::Capture),
+        Self::Failed(FailedAt::Preprocess),
+        Self::Failed(FailedAt::Purify),
+        Self::Failed(FailedAt::Classify),
+    ];
+
     /// The name used in reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -73,6 +90,7 @@ impl Fate {
             Self::Expired(ExpiredAt::Purify) | Self::Failed(FailedAt::Purify) => Some("purify"),
             Self::Expired(ExpiredAt::Classify) | Self::Failed(FailedAt::Classify) => Some("classify"),
             Self::Failed(FailedAt::Preprocess) => Some("preprocess"),
+            Self::Failed(FailedAt::Capture) => Some("capture"),
             Self::OnTime | Self::Late | Self::Dropped(_) => None,
         }
     }
@@ -198,18 +216,7 @@ impl MissRuns {
 mod tests {
     use super::*;
 
-    const ALL: [Fate; 10] = [
-        Fate::OnTime,
-        Fate::Late,
-        Fate::Expired(ExpiredAt::Purify),
-        Fate::Expired(ExpiredAt::Classify),
-        Fate::Dropped(DropReason::Queue),
-        Fate::Dropped(DropReason::Driver),
-        Fate::Dropped(DropReason::Shutdown),
-        Fate::Failed(FailedAt::Preprocess),
-        Fate::Failed(FailedAt::Purify),
-        Fate::Failed(FailedAt::Classify),
-    ];
+    const ALL: [Fate; 11] = Fate::ALL;
 
     #[test]
     fn a_ledger_balances_exactly_when_every_captured_frame_has_a_fate() {
@@ -237,7 +244,8 @@ mod tests {
     fn a_fate_names_its_stage_exactly_when_it_has_one() {
         let stages: Vec<_> = ALL.into_iter().map(Fate::stage).collect();
         let (purify, classify) = (Some("purify"), Some("classify"));
-        let expected = [None, None, purify, classify, None, None, None, Some("preprocess"), purify, classify];
+        let expected =
+            [None, None, purify, classify, None, None, None, Some("capture"), Some("preprocess"), purify, classify];
         assert_eq!(stages, expected);
     }
 

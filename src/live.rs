@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use lines::Lines;
-pub use screen::check;
+pub use screen::{check, is_entered as is_drawing};
 
 use crate::board::Board;
 use crate::clock::StopFlag;
@@ -66,15 +66,12 @@ pub struct LiveSetup {
     pub lines: Lines,
     /// Set when the user quits; when it is set the view is left.
     pub stop: StopFlag,
-    /// Becomes true when the terminal is as it was.
-    pub left: Arc<AtomicBool>,
 }
 
 /// A live view; the terminal is as it was when this is dropped.
 pub struct Live {
     latest: Latest,
     over: Arc<AtomicBool>,
-    left: Arc<AtomicBool>,
     /// Closed when the thread has ended.
     ended: Receiver<()>,
 }
@@ -88,20 +85,18 @@ impl Live {
         check()?;
         let (latest, over) = (Latest::default(), Arc::new(AtomicBool::new(false)));
         let (running, ended) = channel();
-        let left = Arc::clone(&setup.left);
         let screen = Screen::enter().map_err(LiveError::Terminal)?;
         let mut artist = Artist { setup, latest: latest.clone(), over: Arc::clone(&over), screen };
         let work = move || {
             artist.draw_until_the_end();
             screen::restore();
-            artist.setup.left.store(true, Ordering::SeqCst);
             drop(running);
         };
         if let Err(error) = thread::Builder::new().name("puvae-live".into()).spawn(work) {
             screen::restore();
             return Err(LiveError::Thread(error));
         }
-        Ok(Self { latest, over, left, ended })
+        Ok(Self { latest, over, ended })
     }
 }
 
@@ -117,8 +112,20 @@ impl Drop for Live {
         self.over.store(true, Ordering::SeqCst);
         // The thread says nothing, it only ends; a terminal that takes nothing any more would keep it for ever.
         let _ = self.ended.recv_timeout(FAREWELL);
+        restore();
+    }
+}
+
+/// Gives the terminal back, if it was taken: for whoever ends the process at once. Does not wait for a terminal that
+/// takes nothing.
+pub fn restore() {
+    let (done, restored) = channel::<()>();
+    let work = move || {
         screen::restore();
-        self.left.store(true, Ordering::SeqCst);
+        drop(done);
+    };
+    if is_drawing() && thread::Builder::new().spawn(work).is_ok() {
+        let _ = restored.recv_timeout(FAREWELL);
     }
 }
 

@@ -24,7 +24,9 @@ pub struct MetricsAddress(SocketAddr);
 
 /// An address that is none, or that leaves open who shall reach it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a port such as 9464 for this machine only, or an address with a port such as 192.0.2.7:9464 or [::1]:9464 (0.0.0.0:9464 for every network)")]
+#[error(
+    "a port such as 9464 for this machine only, or an address with a port such as 192.0.2.7:9464 or [::1]:9464 (0.0.0.0:9464 for every network)"
+)]
 #[non_exhaustive]
 pub struct MetricsAddressError;
 

@@ -6,11 +6,13 @@
 //! - **Scale**: bytes 0–255 to `[0, 1]`. Mean and standard deviation are the models' own business.
 
 mod filter;
+mod region;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::spec::InputShape;
 use filter::Filter;
+pub use region::{Region, RegionError};
 
 /// ITU-R BT.601 weights of red, green and blue in the luma.
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
@@ -78,6 +80,16 @@ pub enum PreprocessError {
         expected: usize,
         /// Bytes that came.
         got: usize,
+    },
+    /// A region that the picture does not have.
+    #[error("the region {region} does not lie in the picture of {width}×{height} pixels; give a --roi inside of it")]
+    Region {
+        /// X, Y, width and height.
+        region: Region,
+        /// Columns of the picture.
+        width: usize,
+        /// Rows of the picture.
+        height: usize,
     },
     /// The tensor has no room for exactly one picture.
     #[error(

@@ -10,16 +10,16 @@ use ndarray::{Array2, ArrayView4};
 use puvae::classifier::Classifier;
 use puvae::clock::{Clock, SimulatedClock, StopFlag, SystemClock};
 use puvae::deadline::Deadline;
-use puvae::frame::{Frame, FrameId, StampSource};
+use puvae::frame::{FrameId, StampSource};
 use puvae::latency::Stage;
 use puvae::ledger::{ExpiredAt, Fate};
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
 use puvae::pipeline::{
-    self, Accuracy, Outcome, PipelineConfig, PipelineError, PipelineFailure, Sink, SinkError, Summary,
+    self, Accuracy, Outcome, Pictures, PipelineConfig, PipelineError, PipelineFailure, Sink, SinkError, Summary,
 };
 use puvae::purifier::{Identity, Purified, Purifier};
-use puvae::source::{self, Pacing, Source, SourceError, SourceOptions};
+use puvae::source::{self, Next, Pacing, Source, SourceError, SourceOptions};
 
 const SHAPE: InputShape = InputShape { channels: 1, height: 6, width: 6 };
 
@@ -167,8 +167,8 @@ impl Clock for Ticking {
 struct Hasty(Box<dyn Source>);
 
 impl Source for Hasty {
-    fn next_frame(&mut self, stop: &StopFlag) -> Result<Option<Frame>, SourceError> {
-        self.0.next_frame(stop)
+    fn next(&mut self, stop: &StopFlag) -> Result<Next, SourceError> {
+        self.0.next(stop)
     }
 
     fn pacing(&self) -> Pacing {
@@ -180,8 +180,8 @@ impl Source for Hasty {
 struct Log(Vec<Outcome>);
 
 impl Sink for Log {
-    fn outcome(&mut self, outcome: &Outcome) -> Result<(), SinkError> {
-        self.0.push(*outcome);
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+        self.0.push(outcome.clone());
         Ok(())
     }
 }
@@ -192,7 +192,7 @@ fn synthetic(frames: u64) -> Box<dyn Source> {
 
 fn synthetic_under(clock: Arc<dyn Clock>, frames: u64) -> Box<dyn Source> {
     let uri = format!("synthetic:6x6?classes=4&seed=5&frames={frames}").parse().unwrap();
-    source::open(&uri, &SourceOptions::default(), clock).unwrap()
+    source::open(&uri, &SourceOptions::default(), clock).unwrap().source
 }
 
 fn config(deadline: Duration) -> PipelineConfig {
@@ -224,7 +224,7 @@ fn a_source_that_waits_loses_nothing_and_keeps_its_order() {
     assert!(outcomes.iter().map(|outcome| outcome.frame.0).eq(0..500));
     let expected = Accuracy { labelled: 500, correct: 500, label_star_correct: None };
     assert_eq!(summary.accuracy, Some(expected), "the bright field tells the label");
-    assert!(outcomes.iter().all(|outcome| outcome.verdict.is_some_and(|v| !v.purified && v.distance.is_none())));
+    assert!(outcomes.iter().all(|outcome| outcome.verdict().is_some_and(|v| !v.purified && v.distance.is_none())));
     for stage in [Stage::Capture, Stage::Queue, Stage::Preprocess, Stage::Classify, Stage::Response] {
         assert_eq!(summary.latency[stage].count(), 500, "{stage:?}");
     }
@@ -243,7 +243,7 @@ fn the_response_of_a_source_that_waits_is_the_work_and_no_queue() {
     let (result, outcomes) = run(source, purifier, &config(Duration::from_millis(25)), Arc::new(clock));
     let summary = result.unwrap();
     assert_eq!((summary.ledger.captured, summary.ledger.on_time), (50, 50));
-    assert!(outcomes.iter().all(|outcome| outcome.verdict.is_some_and(|verdict| verdict.response == takes)));
+    assert!(outcomes.iter().all(|outcome| outcome.verdict().is_some_and(|verdict| verdict.response == takes)));
     assert_eq!(summary.latency[Stage::Queue].max(), Some(Duration::ZERO));
 }
 
@@ -262,21 +262,30 @@ fn a_frame_that_grows_too_old_in_preprocessing_is_not_purified() {
 }
 
 #[test]
-fn no_verdict_is_made_of_a_result_that_is_none() {
+fn no_verdict_is_made_of_a_value_that_is_none_and_the_run_goes_on() {
     for (breach, expected) in [
         (Breach::Purified, "the purify stage failed on frame 2: `purified` is not finite"),
         (Breach::Distance, "the purify stage failed on frame 2: `distances` is not finite"),
-        (Breach::LabelStar, "the purify stage failed on frame 2: the purifier's class y* is 4, expected 0 to 3"),
         (Breach::Logits, "the classify stage failed on frame 2: `logits` is not finite"),
     ] {
         let purifier = Box::new(Breaking { breach, frame: FrameId(2) });
         let (result, outcomes) = run(synthetic(5), purifier, &config(Duration::from_secs(60)), Arc::new(SystemClock));
-        let failure = result.unwrap_err();
-        assert!(failure.to_string().starts_with(expected), "{failure}");
-        assert!(matches!(failure.cause, PipelineError::Contract { .. }));
+        let faults = result.unwrap().faults.unwrap();
+        assert!(faults.frames == 1 && faults.first.starts_with(expected), "{faults:?}");
         let fates: Vec<_> = outcomes.iter().map(|outcome| outcome.fate.as_str()).collect();
-        assert_eq!(fates, ["on_time", "on_time", "failed"]);
+        assert_eq!(fates, ["on_time", "on_time", "failed", "on_time", "on_time"]);
     }
+}
+
+#[test]
+fn a_class_that_does_not_exist_ends_the_run() {
+    let purifier = Box::new(Breaking { breach: Breach::LabelStar, frame: FrameId(2) });
+    let (result, outcomes) = run(synthetic(5), purifier, &config(Duration::from_secs(60)), Arc::new(SystemClock));
+    let failure = result.unwrap_err();
+    let expected = "the purify stage failed on frame 2: the purifier's class y* is 4, expected 0 to 3";
+    assert!(failure.to_string().starts_with(expected), "{failure}");
+    let fates: Vec<_> = outcomes.iter().map(|outcome| outcome.fate.as_str()).collect();
+    assert_eq!(fates, ["on_time", "on_time", "failed"]);
 }
 
 #[test]
@@ -291,10 +300,10 @@ fn a_hasty_source_loses_frames_but_every_one_is_accounted_for_once() {
         frames.sort_unstable();
         assert!(frames.into_iter().eq(0..3000));
         for outcome in &outcomes {
-            let in_time = outcome.verdict.map(|verdict| verdict.response <= config.deadline.get());
+            let in_time = outcome.verdict().map(|verdict| verdict.response <= config.deadline.get());
             assert_eq!(outcome.fate.as_str() == "on_time", in_time == Some(true), "{outcome:?}");
         }
-        let delivered: Vec<u64> = outcomes.iter().filter(|o| o.verdict.is_some()).map(|o| o.frame.0).collect();
+        let delivered: Vec<u64> = outcomes.iter().filter(|o| o.verdict().is_some()).map(|o| o.frame.0).collect();
         assert!(delivered.is_sorted(), "verdicts come in capture order");
     }
 }
@@ -303,7 +312,7 @@ fn a_hasty_source_loses_frames_but_every_one_is_accounted_for_once() {
 fn the_same_frames_get_the_same_verdicts_again() {
     let verdicts = || {
         let (_, outcomes) = run(synthetic(100), identity(), &config(Duration::from_secs(60)), Arc::new(SystemClock));
-        outcomes.into_iter().map(|o| o.verdict.map(|v| (v.class, v.confidence.to_bits()))).collect::<Vec<_>>()
+        outcomes.into_iter().map(|o| o.verdict().map(|v| (v.class, v.confidence.to_bits()))).collect::<Vec<_>>()
     };
     assert_eq!(verdicts(), verdicts());
 }
@@ -318,7 +327,7 @@ fn a_defence_shows_in_verdicts_accuracy_suspects_and_samples() {
     let zeros = outcomes.iter().filter(|outcome| outcome.label == Some(0)).count() as u64;
     let expected = Accuracy { labelled: 100, correct: 100, label_star_correct: Some(zeros) };
     assert_eq!((summary.accuracy, summary.suspects), (Some(expected), 100));
-    assert!(outcomes.iter().all(|o| o.verdict.is_some_and(|v| v.purified && v.suspect && v.label_star == Some(0))));
+    assert!(outcomes.iter().all(|o| o.verdict().is_some_and(|v| v.purified && v.suspect && v.label_star == Some(0))));
     assert_eq!(summary.samples.len(), 7, "one of 16 frames");
     for sample in &summary.samples {
         assert_eq!((sample.width, sample.height, sample.channels), (6, 6, 1));

@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, IxDyn};
+use puvae::config::{Config, EXAMPLE, PurifierChoice};
 use puvae::model::engine::{Engine, EngineOptions, Provider};
 use puvae::model::file::ModelInfo;
 use puvae::model::graph::{Graph, Outputs};
+use puvae::model::hash::FileHash;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -124,5 +126,16 @@ fn the_shipped_models_are_complete_and_small() {
             }
             assert!(bytes("onnx").unwrap() < MOST_BYTES, "{} is too large to be shipped", file("onnx"));
         }
+    }
+}
+
+#[test]
+fn the_example_configuration_pins_the_shipped_models() {
+    let settings = EXAMPLE.parse::<Config>().unwrap().check().unwrap();
+    let PurifierChoice::File(purifier) = settings.purifier else { panic!("the example has a purifier") };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (file, hash) in [(purifier, settings.purifier_sha256), (settings.classifier, settings.classifier_sha256)] {
+        let bytes = std::fs::read(root.join(&file)).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        assert_eq!(hash, Some(FileHash::of(&bytes)), "{} in examples/run.toml", file.display());
     }
 }

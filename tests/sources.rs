@@ -11,7 +11,7 @@ use std::time::Duration;
 use image::{GrayImage, RgbImage, RgbaImage};
 use puvae::clock::{Clock, SimulatedClock, StopFlag};
 use puvae::frame::{Frame, FrameId, PixelFormat, StampSource};
-use puvae::source::{self, Pacing, Source, SourceError, SourceOptions};
+use puvae::source::{self, Next, Pacing, Source, SourceError, SourceOptions};
 use tempfile::TempDir;
 
 const FRAMES: usize = 12;
@@ -51,16 +51,25 @@ fn idx_uri(folder: &Path) -> String {
 }
 
 fn open(uri: &str, options: &SourceOptions, clock: &SimulatedClock) -> Result<Box<dyn Source>, SourceError> {
-    source::open(&uri.parse().unwrap(), options, Arc::new(clock.clone()))
+    Ok(source::open(&uri.parse().unwrap(), options, Arc::new(clock.clone()))?.source)
 }
 
 fn refusal(uri: &str, options: &SourceOptions) -> String {
     open(uri, options, &SimulatedClock::new()).err().expect("the source is refused").to_string()
 }
 
+/// The next frame of a source that has no other kind of news; `None` at its end.
+fn next_frame(source: &mut dyn Source, stop: &StopFlag) -> Option<Frame> {
+    match source.next(stop).unwrap() {
+        Next::Frame(frame) => Some(frame),
+        Next::End => None,
+        other => panic!("a file gives frames and an end, not {other:?}"),
+    }
+}
+
 fn all(source: &mut dyn Source) -> Vec<Frame> {
     let stop = StopFlag::new();
-    std::iter::from_fn(|| source.next_frame(&stop).unwrap()).collect()
+    std::iter::from_fn(|| next_frame(source, &stop)).collect()
 }
 
 fn classes(names: &[&str]) -> Option<Vec<String>> {
@@ -113,7 +122,7 @@ fn a_paced_source_stamps_frames_with_the_moment_they_were_due() {
         assert_eq!(source.pacing(), Pacing::Paced);
         let stop = StopFlag::new();
         for index in 0..FRAMES as u32 {
-            let frame = source.next_frame(&stop).unwrap().unwrap();
+            let frame = next_frame(&mut *source, &stop).unwrap();
             assert_eq!(frame.captured_at - clock.start(), Duration::from_millis(125) * index, "{uri}");
             assert_eq!(frame.stamp_source, StampSource::Schedule);
             if index == 5 {
@@ -130,7 +139,7 @@ fn a_source_that_waits_stamps_frames_with_the_moment_they_were_taken() {
         let mut source = open(uri, &SourceOptions::default(), &clock).unwrap();
         assert_eq!(source.pacing(), Pacing::Unpaced);
         clock.advance(Duration::from_millis(40));
-        let frame = source.next_frame(&StopFlag::new()).unwrap().unwrap();
+        let frame = next_frame(&mut *source, &StopFlag::new()).unwrap();
         assert_eq!((frame.captured_at, frame.stamp_source), (clock.now(), StampSource::Dequeue), "{uri}");
     });
 }
@@ -172,8 +181,8 @@ fn a_stopped_source_ends_for_good() {
         let mut source = open(uri, &SourceOptions::default(), &SimulatedClock::new()).unwrap();
         let stop = StopFlag::new();
         stop.set();
-        assert!(source.next_frame(&stop).unwrap().is_none());
-        assert!(source.next_frame(&StopFlag::new()).unwrap().is_none(), "{uri}");
+        assert!(next_frame(&mut *source, &stop).is_none());
+        assert!(next_frame(&mut *source, &StopFlag::new()).is_none(), "{uri}");
     });
 }
 
@@ -275,7 +284,7 @@ fn a_picture_that_was_cut_off_is_named_when_its_turn_comes() {
     let mut source =
         open(&format!("dir:{}", folder.path().display()), &SourceOptions::default(), &SimulatedClock::new()).unwrap();
     let stop = StopFlag::new();
-    let error = (0..5).find_map(|_| source.next_frame(&stop).err()).expect("the fifth picture is broken");
+    let error = (0..5).find_map(|_| source.next(&stop).err()).expect("the fifth picture is broken");
     assert!(error.to_string().contains("coat/0.png: broken picture: "), "{error}");
 }
 

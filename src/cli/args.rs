@@ -55,9 +55,15 @@ pub(crate) struct RunArgs {
     /// The purifier's ONNX file, or `none` for no defence
     #[arg(long, value_name = "FILE|none")]
     purifier: Option<PathBuf>,
+    /// Refuse a purifier whose file has another SHA-256 (`puvae inspect FILE` prints it)
+    #[arg(long, value_name = "HEX")]
+    purifier_sha256: Option<String>,
     /// The classifier's ONNX file
     #[arg(long, value_name = "FILE")]
     classifier: Option<PathBuf>,
+    /// Refuse a classifier whose file has another SHA-256
+    #[arg(long, value_name = "HEX")]
+    classifier_sha256: Option<String>,
     /// Longest time from capture to verdict (default 33ms)
     #[arg(long, value_name = "TIME")]
     deadline: Option<String>,
@@ -81,6 +87,12 @@ pub(crate) struct RunArgs {
     /// Write a JSON line for each frame here; `-` is standard output (the table then goes to standard error)
     #[arg(long, value_name = "FILE|-")]
     verdicts: Option<PathBuf>,
+    /// Serve /metrics, /live and /ready here over HTTP: 127.0.0.1:9464, or a port for this machine only (0: a free one)
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
+    /// Show the run in this terminal: pictures, verdicts, response times, ledger
+    #[arg(long)]
+    live: bool,
     /// Read settings from a TOML file whose keys are these flags' names; flags win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -159,7 +171,9 @@ impl RunArgs {
         let flags = Config {
             source: self.source,
             purifier: self.purifier.map(PurifierChoice::from),
+            purifier_sha256: self.purifier_sha256,
             classifier: self.classifier,
+            classifier_sha256: self.classifier_sha256,
             deadline: self.deadline,
             frames: self.frames,
             fps: self.fps,
@@ -170,6 +184,8 @@ impl RunArgs {
             json: self.json,
             html: self.html,
             verdicts: self.verdicts,
+            metrics: self.metrics,
+            live: self.live.then_some(true),
             force: self.force.then_some(true),
             read_from: None,
         };
@@ -181,5 +197,44 @@ impl EngineArgs {
     pub(crate) fn into_options(self) -> Result<EngineOptions, ConfigError> {
         let threads = threads(self.threads)?;
         Ok(EngineOptions { library: self.ort_lib, provider: self.provider.unwrap_or_default(), threads })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use puvae::config::EXAMPLE;
+
+    use super::*;
+
+    /// Flags that say nothing about the run.
+    const NO_KEY: [&str; 2] = ["config", "help"];
+
+    #[test]
+    fn every_flag_of_run_is_a_key_of_the_configuration_file_and_every_key_a_flag() {
+        let mut command = Args::command();
+        command.build();
+        let run = command.find_subcommand("run").unwrap();
+        let flags = run.get_arguments().map(|flag| flag.get_long().expect("run has no positional arguments"));
+        let mut flags: Vec<&str> = flags.filter(|flag| !NO_KEY.contains(flag)).collect();
+        flags.sort_unstable();
+        assert_eq!(flags, Config::keys(), "a new flag needs a key in `Config`, and a line in examples/run.toml");
+    }
+
+    #[test]
+    fn flags_say_what_the_file_says() {
+        let mut file: toml::Table = EXAMPLE.parse().unwrap();
+        // A flag can only say yes.
+        file.retain(|_, value| *value != toml::Value::Boolean(false));
+        let mut args = vec!["puvae".to_owned(), "run".into()];
+        for (key, value) in &file {
+            match value {
+                toml::Value::Boolean(_) => args.push(format!("--{key}")),
+                toml::Value::String(text) => args.push(format!("--{key}={text}")),
+                other => args.push(format!("--{key}={other}")),
+            }
+        }
+        let Command::Run(flags) = Args::try_parse_from(args).unwrap().command else { panic!("not run") };
+        assert_eq!(flags.into_config().unwrap(), file.to_string().parse::<Config>().unwrap());
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use puvae::clock::{Clock, SystemClock};
-use puvae::pipeline::{Outcome, Sink, SinkError};
+use puvae::pipeline::{Outcome, Pictures, Sink, SinkError};
 
 /// What is over before this shows no progress.
 const SHOW_AFTER: Duration = Duration::from_secs(2);
@@ -40,7 +40,7 @@ impl FrameProgress {
 }
 
 impl Sink for FrameProgress {
-    fn outcome(&mut self, outcome: &Outcome) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
         self.frames += 1;
         self.missed += u64::from(outcome.fate.is_miss());
         let now = SystemClock.now();

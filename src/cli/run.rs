@@ -10,6 +10,7 @@ use puvae::clock::SystemClock;
 use puvae::config::{Config, PurifierChoice, Settings, VerdictsTo, check_files_differ};
 use puvae::model::engine::Engine;
 use puvae::model::file::check_pair;
+use puvae::model::graph::Graph;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::onnx_purifier::OnnxPurifier;
 use puvae::pipeline::{self, PipelineConfig, Sink, StopFlag};
@@ -18,11 +19,11 @@ use puvae::report::schema::{Models, RunInfo};
 use puvae::report::verdicts::VerdictLines;
 use puvae::report::{Report, Surroundings, table};
 use puvae::source::{self, SourceOptions};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 
 use super::outputs::{Outputs, verdict_lines};
 use super::progress::FrameProgress;
+use super::signals::stop_on_signals;
+use super::watch::Watch;
 use super::{INTERRUPTED, complain, print};
 
 /// Pictures in a report.
@@ -37,12 +38,13 @@ pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
     let settings = config.check()?;
     let stop = stop_on_signals()?;
     let outputs = Outputs::reserve(&settings)?;
+    let mut watch = Watch::start(&settings)?;
     let mut engine = Engine::start(&settings.engine)?;
     check_files_differ(&[("ONNX Runtime's library", engine.library())], &settings.outputs())?;
     let (purifier, classifier, models) = open_models(&mut engine, &settings)?;
     announce(&engine);
     let surroundings = surroundings(&settings, &engine, models);
-    let (report, failure) = run_pipeline(&settings, &stop, purifier, classifier, surroundings)?;
+    let (report, failure) = run_pipeline(&settings, &stop, &mut watch, purifier, classifier, surroundings)?;
     // Files first: whoever reads standard output or error may be gone.
     let written = outputs.write(&report);
     let shown = show(&settings, &table::render(&report));
@@ -66,28 +68,18 @@ fn show(settings: &Settings, table: &str) -> anyhow::Result<()> {
     print(table)
 }
 
-/// The first SIGINT or SIGTERM sets the flag; a second one ends the process at once.
-fn stop_on_signals() -> anyhow::Result<StopFlag> {
-    let stop = StopFlag::new();
-    for signal in [SIGINT, SIGTERM] {
-        // The order matters: what is registered first runs first, and must not see what the same signal sets.
-        flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), stop.as_atomic())
-            .and_then(|_| flag::register(signal, stop.as_atomic()))
-            .map_err(|error| anyhow!("cannot catch SIGINT and SIGTERM: {error}; try again, or report it"))?;
-    }
-    Ok(stop)
-}
-
 fn open_models(
     engine: &mut Engine,
     settings: &Settings,
 ) -> anyhow::Result<(Box<dyn Purifier>, OnnxClassifier, Models)> {
-    let classifier = OnnxClassifier::open(engine, &settings.classifier)?;
+    let graph = Graph::open_expecting(engine, &settings.classifier, settings.classifier_sha256)?;
+    let classifier = OnnxClassifier::from_graph(graph)?;
     let mut models = Models { purifier: None, classifier: classifier.info().clone() };
     let purifier: Box<dyn Purifier> = match &settings.purifier {
         PurifierChoice::None => Box::new(Identity::new(classifier.input())),
         PurifierChoice::File(path) => {
-            let purifier = OnnxPurifier::open(engine, path, settings.seed)?;
+            let graph = Graph::open_expecting(engine, path, settings.purifier_sha256)?;
+            let purifier = OnnxPurifier::from_graph(graph, settings.seed)?;
             check_pair(purifier.info(), classifier.info())?;
             models.purifier = Some(purifier.info().clone());
             Box::new(purifier)
@@ -115,6 +107,7 @@ fn surroundings(settings: &Settings, engine: &Engine, models: Models) -> Surroun
         onnxruntime: engine.library().display().to_string(),
         interrupted: false,
         failure: None,
+        ..RunInfo::default()
     };
     Surroundings { provider: engine.provider().clone(), models, run }
 }
@@ -124,6 +117,7 @@ fn surroundings(settings: &Settings, engine: &Engine, models: Models) -> Surroun
 fn run_pipeline(
     settings: &Settings,
     stop: &StopFlag,
+    watch: &mut Watch,
     purifier: Box<dyn Purifier>,
     classifier: OnnxClassifier,
     mut surroundings: Surroundings,
@@ -131,19 +125,23 @@ fn run_pipeline(
     let clock = Arc::new(SystemClock);
     let options =
         SourceOptions { fps: settings.fps, frames: settings.frames, classes: Some(classifier.classes().to_vec()) };
-    let source = source::open(&settings.source, &options, clock.clone())?;
+    let feed = source::open(&settings.source, &options, clock.clone())?;
     let mut verdicts = verdict_lines(settings, &surroundings.models)?;
     let config = PipelineConfig {
         deadline: settings.deadline,
         samples: SAMPLES,
         force: settings.force,
+        health: watch.health.clone(),
         ..PipelineConfig::default()
     };
-    let mut progress = FrameProgress::new(source.frames());
-    let mut sinks: Vec<&mut dyn Sink> = vec![&mut progress];
+    let mut progress = (!settings.live).then(|| FrameProgress::new(feed.source.frames()));
+    watch.know(settings, &surroundings, stop)?;
+    let mut sinks: Vec<&mut dyn Sink> = watch.sinks().collect();
+    sinks.extend(progress.as_mut().map(|progress| progress as &mut dyn Sink));
     sinks.extend(verdicts.as_mut().map(|verdicts| verdicts as &mut dyn Sink));
-    let result = pipeline::run(source, purifier, Box::new(classifier), &config, clock, stop, &mut sinks);
+    let result = pipeline::run(feed, purifier, Box::new(classifier), &config, clock, stop, &mut sinks);
     drop(progress);
+    watch.leave_terminal();
     let (summary, mut failure) = match result {
         Ok(summary) if summary.interrupted && summary.ledger.captured == 0 => bail!(InterruptedEarly),
         Ok(summary) => (summary, None),
@@ -154,6 +152,14 @@ fn run_pipeline(
     if let Err(error) = flushed {
         failure =
             failure.or(Some(anyhow!("the verdicts could not be written to the end: {error}; make room and run again")));
+    }
+    if let Some(faults) = &summary.faults {
+        failure = failure.or(Some(anyhow!(
+            "{}; {} of {} frames failed in all",
+            faults.first,
+            faults.frames,
+            summary.ledger.captured
+        )));
     }
     surroundings.run.failure = failure.as_ref().map(ToString::to_string);
     Ok((Report::new(&summary, surroundings), failure))

@@ -84,11 +84,7 @@ mod tests {
     fn bars_stand_against_the_deadline() {
         // From the left: nothing yet, no verdict, far too late, a little late, exactly on time, half the time, next to none.
         let times = [Some(1), Some(16), Some(32), Some(33), Some(900), None];
-        assert_eq!(drawn(3, &times), [
-            "▁░▲▁▁▁▁",
-            " ░███  ",
-            " ░████▁",
-        ]);
+        assert_eq!(drawn(3, &times), ["▁░▲▁▁▁▁", " ░███  ", " ░████▁",]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A picture in a terminal: two pixels in each cell, one above the other.
 
-use ndarray::{ArrayView3, s};
+use ndarray::ArrayView3;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
@@ -73,8 +73,9 @@ impl Picture<'_> {
         };
         let (rows, columns) = (range(half, halves, height), range(column, columns, width));
         let value = |channel: usize| {
-            let part = self.pixels.slice(s![channel, rows.clone(), columns.clone()]);
-            (part.mean().unwrap_or(0.0).clamp(0.0, 1.0) * 255.0).round() as u8
+            let part = rows.clone().flat_map(|y| columns.clone().map(move |x| self.pixels[(channel, y, x)]));
+            let mean = part.sum::<f32>() / (rows.len() * columns.len()) as f32;
+            (mean.clamp(0.0, 1.0) * 255.0).round() as u8
         };
         self.colours.of(if channels == 3 { [value(0), value(1), value(2)] } else { [value(0); 3] })
     }
@@ -127,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_picture_that_is_too_large_is_averaged() {
-        let pixels = Array3::from_shape_fn((3, 8, 4), |(channel, y, _)| if channel == 0 && y % 2 == 0 { 1.0 } else { 0.0 });
+        let pixels =
+            Array3::from_shape_fn((3, 8, 4), |(channel, y, _)| if channel == 0 && y % 2 == 0 { 1.0 } else { 0.0 });
         let area = Rect::new(0, 0, 1, 1);
         let mut buffer = Buffer::empty(area);
         Picture { pixels: pixels.view(), colours: Colours::True }.render(area, &mut buffer);

@@ -106,8 +106,9 @@ fn meaning(event: &Event) -> Key {
     }
 }
 
-/// Whether the terminal is still ours.
-pub(super) fn is_entered() -> bool {
+/// Whether a view has the terminal: nobody else may write to it.
+#[must_use]
+pub fn is_entered() -> bool {
     ENTERED.load(Ordering::SeqCst)
 }
 

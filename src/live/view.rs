@@ -27,7 +27,7 @@ use super::picture::Colours;
 use crate::board::Reading;
 use crate::ledger::{DropReason, Fate};
 use crate::pipeline::CaptureState;
-use crate::report::{duration_text, percent};
+use crate::report::{duration, micros, percent};
 use crate::watchdog::Unready;
 
 /// Columns for the deadline's name, beside the chart.
@@ -71,7 +71,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &View<'_>) {
     top::draw(frame, top, view);
     frame.render_widget(fitting(responses(view), response.width, 1).remove(0), response);
     draw_chart(frame, chart, view);
-    draw_lines(frame, ledger, fitting(fates(view.reading), ledger.width, 1), fitting(misses(view.reading), ledger.width, 1));
+    draw_lines(
+        frame,
+        ledger,
+        fitting(fates(view.reading), ledger.width, 1),
+        fitting(misses(view.reading), ledger.width, 1),
+    );
     draw_lines(frame, status, vec![state(view)], log(view));
 }
 
@@ -86,8 +91,7 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
     let running = reading.figures.began.map(|began| reading.at.saturating_duration_since(began).as_secs());
     let clock = running.map_or_else(String::new, |s| format!(" {:02}:{:02}:{:02} ", s / 3600, s / 60 % 60, s % 60));
     let right = Line::from(vec![Span::styled(clock, QUIET), Span::styled("q quits", QUIET)]);
-    let [left, corner] =
-        Layout::horizontal([Constraint::Min(0), Constraint::Length(right.width() as u16)]).areas(area);
+    let [left, corner] = Layout::horizontal([Constraint::Min(0), Constraint::Length(right.width() as u16)]).areas(area);
     let name = Span::styled("puvae ", STRONG.fg(Color::Cyan));
     frame.render_widget(Line::from(vec![name, Span::raw(view.facts.title)]), left);
     frame.render_widget(right, corner);
@@ -117,8 +121,8 @@ fn figure<'a>(name: &'a str, value: String, style: Style) -> Vec<Span<'a>> {
     vec![Span::styled(name, QUIET), Span::styled(value, style)]
 }
 
-fn text(duration: Duration) -> String {
-    duration_text(duration)
+fn text(time: Duration) -> String {
+    duration(micros(time))
 }
 
 fn responses<'a>(view: &View<'_>) -> Vec<Vec<Span<'a>>> {
@@ -128,7 +132,8 @@ fn responses<'a>(view: &View<'_>) -> Vec<Vec<Span<'a>>> {
         return vec![figure("response ", "n/a".into(), QUIET), limit];
     };
     let time = |name, time: Duration| figure(name, text(time), if time > deadline { BAD } else { STRONG });
-    let mut parts = vec![time("p50 ", p50), time("p99 ", p99), time("max ", max), limit, time("longest ever ", longest)];
+    let mut parts =
+        vec![time("p50 ", p50), time("p99 ", p99), time("max ", max), limit, time("longest ever ", longest)];
     parts[0].insert(0, Span::styled("response ", QUIET));
     parts
 }

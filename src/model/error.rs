@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::hash::FileHash;
 use super::library::LibraryError;
 use super::spec::{InputShape, Role, SpecError};
 
@@ -20,6 +21,24 @@ pub enum ModelError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Another file than the one that was asked for.
+    #[error("{}: SHA-256 is {got}, expected {expected}; put the model that was meant there, or, if this one is, give its hash", path.display())]
+    Hash {
+        /// Which file.
+        path: PathBuf,
+        /// The hash that was asked for.
+        expected: FileHash,
+        /// The hash that it has.
+        got: FileHash,
+    },
+    /// Weights that no hash of the file covers.
+    #[error("{}: its weights are in another file, `{weights}`, expected all in one, so that its hash says what runs; save it as one file (in PyTorch: torch.onnx.export(…, external_data=False))", path.display())]
+    WeightsOutside {
+        /// Which file.
+        path: PathBuf,
+        /// The other one, as the file names it.
+        weights: String,
     },
     /// ONNX Runtime does not accept the file.
     #[error("{}: not an ONNX model that ONNX Runtime accepts: {reason}; check that the file is whole, or export it again", path.display())]

@@ -10,10 +10,11 @@ use ndarray::{ArrayViewD, ArrayViewMutD};
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{TensorElementType, TensorRef, ValueType};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::ModelError;
 use super::engine::{Engine, one_line};
+use super::external::weights_outside;
+use super::hash::FileHash;
 use super::spec::METADATA_KEY;
 
 /// An input or output as the graph declares it.
@@ -47,18 +48,45 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Opens the file. What is hashed is exactly what runs: the file is read once.
+    /// Opens the file. What is hashed is exactly what runs: the file is read once, and holds all its weights.
     ///
     /// # Errors
-    /// When the file cannot be read, is not an ONNX model, or the provider refuses it.
+    /// When the file cannot be read, is not an ONNX model, has weights in another file, or the provider refuses it.
     pub fn open(engine: &mut Engine, path: &Path) -> Result<Self, ModelError> {
+        Self::open_expecting(engine, path, None)
+    }
+
+    /// As [`Graph::open`], but only if the file has this hash: of another one not a byte is looked at.
+    ///
+    /// # Errors
+    /// As [`Graph::open`], and when the hash differs.
+    pub fn open_expecting(engine: &mut Engine, path: &Path, hash: Option<FileHash>) -> Result<Self, ModelError> {
         let bytes = std::fs::read(path).map_err(|source| ModelError::Read { path: path.into(), source })?;
-        let session = engine.session(path, &bytes)?;
+        let got = FileHash::of(&bytes);
+        match hash {
+            Some(expected) if expected != got => Err(ModelError::Hash { path: path.into(), expected, got }),
+            _ => Self::start(engine, path, &bytes, got),
+        }
+    }
+
+    /// As [`Graph::open`], of a file that was read already.
+    ///
+    /// # Errors
+    /// As [`Graph::open`].
+    pub fn from_bytes(engine: &mut Engine, path: &Path, bytes: &[u8]) -> Result<Self, ModelError> {
+        Self::start(engine, path, bytes, FileHash::of(bytes))
+    }
+
+    fn start(engine: &mut Engine, path: &Path, bytes: &[u8], hash: FileHash) -> Result<Self, ModelError> {
+        if let Some(weights) = weights_outside(bytes) {
+            return Err(ModelError::WeightsOutside { path: path.into(), weights });
+        }
+        let session = engine.session(path, bytes)?;
         let declared = |outlets: &[ort::value::Outlet]| outlets.iter().map(|o| describe(o.name(), o.dtype())).collect();
         let spec_json = session.metadata().ok().and_then(|metadata| metadata.custom(METADATA_KEY));
         let (inputs, outputs) = (declared(session.inputs()), declared(session.outputs()));
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { session, path: path.into(), sha256, bytes: bytes.len() as u64, spec_json, inputs, outputs })
+        let (sha256, path) = (hash.to_string(), path.into());
+        Ok(Self { session, path, sha256, bytes: bytes.len() as u64, spec_json, inputs, outputs })
     }
 
     /// The file.

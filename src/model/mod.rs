@@ -7,9 +7,13 @@ pub mod engine;
 #[cfg(feature = "runtime")]
 mod error;
 #[cfg(feature = "runtime")]
+mod external;
+#[cfg(feature = "runtime")]
 pub mod file;
 #[cfg(feature = "runtime")]
 pub mod graph;
+#[cfg(feature = "runtime")]
+pub mod hash;
 #[cfg(feature = "runtime")]
 pub mod library;
 #[cfg(feature = "runtime")]
@@ -18,6 +22,8 @@ pub mod metadata;
 pub mod onnx_classifier;
 #[cfg(feature = "runtime")]
 pub mod onnx_purifier;
+#[cfg(feature = "runtime")]
+mod protobuf;
 
 #[cfg(feature = "runtime")]
 pub use error::ModelError;

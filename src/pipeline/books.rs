@@ -5,15 +5,16 @@ use std::time::Instant;
 
 use super::deliveries::Deliveries;
 use super::error::PipelineError;
-use super::outcome::{Outcome, Sink, Verdict};
+use super::health::CaptureHealth;
+use super::outcome::{Held, Outcome, Pictures, Sink, Verdicts};
 use super::samples::Samples;
-use super::stages::{Decided, Event, guard};
-use super::summary::{Accuracy, MAX_DELIVERIES, Summary, WarmUp};
-use super::{PipelineConfig, StopFlag};
+use super::stages::{Decided, Event, Ticket, guard};
+use super::summary::{Accuracy, Faults, MAX_DELIVERIES, Summary, WarmUp};
+use super::{OnUnpurified, PipelineConfig, StopFlag};
 use crate::deadline::Deadline;
-use crate::frame::StampSource;
+use crate::frame::{FrameId, StampSource};
 use crate::latency::{AgeMeter, Latencies, Stage};
-use crate::ledger::{Ledger, MissRuns};
+use crate::ledger::{Fate, Ledger, MissRuns};
 
 pub(super) struct Books {
     deadline: Deadline,
@@ -27,14 +28,25 @@ pub(super) struct Books {
     deliveries: Deliveries,
     accuracy: Accuracy,
     suspects: u64,
+    /// Delivered frames that passed the purifier by.
+    unpurified: u64,
     samples: Samples,
+    on_unpurified: OnUnpurified,
+    /// Whether there is a purifier that could be passed by.
+    is_defence: bool,
+    /// The newest verdicts, with their frame's number and capture.
+    newest: Option<(FrameId, Instant, Verdicts)>,
+    health: CaptureHealth,
+    faults: Option<Faults>,
+    /// Whether the frame before, in the order of fates, failed: one line in the log for a run of failures.
+    failing: bool,
     /// The first thing that went wrong: what follows is its consequence.
     failure: Option<PipelineError>,
     sinks_broken: bool,
 }
 
 impl Books {
-    pub(super) fn new(config: &PipelineConfig, warm_up: WarmUp, start: Instant) -> Self {
+    pub(super) fn new(config: &PipelineConfig, is_defence: bool, warm_up: WarmUp, start: Instant) -> Self {
         Self {
             deadline: config.deadline,
             warm_up,
@@ -47,7 +59,14 @@ impl Books {
             deliveries: Deliveries::new(MAX_DELIVERIES),
             accuracy: Accuracy::default(),
             suspects: 0,
+            unpurified: 0,
             samples: Samples::new(config.samples),
+            on_unpurified: config.on_unpurified,
+            is_defence,
+            newest: None,
+            health: config.health.clone(),
+            faults: None,
+            failing: false,
             failure: None,
             sinks_broken: false,
         }
@@ -55,13 +74,22 @@ impl Books {
 
     /// Enters events until the last stage has gone; a failure in a sink sets `stop`.
     pub(super) fn keep(&mut self, events: &Receiver<Event>, sinks: &mut [&mut dyn Sink], stop: &StopFlag) {
+        for sink in sinks.iter_mut() {
+            if let Err(error) = guard("sink", None, || sink.begin(self.start)) {
+                self.sinks_broken = true;
+                self.fail(error);
+                stop.set();
+            }
+        }
         for event in events {
             match event {
                 Event::Failed(error) => self.fail(error),
+                Event::Fault(error) => self.fault(&error),
                 Event::Decided(decided) => {
                     let outcome = self.enter(&decided);
+                    let pictures = decided.delivered.as_ref().map(|(_, pictures)| &**pictures);
                     if !self.sinks_broken
-                        && let Err(error) = tell(sinks, &outcome)
+                        && let Err(error) = tell(sinks, &outcome, pictures)
                     {
                         self.sinks_broken = true;
                         self.fail(error);
@@ -77,38 +105,63 @@ impl Books {
         self.failure.get_or_insert(error);
     }
 
+    /// Notes that a frame has failed, and that the run goes on.
+    fn fault(&mut self, error: &PipelineError) {
+        if !self.failing {
+            tracing::warn!("{error}");
+        }
+        self.faults.get_or_insert_with(|| Faults { frames: 0, first: error.to_string() }).frames += 1;
+    }
+
     fn enter(&mut self, Decided { ticket, fate, delivered }: &Decided) -> Outcome {
         self.stamp_source.get_or_insert(ticket.stamp_source);
         self.ledger.record(*fate);
         if !self.misses.record(ticket.id, *fate) {
             self.fail(PipelineError::CountedTwice { frame: ticket.id });
         }
-        for (stage, time) in Stage::ALL.into_iter().zip(ticket.spent) {
+        for (stage, time) in Stage::ALL.into_iter().zip(ticket.times) {
             if let Some(time) = time {
                 self.latency[stage].record(time);
             }
         }
+        self.failing = matches!(fate, Fate::Failed(_));
+        let verdicts = delivered.as_ref().map(|(verdicts, _)| verdicts.clone()).unwrap_or_default();
         let outcome = Outcome {
             frame: ticket.id,
             fate: *fate,
             captured_at: ticket.captured_at.saturating_duration_since(self.start),
             stamp_source: ticket.stamp_source,
             label: ticket.label,
-            verdict: delivered.as_ref().map(|(verdict, _)| *verdict),
+            times: ticket.times,
+            verdicts,
+            held: self.hold(ticket.since, delivered.is_some()),
         };
-        if let Some((verdict, pictures)) = delivered {
-            self.deliver(ticket.since, ticket.label, verdict);
+        if let Some((verdicts, pictures)) = delivered {
+            self.deliver(ticket, verdicts);
             self.samples.offer(&outcome, pictures);
         }
         outcome
     }
 
-    fn deliver(&mut self, at: Instant, label: Option<usize>, verdict: &Verdict) {
+    /// The newest verdicts, for a frame that has none.
+    fn hold(&self, now: Instant, delivered: bool) -> Option<Held> {
+        let (frame, captured_at, verdicts) =
+            self.newest.as_ref().filter(|_| !delivered && self.on_unpurified == OnUnpurified::Hold)?;
+        let age = now.saturating_duration_since(*captured_at);
+        Some(Held { frame: *frame, age, verdicts: verdicts.clone() })
+    }
+
+    fn deliver(&mut self, ticket: &Ticket, verdicts: &Verdicts) {
+        let Some(verdict) = verdicts.first() else { return };
+        let (at, label) = (ticket.since, ticket.label);
         self.latency[Stage::Response].record(verdict.response);
         self.age.delivered(at, verdict.response, &mut self.latency[Stage::Age]);
         self.deliveries.push((at.saturating_duration_since(self.start), verdict.response));
-        self.suspects += u64::from(verdict.suspect);
-        if label.is_some() {
+        self.suspects += verdicts.iter().filter(|verdict| verdict.suspect).count() as u64;
+        self.unpurified += u64::from(self.is_defence && !verdict.purified);
+        self.newest = Some((ticket.id, ticket.captured_at, verdicts.clone()));
+        // A label is of the whole frame: it says nothing of several regions.
+        if label.is_some() && verdicts.len() == 1 {
             self.accuracy.labelled += 1;
             self.accuracy.correct += u64::from(label == Some(verdict.class));
             if verdict.label_star.is_some() {
@@ -138,6 +191,9 @@ impl Books {
             deliveries_stride,
             accuracy: (self.accuracy.labelled > 0).then_some(self.accuracy),
             suspects: self.suspects,
+            unpurified: self.unpurified,
+            capture: self.health.snapshot().counters,
+            faults: self.faults,
             samples: self.samples.into_vec(),
             interrupted,
         };
@@ -145,10 +201,10 @@ impl Books {
     }
 }
 
-fn tell(sinks: &mut [&mut dyn Sink], outcome: &Outcome) -> Result<(), PipelineError> {
+fn tell(sinks: &mut [&mut dyn Sink], outcome: &Outcome, pictures: Option<&Pictures>) -> Result<(), PipelineError> {
     let frame = outcome.frame;
     for sink in sinks {
-        guard("sink", Some(frame), || sink.outcome(outcome))?
+        guard("sink", Some(frame), || sink.outcome(outcome, pictures))?
             .map_err(|source| PipelineError::Sink { frame, source })?;
     }
     Ok(())

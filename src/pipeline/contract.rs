@@ -19,12 +19,12 @@ pub enum ContractError {
         /// Which result.
         output: &'static str,
     },
-    /// More or fewer values than one frame has.
-    #[error("`{output}` has {got} values, expected {expected} for one frame; the model must fill what it was given")]
+    /// More or fewer values than the pictures have.
+    #[error("`{output}` has {got} values, expected {expected}; the model must fill what it was given")]
     Values {
         /// Which result.
         output: &'static str,
-        /// Values of one frame.
+        /// Values of these pictures.
         expected: usize,
         /// Values that came.
         got: usize,
@@ -39,28 +39,33 @@ pub enum ContractError {
     },
 }
 
-/// Checks the result of a purifier for one frame of `shape`; selection and score only where it gives them.
-pub(super) fn purified(result: &Purified, shape: InputShape, classes: usize) -> Result<(), ContractError> {
-    values("purified", result.frames.len(), shape.pixels())?;
+/// Checks the result of a purifier for `count` pictures of `shape`; selection and score only where it gives them.
+pub(super) fn purified(
+    result: &Purified,
+    shape: InputShape,
+    count: usize,
+    classes: usize,
+) -> Result<(), ContractError> {
+    values("purified", result.frames.len(), count * shape.pixels())?;
     finite("purified", &result.frames)?;
     if let Some(Selected { label, distances }) = &result.selected {
-        values("distances", distances.ncols(), classes)?;
+        values("distances", distances.len(), count * classes)?;
         finite("distances", distances)?;
-        values("label", label.len(), 1)?;
+        values("label", label.len(), count)?;
         if let Some(&got) = label.iter().find(|&&label| label >= classes) {
             return Err(ContractError::LabelStar { got, classes });
         }
     }
     if let Some(score) = &result.score {
-        values("score", score.len(), 1)?;
+        values("score", score.len(), count)?;
         finite("score", score)?;
     }
     Ok(())
 }
 
-/// Checks the result of a classifier for one frame.
-pub(super) fn logits(logits: &Array2<f32>, classes: usize) -> Result<(), ContractError> {
-    values("logits", logits.len(), classes)?;
+/// Checks the result of a classifier for `count` pictures.
+pub(super) fn logits(logits: &Array2<f32>, count: usize, classes: usize) -> Result<(), ContractError> {
+    values("logits", logits.len(), count * classes)?;
     finite("logits", logits)
 }
 
@@ -80,9 +85,9 @@ mod tests {
 
     fn refusal(change: impl FnOnce(&mut Purified)) -> String {
         let mut result = Purified::new(1, SHAPE).with_selection(3).with_score();
-        purified(&result, SHAPE, 3).expect("zeros are a possible result");
+        purified(&result, SHAPE, 1, 3).expect("zeros are a possible result");
         change(&mut result);
-        purified(&result, SHAPE, 3).unwrap_err().to_string()
+        purified(&result, SHAPE, 1, 3).unwrap_err().to_string()
     }
 
     fn selected(result: &mut Purified) -> &mut Selected {
@@ -110,14 +115,14 @@ mod tests {
 
     #[test]
     fn what_a_purifier_does_not_give_is_not_missed() {
-        assert_eq!(purified(&Purified::new(1, SHAPE), SHAPE, 3), Ok(()));
-        assert_eq!(purified(&Purified::new(1, SHAPE).with_score(), SHAPE, 3), Ok(()));
+        assert_eq!(purified(&Purified::new(1, SHAPE), SHAPE, 1, 3), Ok(()));
+        assert_eq!(purified(&Purified::new(1, SHAPE).with_score(), SHAPE, 1, 3), Ok(()));
     }
 
     #[test]
     fn logits_are_as_many_as_classes_and_finite() {
-        assert_eq!(logits(&Array2::zeros((1, 3)), 3), Ok(()));
-        assert!(matches!(logits(&Array2::zeros((1, 2)), 3), Err(ContractError::Values { .. })));
-        assert!(matches!(logits(&Array2::from_elem((1, 3), f32::NAN), 3), Err(ContractError::NotFinite { .. })));
+        assert_eq!(logits(&Array2::zeros((1, 3)), 1, 3), Ok(()));
+        assert!(matches!(logits(&Array2::zeros((1, 2)), 1, 3), Err(ContractError::Values { .. })));
+        assert!(matches!(logits(&Array2::from_elem((1, 3), f32::NAN), 1, 3), Err(ContractError::NotFinite { .. })));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::contract::ContractError;
-use super::outcome::SinkError;
+use super::outcome::{MAX_REGIONS, SinkError};
 use super::summary::Summary;
 use crate::deadline::Deadline;
 use crate::frame::FrameId;
@@ -11,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::model::ModelError;
 use crate::model::spec::InputShape;
 use crate::preprocess::PreprocessError;
-use crate::source::SourceError;
+use crate::source::{FrameFault, SourceError};
 
 /// A run that ended early: the cause, and the summary so far, in which the ledger still balances.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,12 @@ pub enum PipelineError {
     NothingToSuspect {
         /// Its threshold.
         threshold: f32,
+    },
+    /// More regions than there is room for.
+    #[error("{got} regions of each frame, expected at most {MAX_REGIONS}; give fewer")]
+    TooManyRegions {
+        /// How many were asked for.
+        got: usize,
     },
     /// Half of all frames or more would miss, whatever the source does.
     #[error(
@@ -85,6 +91,14 @@ pub enum PipelineError {
         expected: FrameId,
         /// The number it gave.
         got: FrameId,
+    },
+    /// The source gave a frame that is not fit to be used.
+    #[error("the capture stage failed on frame {frame}: {reason}")]
+    Broken {
+        /// Which frame.
+        frame: FrameId,
+        /// What is wrong with it.
+        reason: FrameFault,
     },
     /// A frame could not be made into a tensor.
     #[error("the preprocess stage failed on frame {frame}: {source}")]
@@ -160,6 +174,19 @@ pub enum PipelineError {
         /// Which frame.
         frame: FrameId,
     },
+}
+
+impl PipelineError {
+    /// Whether the next frame may well be worked on: the run then goes on, and the frame has failed.
+    pub(super) fn concerns_one_frame(&self) -> bool {
+        match self {
+            Self::Broken { .. } => true,
+            Self::Preprocess { source, .. } => matches!(source, PreprocessError::Region { .. }),
+            Self::Contract { source, .. } => matches!(source, ContractError::NotFinite { .. }),
+            Self::Model { source, .. } => matches!(source, ModelError::NotFinite { .. }),
+            _ => false,
+        }
+    }
 }
 
 fn after(frames: u64) -> String {

@@ -12,6 +12,9 @@
 //! A camera's frames come whether the pipeline is ready or not; a source that is not paced is asked for
 //! the next frame when the one before has met its fate, so that its frames do not grow old in a queue.
 //!
+//! **Faults of one frame** (a buffer that the driver marked, a picture that cannot be decoded, a NaN from a model) end that
+//! frame as [`Fate::Failed`](crate::ledger::Fate::Failed) and not the run; the [`Summary`] says how many there were.
+//!
 //! **Stopping.** When the stop flag is set, capture ends and every frame that is in flight still meets
 //! the fate it would have met. When a stage fails or panics, its frame has failed, and frames that are
 //! waiting are dropped with [`DropReason::Shutdown`](crate::ledger::DropReason::Shutdown).
@@ -20,6 +23,7 @@ mod books;
 mod contract;
 mod deliveries;
 mod error;
+mod health;
 mod outcome;
 mod run;
 mod samples;
@@ -33,12 +37,15 @@ use std::time::Duration;
 pub use crate::clock::StopFlag;
 pub use contract::ContractError;
 pub use error::{PipelineError, PipelineFailure};
-pub use outcome::{Outcome, Sink, SinkError, Verdict};
+pub use health::{CaptureCounters, CaptureHealth, CaptureReason, CaptureSnapshot, CaptureState};
+pub use outcome::{Held, MAX_REGIONS, Outcome, Pictures, Sink, SinkError, Times, Verdict, Verdicts};
 pub use run::run;
-pub use summary::{Accuracy, MAX_DELIVERIES, Sample, Summary, WarmUp};
+pub use summary::{Accuracy, Faults, MAX_DELIVERIES, Sample, Summary, WarmUp};
+
+use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
-use crate::preprocess::Prep;
+use crate::preprocess::{Prep, Region};
 
 /// How to run the pipeline.
 #[derive(Debug, Clone)]
@@ -57,6 +64,58 @@ pub struct PipelineConfig {
     pub warm_up_runs: usize,
     /// Run even if the warm-up shows that the deadline is impossible.
     pub force: bool,
+    /// The parts of each frame that are looked at, at most [`MAX_REGIONS`], purified and classified as one batch; the
+    /// whole frame when empty.
+    pub regions: Vec<Region>,
+    /// What becomes of a frame that cannot be purified in time.
+    pub on_unpurified: OnUnpurified,
+    /// When a live source is late.
+    pub patience: CapturePatience,
+    /// Where the state of the capture can be seen from outside.
+    pub health: CaptureHealth,
+}
+
+/// What becomes of a frame that cannot be purified in time.
+///
+/// Letting it through as it came would let an attacker switch the defence off by adding load, so nobody gets that
+/// without asking for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnpurified {
+    /// It has no verdict.
+    #[default]
+    Drop,
+    /// It is classified as it came, where that is still possible in time, and its verdict says that it is not purified.
+    Flag,
+    /// It has no verdict of its own; the newest one there is is given again, with its age.
+    Hold,
+}
+
+impl OnUnpurified {
+    /// The name used on the command line and in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Flag => "flag",
+            Self::Hold => "hold",
+        }
+    }
+}
+
+/// When a live source is late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CapturePatience {
+    /// Without a frame for longer than this the capture counts as stalled. 1 s unless told.
+    pub stall_after: Duration,
+    /// A source that does not even say that there is nothing is left to itself and opened again. 2 s unless told.
+    pub abandon_after: Duration,
+}
+
+impl Default for CapturePatience {
+    fn default() -> Self {
+        Self { stall_after: Duration::from_secs(1), abandon_after: Duration::from_secs(2) }
+    }
 }
 
 impl Default for PipelineConfig {
@@ -69,6 +128,10 @@ impl Default for PipelineConfig {
             samples: 0,
             warm_up_runs: 10,
             force: false,
+            regions: Vec::new(),
+            on_unpurified: OnUnpurified::default(),
+            patience: CapturePatience::default(),
+            health: CaptureHealth::default(),
         }
     }
 }

@@ -10,23 +10,23 @@ use ndarray::Array2;
 
 use super::books::Books;
 use super::error::{PipelineError, PipelineFailure};
-use super::outcome::Sink;
-use super::stages::{Capture, Classify, Desk, Purify, Turns};
+use super::outcome::{MAX_REGIONS, Sink};
+use super::stages::{Classify, Desk, Forecast, Intake, Purify, Regions, Supervisor, Turns};
 use super::summary::{Summary, WarmUp};
 use super::warm_up::{check_possible, warm_up};
-use super::{PipelineConfig, StopFlag};
+use super::{OnUnpurified, PipelineConfig, StopFlag};
 use crate::classifier::Classifier;
 use crate::clock::Clock;
 use crate::frame::Pool;
 use crate::preprocess::Preprocessor;
 use crate::purifier::Purifier;
 use crate::queue::{self, WhenFull};
-use crate::source::{Pacing, Source};
+use crate::source::{Feed, Pacing};
 
 /// Fates that may wait to be entered into the books before the stages must wait.
 const EVENTS: usize = 32;
 
-/// Plays `source` through `purifier` and `classifier` until it ends, `stop` is set, or something fails.
+/// Plays a source through `purifier` and `classifier` until it ends, `stop` is set, or something fails.
 ///
 /// Both models are warmed up before the first frame is asked for. `sinks` are told of every frame, on this thread.
 ///
@@ -34,7 +34,7 @@ const EVENTS: usize = 32;
 /// When the models do not fit together, the deadline is impossible (unless forced), or the source, a model, a
 /// sink or a thread fails or panics. The failure says which stage and frame, and holds the summary so far.
 pub fn run(
-    source: Box<dyn Source>,
+    feed: impl Into<Feed>,
     mut purifier: Box<dyn Purifier>,
     mut classifier: Box<dyn Classifier>,
     config: &PipelineConfig,
@@ -43,7 +43,7 @@ pub fn run(
     sinks: &mut [&mut dyn Sink],
 ) -> Result<Summary, Box<PipelineFailure>> {
     let (warmed, refusal) = prepare(&mut *purifier, &mut *classifier, config, &*clock);
-    let mut books = Books::new(config, warmed, clock.now());
+    let mut books = Books::new(config, purifier.is_defence(), warmed, clock.now());
     let captured = Arc::new(AtomicU64::new(0));
     if let Some(refusal) = refusal {
         books.fail(refusal);
@@ -51,7 +51,7 @@ pub fn run(
         let (events, reports) = sync_channel(EVENTS);
         let abort = stop.child();
         let desk = Desk { clock: Arc::clone(&clock), deadline: config.deadline, events, stop: abort.clone() };
-        let stages = Stages::new(desk, source, purifier, classifier, config, Arc::clone(&captured));
+        let stages = Stages::new(desk, feed.into(), purifier, classifier, config, &warmed, Arc::clone(&captured));
         thread::scope(|scope| match stages.start(scope) {
             Ok(()) => books.keep(&reports, sinks, &abort),
             Err(error) => books.fail(error),
@@ -79,7 +79,10 @@ fn prepare(
     if let Some(threshold) = purifier.suspect_above().filter(|_| purifier.room(1).suspicion(0).is_none()) {
         return (WarmUp::default(), Some(PipelineError::NothingToSuspect { threshold }));
     }
-    match warm_up(purifier, classifier, config.warm_up_runs, clock) {
+    if config.regions.len() > MAX_REGIONS {
+        return (WarmUp::default(), Some(PipelineError::TooManyRegions { got: config.regions.len() }));
+    }
+    match warm_up(purifier, classifier, config, clock) {
         Err(error) => (WarmUp::default(), Some(error)),
         Ok(warmed) if config.force => (warmed, None),
         Ok(warmed) => (warmed, check_possible(&warmed, config.deadline).err()),
@@ -88,7 +91,9 @@ fn prepare(
 
 /// The three stages with the queues between them, ready to start.
 struct Stages {
-    capture: Capture,
+    capture: Supervisor,
+    feed: Feed,
+    turns: Option<Turns>,
     purify: Purify,
     classify: Classify,
 }
@@ -96,13 +101,14 @@ struct Stages {
 impl Stages {
     fn new(
         desk: Desk,
-        source: Box<dyn Source>,
+        feed: Feed,
         purifier: Box<dyn Purifier>,
         classifier: Box<dyn Classifier>,
         config: &PipelineConfig,
+        warmed: &WarmUp,
         captured: Arc<AtomicU64>,
     ) -> Self {
-        let (when_full, turns) = match source.pacing() {
+        let (when_full, turns) = match feed.source.pacing() {
             Pacing::Live | Pacing::Paced => (WhenFull::ReplaceOldest, None),
             Pacing::Unpaced => (WhenFull::Wait, Some(Turns::new())),
         };
@@ -113,7 +119,7 @@ impl Stages {
             desk: desk.clone(),
             input: from_purify,
             classes,
-            logits: Array2::zeros((1, classes)),
+            logits: Array2::zeros((config.regions.len().max(1), classes)),
             is_defence: purifier.is_defence(),
             suspect_above: purifier.suspect_above(),
             classifier,
@@ -121,21 +127,27 @@ impl Stages {
         let purify = Purify {
             desk: desk.clone(),
             input: from_capture,
-            preprocessor: Preprocessor::new(config.prep, purifier.input()),
+            regions: Regions::new(config.regions.clone(), Preprocessor::new(config.prep, purifier.input())),
             purifier,
             classes,
             pool: Pool::new(),
             output: to_classify,
+            forecast: (config.on_unpurified == OnUnpurified::Flag)
+                .then(|| Forecast::new(warmed.purify, warmed.classify)),
         };
-        Self { capture: Capture { desk, source, output: to_purify, turns, captured }, purify, classify }
+        let health = config.health.clone();
+        let intake = Intake::new(desk.clone(), to_purify, health.clone(), captured);
+        let (reopen, pacing) = (feed.reopen.clone(), feed.source.pacing());
+        let capture = Supervisor::new(desk, intake, reopen, pacing, config.patience, health);
+        Self { capture, feed, turns, purify, classify }
     }
 
     /// Starts the last stage first: if one cannot be started, those behind it find their queue without a sender and end.
     fn start<'scope>(self, scope: &'scope Scope<'scope, '_>) -> Result<(), PipelineError> {
-        let Self { capture, purify, classify } = self;
+        let Self { capture, feed, turns, purify, classify } = self;
         spawn(scope, "classify", move || classify.run())?;
         spawn(scope, "purify", move || purify.run())?;
-        spawn(scope, "capture", move || capture.run())
+        spawn(scope, "capture", move || capture.run(feed, turns))
     }
 }
 

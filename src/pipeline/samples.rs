@@ -3,10 +3,9 @@
 //! Every frame is kept at first; each time there is no room left, every second one is given up and from then
 //! on half as many are kept. So there are between half of `limit` and `limit` in the end.
 
-use ndarray::Array4;
+use ndarray::{Array4, Axis, Slice};
 
-use super::outcome::Outcome;
-use super::stages::Pictures;
+use super::outcome::{Outcome, Pictures};
 use super::summary::Sample;
 
 pub(super) struct Samples {
@@ -51,9 +50,9 @@ impl Samples {
 
 fn sample(outcome: &Outcome, pictures: &Pictures) -> Sample {
     let (_, channels, height, width) = pictures.input.dim();
-    let purified = outcome.verdict.is_some_and(|verdict| verdict.purified);
+    let purified = outcome.verdict().is_some_and(|verdict| verdict.purified);
     Sample {
-        outcome: *outcome,
+        outcome: outcome.clone(),
         width,
         height,
         channels,
@@ -62,9 +61,14 @@ fn sample(outcome: &Outcome, pictures: &Pictures) -> Sample {
     }
 }
 
-/// `[1, C, H, W]` in `[0, 1]` to bytes, row by row, channels interleaved.
+/// The first picture of `[R, C, H, W]` in `[0, 1]` to bytes, row by row, channels interleaved.
 fn bytes(tensor: &Array4<f32>) -> Vec<u8> {
-    tensor.view().permuted_axes([0, 2, 3, 1]).iter().map(|value| (value * 255.0).round() as u8).collect()
+    tensor
+        .slice_axis(Axis(0), Slice::from(..1))
+        .permuted_axes([0, 2, 3, 1])
+        .iter()
+        .map(|value| (value * 255.0).round() as u8)
+        .collect()
 }
 
 #[cfg(test)]
@@ -83,7 +87,9 @@ mod tests {
             captured_at: Duration::ZERO,
             stamp_source: StampSource::Dequeue,
             label: None,
-            verdict: None,
+            times: Default::default(),
+            verdicts: Default::default(),
+            held: None,
         }
     }
 

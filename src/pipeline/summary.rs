@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::health::CaptureCounters;
 use super::outcome::Outcome;
 use crate::deadline::Deadline;
 use crate::frame::StampSource;
@@ -38,15 +39,21 @@ pub struct Summary {
     pub deliveries_stride: u64,
     /// How many delivered verdicts were right; `None` when no delivered frame had a label.
     pub accuracy: Option<Accuracy>,
-    /// Delivered verdicts that were marked as suspect.
+    /// Verdicts, of all regions, that were marked as suspect.
     pub suspects: u64,
+    /// Delivered frames that were classified as they came although there is a purifier.
+    pub unpurified: u64,
+    /// What happened to the capture.
+    pub capture: CaptureCounters,
+    /// Frames that failed without ending the run; `None` when there were none.
+    pub faults: Option<Faults>,
     /// Pictures of delivered frames, spread evenly over the run.
     pub samples: Vec<Sample>,
     /// Whether somebody set the stop flag.
     pub interrupted: bool,
 }
 
-/// Right and wrong among delivered frames (on time and late) whose true class is known.
+/// Right and wrong among delivered frames (on time and late) whose true class is known, and of which one region is looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Accuracy {
     /// Frames with a label.
@@ -55,6 +62,15 @@ pub struct Accuracy {
     pub correct: u64,
     /// Of these, how often the purifier's y* is the label; `None` without a y*.
     pub label_star_correct: Option<u64>,
+}
+
+/// Frames that failed without ending the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults {
+    /// How many.
+    pub frames: u64,
+    /// What was wrong with the first of them.
+    pub first: String,
 }
 
 /// The models' service times before the run.
@@ -74,7 +90,7 @@ pub struct WarmUp {
     pub slowest: Duration,
 }
 
-/// A delivered frame as the models saw it.
+/// A delivered frame, or its first region, as the models saw it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// Which frame, and what became of it.

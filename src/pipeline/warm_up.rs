@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::PipelineConfig;
 use super::error::PipelineError;
-use super::stages::{Pictures, guard};
+use super::outcome::Pictures;
+use super::stages::guard;
 use super::summary::WarmUp;
 use crate::classifier::Classifier;
 use crate::clock::Clock;
@@ -18,23 +20,24 @@ const FEWEST_RUNS: usize = 2;
 /// A possible deadline is rounded up to this.
 const ROUND_TO: Duration = Duration::from_micros(100);
 
-/// Runs both models `runs` times, at least twice, on one mid-grey picture of the shape that frames will have.
+/// Runs both models a few times, at least twice, on as many mid-grey pictures as a frame has regions.
 pub(super) fn warm_up(
     purifier: &mut dyn Purifier,
     classifier: &mut dyn Classifier,
-    runs: usize,
+    config: &PipelineConfig,
     clock: &dyn Clock,
 ) -> Result<WarmUp, PipelineError> {
-    let runs = runs.max(FEWEST_RUNS);
+    let (runs, regions) = (config.warm_up_runs.max(FEWEST_RUNS), config.regions.len().max(1));
     let classes = classifier.classes().len();
-    let mut pictures = Pictures::new(purifier.room(1));
+    let mut pictures = Pictures::new(purifier.room(regions));
     pictures.input.fill(0.5);
-    let mut logits = Array2::zeros((1, classes));
+    let mut logits = Array2::zeros((regions, classes));
+    let ids = vec![FrameId(0); regions];
     let (mut purify, mut classify) = (Vec::with_capacity(runs), Vec::with_capacity(runs));
     let start = clock.now();
     for _ in 0..runs {
         let begin = clock.now();
-        guard("warm-up", None, || purifier.purify(&[FrameId(0)], pictures.input.view(), &mut pictures.purified))?
+        guard("warm-up", None, || purifier.purify(&ids, pictures.input.view(), &mut pictures.purified))?
             .map_err(|source| PipelineError::WarmUp { stage: "purify", source })?;
         let between = clock.now();
         guard("warm-up", None, || classifier.classify(pictures.purified.frames.view(), &mut logits))?

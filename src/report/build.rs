@@ -41,6 +41,7 @@ impl Report {
             longest_miss_run: summary.longest_miss_run,
             latency_us: Latencies {
                 capture: histogram(Stage::Capture),
+                decode: histogram(Stage::Decode),
                 queue: histogram(Stage::Queue),
                 preprocess: histogram(Stage::Preprocess),
                 purify: histogram(Stage::Purify),
@@ -60,6 +61,8 @@ impl Report {
             samples: summary.samples.iter().map(|sample| picture_of(sample, classes)).collect(),
             provider,
             models,
+            capture: summary.capture,
+            unpurified: summary.unpurified,
             run: RunInfo { interrupted: summary.interrupted, stamp_source: summary.stamp_source, ..run },
         }
     }
@@ -77,7 +80,7 @@ fn warmup(measured: &WarmUp) -> Option<Warmup> {
 }
 
 /// Whole microseconds, rounded to the nearest.
-pub(super) fn micros(duration: Duration) -> u64 {
+pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from((duration.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)
 }
 
@@ -119,11 +122,11 @@ fn picture_of(sample: &pipeline::Sample, classes: &[String]) -> Sample {
         frame: outcome.frame.0,
         fate: outcome.fate.as_str().into(),
         label: outcome.label.map(name),
-        class: outcome.verdict.map(|verdict| name(verdict.class)),
-        confidence: outcome.verdict.map(|verdict| verdict.confidence),
-        distance: outcome.verdict.and_then(|verdict| verdict.distance),
-        score: outcome.verdict.and_then(|verdict| verdict.score),
-        suspect: outcome.verdict.is_some_and(|verdict| verdict.suspect),
+        class: outcome.verdict().map(|verdict| name(verdict.class)),
+        confidence: outcome.verdict().map(|verdict| verdict.confidence),
+        distance: outcome.verdict().and_then(|verdict| verdict.distance),
+        score: outcome.verdict().and_then(|verdict| verdict.score),
+        suspect: outcome.verdict().is_some_and(|verdict| verdict.suspect),
         input_png: png(&sample.input),
         purified_png: sample.purified.as_deref().map(png),
     }

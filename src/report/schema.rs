@@ -8,6 +8,8 @@ use crate::frame::StampSource;
 use crate::ledger::Ledger;
 use crate::model::engine::ProviderReport;
 use crate::model::file::ModelInfo;
+use crate::pipeline::{CaptureCounters, OnUnpurified};
+use crate::preprocess::Region;
 
 /// Version of the report's form.
 pub const SCHEMA: u32 = 1;
@@ -39,6 +41,12 @@ pub struct Report {
     pub provider: ProviderReport,
     /// Which models ran.
     pub models: Models,
+    /// What happened to the capture.
+    #[serde(default)]
+    pub capture: CaptureCounters,
+    /// Delivered frames that were classified as they came although there is a purifier.
+    #[serde(default)]
+    pub unpurified: u64,
     /// The settings of the run.
     pub run: RunInfo,
     /// Runs of both models before the source was opened; counted apart.
@@ -54,8 +62,11 @@ pub struct Report {
 /// A histogram for each timed step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Latencies {
-    /// Capture until the source handed the frame over.
+    /// Capture until this process had the frame's raw bytes.
     pub capture: Histogram,
+    /// Raw bytes to pixels.
+    #[serde(default)]
+    pub decode: Histogram,
     /// Waiting in the two queues together.
     pub queue: Histogram,
     /// Picture to tensor.
@@ -73,9 +84,10 @@ pub struct Latencies {
 impl Latencies {
     /// Each step's name with its histogram, in the order of a frame's way.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, &Histogram); 7] {
+    pub fn named(&self) -> [(&'static str, &Histogram); 8] {
         [
             ("capture", &self.capture),
+            ("decode", &self.decode),
             ("queue", &self.queue),
             ("preprocess", &self.preprocess),
             ("purify", &self.purify),
@@ -162,6 +174,12 @@ pub struct RunInfo {
     pub threads: usize,
     /// ONNX Runtime's library.
     pub onnxruntime: String,
+    /// The regions of each frame, X,Y,WIDTH,HEIGHT; empty for the whole frame.
+    #[serde(default)]
+    pub regions: Vec<Region>,
+    /// What becomes of a frame that cannot be purified in time.
+    #[serde(default)]
+    pub on_unpurified: OnUnpurified,
     /// Whether a signal ended it.
     pub interrupted: bool,
     /// What ended it, when it failed.

@@ -2,16 +2,25 @@
 
 use std::io::Write;
 
+use arrayvec::ArrayVec;
 use serde::Serialize;
 
 use super::build::micros;
-use crate::pipeline::{Outcome, Sink, SinkError};
+use crate::pipeline::{Held, MAX_REGIONS, Outcome, Pictures, Sink, SinkError, Verdict, Verdicts};
+use crate::preprocess::Region;
 
 /// Writes the lines.
 pub struct VerdictLines<W> {
     into: W,
+    names: Names,
+}
+
+/// What the numbers in a verdict stand for.
+struct Names {
     classes: Vec<String>,
     model: Option<String>,
+    /// As the user wrote them; empty for the whole frame.
+    regions: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -24,8 +33,33 @@ struct Line<'a> {
     stamp_source: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<usize>,
+    /// Where the whole frame is the region.
     #[serde(flatten)]
     verdict: Option<VerdictPart<'a>>,
+    /// Where there are regions.
+    #[serde(skip_serializing_if = "Parts::is_empty")]
+    regions: Parts<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HeldPart<'a>>,
+}
+
+/// One for each region.
+type Parts<'a> = ArrayVec<RegionPart<'a>, MAX_REGIONS>;
+
+#[derive(Serialize)]
+struct RegionPart<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(flatten)]
+    verdict: VerdictPart<'a>,
+}
+
+/// An earlier frame's verdicts, given again.
+#[derive(Serialize)]
+struct HeldPart<'a> {
+    frame: u64,
+    age_us: u64,
+    verdicts: Parts<'a>,
 }
 
 #[derive(Serialize)]
@@ -51,7 +85,14 @@ impl<W: Write> VerdictLines<W> {
     /// hex digits of its hash), where there is one.
     #[must_use]
     pub fn new(into: W, classes: Vec<String>, model: Option<String>) -> Self {
-        Self { into, classes, model }
+        Self { into, names: Names { classes, model, regions: Vec::new() } }
+    }
+
+    /// With verdicts of these regions instead of the whole frame.
+    #[must_use]
+    pub fn with_regions(mut self, regions: &[Region]) -> Self {
+        self.names.regions = regions.iter().map(ToString::to_string).collect();
+        self
     }
 
     /// Writes what is still buffered.
@@ -63,9 +104,9 @@ impl<W: Write> VerdictLines<W> {
     }
 }
 
-impl<W: Write> Sink for VerdictLines<W> {
-    fn outcome(&mut self, outcome: &Outcome) -> Result<(), SinkError> {
-        let verdict = outcome.verdict.map(|verdict| VerdictPart {
+impl Names {
+    fn part(&self, verdict: &Verdict) -> VerdictPart<'_> {
+        VerdictPart {
             purified: verdict.purified,
             class: verdict.class,
             class_name: self.classes.get(verdict.class).map_or("", String::as_str),
@@ -75,8 +116,27 @@ impl<W: Write> Sink for VerdictLines<W> {
             score: verdict.score,
             suspect: verdict.suspect,
             response_us: micros(verdict.response),
-            model: self.model.as_deref(),
-        });
+            model: self.model.as_deref().filter(|_| verdict.purified),
+        }
+    }
+
+    fn parts(&self, verdicts: &Verdicts) -> Parts<'_> {
+        let part = |verdict: &Verdict| RegionPart {
+            region: self.regions.get(verdict.region).map(String::as_str),
+            verdict: self.part(verdict),
+        };
+        verdicts.iter().map(part).collect()
+    }
+
+    fn held(&self, held: &Held) -> HeldPart<'_> {
+        HeldPart { frame: held.frame.0, age_us: micros(held.age), verdicts: self.parts(&held.verdicts) }
+    }
+}
+
+impl<W: Write> Sink for VerdictLines<W> {
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+        let names = &self.names;
+        let whole_frame = names.regions.is_empty();
         let line = Line {
             frame: outcome.frame.0,
             fate: outcome.fate.as_str(),
@@ -84,7 +144,9 @@ impl<W: Write> Sink for VerdictLines<W> {
             captured_us: micros(outcome.captured_at),
             stamp_source: outcome.stamp_source.as_str(),
             label: outcome.label,
-            verdict,
+            verdict: outcome.verdict().filter(|_| whole_frame).map(|verdict| names.part(verdict)),
+            regions: if whole_frame { Parts::new() } else { names.parts(&outcome.verdicts) },
+            held: outcome.held.as_ref().map(|held| names.held(held)),
         };
         serde_json::to_writer(&mut self.into, &line)?;
         self.into.write_all(b"\n")?;
@@ -103,10 +165,19 @@ mod tests {
     fn line(fate: Fate, verdict: Option<Verdict>) -> String {
         let captured_at = Duration::from_millis(566);
         let stamp_source = crate::frame::StampSource::Schedule;
-        let outcome = Outcome { frame: FrameId(17), fate, captured_at, stamp_source, label: Some(1), verdict };
+        let outcome = Outcome {
+            frame: FrameId(17),
+            fate,
+            captured_at,
+            stamp_source,
+            label: Some(1),
+            times: Default::default(),
+            verdicts: verdict.into_iter().collect(),
+            held: None,
+        };
         let mut bytes = Vec::new();
         let mut lines = VerdictLines::new(&mut bytes, vec!["Coat".into(), "Dress".into()], Some("0123456789ab".into()));
-        lines.outcome(&outcome).unwrap();
+        lines.outcome(&outcome, None).unwrap();
         lines.finish().unwrap();
         String::from_utf8(bytes).unwrap()
     }
@@ -114,6 +185,7 @@ mod tests {
     #[test]
     fn a_delivered_frame_has_its_verdict_on_one_line() {
         let verdict = Verdict {
+            region: 0,
             class: 1,
             confidence: 0.5,
             purified: true,

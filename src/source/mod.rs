@@ -1,7 +1,7 @@
 //! Where frames come from.
 //!
 //! A [`SourceUri`] says what to open, [`open`] checks all that can be checked before the run, and the
-//! capture itself begins with the first call of [`Source::next_frame`].
+//! capture itself begins with the first call of [`Source::next`].
 
 mod error;
 mod idx;
@@ -11,13 +11,14 @@ mod synthetic;
 mod uri;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub use error::SourceError;
 pub use synthetic::Synthetic;
 pub use uri::{SourceUri, SourceUriError};
 
 use crate::clock::{Clock, StopFlag};
-use crate::frame::Frame;
+use crate::frame::{Frame, FrameId, StampSource};
 use paced::Paced;
 
 /// The lowest rate at which a file can be played, in frames a second: one in about a quarter of an hour.
@@ -25,15 +26,20 @@ pub const LOWEST_FPS: f64 = 0.001;
 /// The highest rate at which a file can be played, in frames a second.
 pub const HIGHEST_FPS: f64 = 10_000.0;
 
+/// How long a live source waits for a frame before it says that there is nothing.
+pub const PATIENCE: Duration = Duration::from_millis(100);
+
 /// Gives frames, one after the other.
 ///
-/// Frames are numbered from 0 without gaps, `captured_at` never goes back, and the end stays the end.
+/// Frames are numbered from 0 without gaps but those that `lost` explains, and the end stays the end.
 pub trait Source: Send {
-    /// Blocks until the next frame is there; `None` at the end, and soon after `stop` was set.
+    /// Blocks until there is something to say. A live source waits about [`PATIENCE`] at most, so that whoever asks
+    /// can tell a camera without frames from a driver that does not return. [`Next::End`] soon after `stop` was set.
     ///
     /// # Errors
-    /// When a frame cannot be had or decoded. It ends the run.
-    fn next_frame(&mut self, stop: &StopFlag) -> Result<Option<Frame>, SourceError>;
+    /// When the source can give no more frames as it is: it is not asked again. One that can be opened anew
+    /// ([`Feed::reopen`]) may come back; any other error ends the run.
+    fn next(&mut self, stop: &StopFlag) -> Result<Next, SourceError>;
 
     /// How many frames it gives in all, where it knows: an upper bound, as it may be stopped or fail before.
     fn frames(&self) -> Option<u64> {
@@ -42,6 +48,82 @@ pub trait Source: Send {
 
     /// Whether frames come at their own pace.
     fn pacing(&self) -> Pacing;
+}
+
+/// What a source has to say.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every answer is the large one, and boxing it would allocate per frame"
+)]
+pub enum Next {
+    /// A frame.
+    Frame(Frame),
+    /// A frame that came, but is not fit to be used.
+    Broken(BrokenFrame),
+    /// No frame yet; ask again.
+    Nothing,
+    /// There are no more frames.
+    End,
+}
+
+/// A frame that came, but is not fit to be used: all that is known of it.
+#[derive(Debug)]
+pub struct BrokenFrame {
+    /// Its number, as of every frame.
+    pub id: FrameId,
+    /// Frames that the driver says it lost directly before this one.
+    pub lost: u64,
+    /// When it was captured.
+    pub captured_at: Instant,
+    /// Who says so.
+    pub stamp_source: StampSource,
+    /// What is wrong with it.
+    pub reason: FrameFault,
+}
+
+/// What is wrong with a frame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameFault {
+    /// The driver says so.
+    #[error("the driver marked the frame as faulty; check the camera's cable and the USB bandwidth")]
+    Marked,
+    /// It could not be decoded.
+    #[error("the frame could not be decoded: {0}; check the camera's cable and the USB bandwidth")]
+    Undecodable(String),
+    /// It has another number of bytes than its form takes.
+    #[error("the frame has {got} bytes, expected {expected}; check the camera's cable and the USB bandwidth")]
+    Bytes {
+        /// Bytes of a whole frame.
+        expected: usize,
+        /// Bytes that came.
+        got: usize,
+    },
+}
+
+/// Opens a source again that has failed.
+pub type Reopen = Arc<dyn Fn() -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
+
+/// An open source, and how to open it again.
+pub struct Feed {
+    /// The source.
+    pub source: Box<dyn Source>,
+    /// Present of a source that can come back after an error, such as a camera that was unplugged. What comes of it
+    /// counts its frames from 0 again.
+    pub reopen: Option<Reopen>,
+}
+
+impl From<Box<dyn Source>> for Feed {
+    fn from(source: Box<dyn Source>) -> Self {
+        Self { source, reopen: None }
+    }
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed").field("pacing", &self.source.pacing()).field("reopens", &self.reopen.is_some()).finish()
+    }
 }
 
 /// What a source does while the pipeline is busy.
@@ -73,9 +155,9 @@ pub struct SourceOptions {
 ///
 /// # Errors
 /// When any of that is not so, or the options make no sense.
-pub fn open(uri: &SourceUri, options: &SourceOptions, clock: Arc<dyn Clock>) -> Result<Box<dyn Source>, SourceError> {
+pub fn open(uri: &SourceUri, options: &SourceOptions, clock: Arc<dyn Clock>) -> Result<Feed, SourceError> {
     let classes = options.classes.as_deref();
-    Ok(match uri {
+    let source: Box<dyn Source> = match uri {
         SourceUri::Dir(path) => Box::new(Paced::new(images::Folder::open(path, classes)?, options, clock)?),
         SourceUri::Idx { images, labels } => {
             Box::new(Paced::new(idx::IdxFile::open(images, labels.as_deref(), classes)?, options, clock)?)
@@ -83,5 +165,6 @@ pub fn open(uri: &SourceUri, options: &SourceOptions, clock: Arc<dyn Clock>) -> 
         SourceUri::Synthetic(synthetic) => {
             Box::new(Paced::new(synthetic::Generator::new(synthetic, classes)?, options, clock)?)
         }
-    })
+    };
+    Ok(source.into())
 }

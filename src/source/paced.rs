@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{HIGHEST_FPS, LOWEST_FPS, Pacing, Source, SourceError, SourceOptions};
+use super::{HIGHEST_FPS, LOWEST_FPS, Next, Pacing, Source, SourceError, SourceOptions};
 use crate::clock::{Clock, StopFlag};
 use crate::frame::{Frame, FrameId, PixelFormat, Pool, StampSource};
 
@@ -51,31 +51,42 @@ impl<P: Pictures> Paced<P> {
         Ok(Self { pictures, clock, fps: options.fps, start: None, next: 0, end, pool: Pool::new() })
     }
 
-    /// Waits until the next frame is due; the moment to stamp it with.
-    fn wait(&mut self, stop: &StopFlag) -> (Instant, StampSource) {
-        let Some(fps) = self.fps else { return (self.clock.now(), StampSource::Dequeue) };
-        let start = *self.start.get_or_insert_with(|| self.clock.now());
-        let due = start + Duration::from_secs_f64(self.next as f64 / fps);
+    /// Waits until the next frame is due; when it is, and when the wait was over.
+    fn wait(&mut self, stop: &StopFlag) -> (Instant, StampSource, Instant) {
+        let now = self.clock.now();
+        let Some(fps) = self.fps else { return (now, StampSource::Dequeue, now) };
+        let due = *self.start.get_or_insert(now) + Duration::from_secs_f64(self.next as f64 / fps);
         self.clock.sleep_until(due, stop);
-        (due, StampSource::Schedule)
+        (due, StampSource::Schedule, self.clock.now())
     }
 }
 
 impl<P: Pictures> Source for Paced<P> {
-    fn next_frame(&mut self, stop: &StopFlag) -> Result<Option<Frame>, SourceError> {
+    fn next(&mut self, stop: &StopFlag) -> Result<Next, SourceError> {
         if self.next >= self.end {
-            return Ok(None);
+            return Ok(Next::End);
         }
-        let (captured_at, stamp_source) = self.wait(stop);
+        let (captured_at, stamp_source, dequeued_at) = self.wait(stop);
         if stop.is_set() {
             self.end = self.next;
-            return Ok(None);
+            return Ok(Next::End);
         }
         let mut pixels = self.pool.take_or(Vec::new);
         let Picture { width, height, format, label } = self.pictures.read(self.next, &mut pixels)?;
         let id = FrameId(self.next);
         self.next += 1;
-        Ok(Some(Frame { id, captured_at, stamp_source, width, height, format, pixels, label }))
+        Ok(Next::Frame(Frame {
+            id,
+            lost: 0,
+            captured_at,
+            stamp_source,
+            dequeued_at,
+            width,
+            height,
+            format,
+            pixels,
+            label,
+        }))
     }
 
     fn frames(&self) -> Option<u64> {

@@ -248,3 +248,42 @@ fn a_broken_picture_in_the_middle_ends_the_run_and_keeps_what_came_before() {
     assert_eq!(balanced(&report)["captured"], 2);
     assert_eq!(fixture.lines("v.jsonl").len(), 2);
 }
+
+#[test]
+fn weights_in_another_file_are_refused() {
+    let fixture = Fixture::new();
+    TestModel { weights_in: Some("c.weights"), ..TestModel::classifier() }.write(fixture.path(), "c.onnx");
+    let words = ["c.onnx: its weights are in another file, `c.weights`, expected all in one", "external_data=False"];
+    refused(&fixture, &[], &words);
+    fixture.puvae(&["inspect", "c.onnx"]).expect(1, &words);
+}
+
+#[test]
+fn a_model_with_another_hash_than_the_pinned_one_is_refused_before_anything_runs() {
+    let fixture = Fixture::new();
+    let right = sha256(&fixture, "c.onnx");
+    let wrong = sha256(&fixture, "p.onnx");
+    let words = [&format!("c.onnx: SHA-256 is {right}, expected {wrong}; put the model that was meant there")];
+    refused(&fixture, &["--classifier-sha256", &wrong], &words.map(String::as_str));
+    let words = [&format!("p.onnx: SHA-256 is {wrong}, expected {right}; put the model that was meant there")];
+    refused(&fixture, &["--purifier-sha256", &right], &words.map(String::as_str));
+    // Of a file that is not the one that was meant, nothing more is said.
+    std::fs::write(fixture.path().join("p.onnx"), "this is a text, no model").unwrap();
+    refused(&fixture, &["--purifier-sha256", &wrong], &["p.onnx: SHA-256 is", "if this one is, give its hash"]);
+}
+
+#[test]
+fn pinned_models_run_and_the_hash_is_the_one_that_inspect_shows_in_either_case() {
+    let fixture = Fixture::new();
+    let (purifier, classifier) = (sha256(&fixture, "p.onnx"), sha256(&fixture, "c.onnx").to_uppercase());
+    std::fs::write(fixture.path().join("run.toml"), format!("purifier-sha256 = \"{purifier}\"\n")).unwrap();
+    let args = ["--config", "run.toml", "--classifier-sha256", &classifier, "--json", "r.json"];
+    fixture.run(&args).expect(0, &[]);
+    assert_eq!(fixture.json("r.json")["models"]["purifier"]["sha256"], purifier);
+}
+
+/// As `puvae inspect` prints it.
+fn sha256(fixture: &Fixture, model: &str) -> String {
+    let ran = fixture.puvae(&["inspect", model]).expect(0, &[]);
+    ran.stdout.lines().find_map(|line| line.strip_prefix("sha256 ")).unwrap().trim().to_owned()
+}

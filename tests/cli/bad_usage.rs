@@ -81,12 +81,44 @@ fn an_unknown_source_names_the_forms() {
 }
 
 #[test]
-fn a_configuration_file_that_is_none_is_refused_by_line() {
+fn unknown_keys_of_a_configuration_file_are_named_with_their_lines_and_the_nearest_known_ones() {
+    refused_file(
+        "deadline = \"20s\"\ndead-line = 3\ncolour = 1\nort_lib = \"x\"\n",
+        &[
+            "run.toml: unknown key `dead-line` in line 2, did you mean `deadline`?\n",
+            "run.toml: unknown key `colour` in line 3\n",
+            "run.toml: unknown key `ort_lib` in line 4, did you mean `ort-lib`?\n",
+            "correct the file; its keys are the flags of `puvae run` without their dashes: classifier, classifier-sha256, ",
+        ],
+    );
+}
+
+#[test]
+fn a_configuration_file_that_is_none_is_refused_by_line_with_what_would_do() {
+    let none = "run.toml: not a valid configuration";
+    refused_file("seed = 1\ndeadline: 20s\n", &[none, "line 2", "for example deadline = \"33ms\""]);
+    refused_file("seed = 1\nfps = \"30\"\n", &[none, "line 2, column 7", "a line that would do: fps = 30.0"]);
+    let words = [none, "unknown value `cudo`, expected one of `auto`, `cpu`, `cuda`; did you mean `cuda`?"];
+    refused_file("provider = \"cudo\"\n", &words);
+    Fixture::new().run(&["--config", "nowhere.toml"]).expect(2, &["nowhere.toml: cannot read the configuration"]);
+}
+
+#[test]
+fn a_hash_that_is_none_or_has_no_model_is_refused() {
+    let words = "--purifier-sha256 is 12ab, expected 64 hex digits, as `puvae inspect` prints them";
+    refused(&["--purifier-sha256", "12ab"], &[words]);
+    let hash = "0".repeat(64);
+    let words = "--purifier-sha256 is given, but --purifier is none; name the purifier's file, or leave the hash out";
+    refused(&["--purifier", "none", "--purifier-sha256", &hash], &[words]);
+    refused_file("classifier-sha256 = \"x\"\n", &["--classifier-sha256 is x, expected 64 hex digits"]);
+}
+
+#[track_caller]
+fn refused_file(text: &str, words: &[&str]) {
     let fixture = Fixture::new();
-    std::fs::write(fixture.path().join("run.toml"), "deadline = \"20s\"\ndead-line = 3\n").unwrap();
-    let words = ["run.toml: not a valid configuration", "line 2", "unknown field `dead-line`"];
-    fixture.run(&["--config", "run.toml"]).expect(2, &words);
-    fixture.run(&["--config", "nowhere.toml"]).expect(2, &["nowhere.toml: cannot read the configuration"]);
+    std::fs::write(fixture.path().join("run.toml"), text).unwrap();
+    fixture.run(&["--config", "run.toml", "--json", "r.json"]).expect(2, words);
+    assert!(!fixture.path().join("r.json").exists());
 }
 
 #[test]

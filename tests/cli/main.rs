@@ -8,6 +8,8 @@
 mod bad_files;
 mod bad_usage;
 mod fixture;
+mod live;
+mod metrics;
 mod onnx;
 mod reports;
 mod runs;

@@ -91,6 +91,11 @@ struct Tensor {
     float_data: Vec<f32>,
     #[prost(string, tag = "8")]
     name: String,
+    #[prost(message, repeated, tag = "13")]
+    external_data: Vec<Entry>,
+    /// 1: in another file.
+    #[prost(int32, optional, tag = "14")]
+    data_location: Option<i32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -146,6 +151,8 @@ pub(crate) struct TestModel {
     pub(crate) score_sides: &'static [usize],
     /// An output that the graph lacks.
     pub(crate) without: Option<&'static str>,
+    /// Puts the values of the first initializer into a file of this name.
+    pub(crate) weights_in: Option<&'static str>,
 }
 
 pub(crate) const SHAPE: InputShape = InputShape { channels: 1, height: 4, width: 4 };
@@ -199,14 +206,18 @@ impl TestModel {
             score_nan_above: NEVER,
             score_sides: &[],
             without: None,
+            weights_in: None,
         }
     }
 
     pub(crate) fn write(&self, folder: &Path, name: &str) -> PathBuf {
-        let graph = match self.graph.role {
+        let mut graph = match self.graph.role {
             Role::Classifier => classifier_graph(&self.graph, self.nan_above),
             Role::Purifier => self.purifier_graph(),
         };
+        if let Some(name) = self.weights_in {
+            graph.initializer[0].move_to(folder, name);
+        }
         let entry = Entry { key: METADATA_KEY.into(), value: self.spec.to_json() };
         let model = Model {
             ir_version: 8,
@@ -252,6 +263,15 @@ impl TestModel {
         }
         graph.output.retain(|output| Some(output.name.as_str()) != self.without);
         graph
+    }
+}
+
+impl Tensor {
+    fn move_to(&mut self, folder: &Path, name: &str) {
+        let bytes: Vec<u8> = std::mem::take(&mut self.float_data).into_iter().flat_map(f32::to_le_bytes).collect();
+        std::fs::write(folder.join(name), bytes).unwrap();
+        self.external_data = vec![Entry { key: "location".into(), value: name.into() }];
+        self.data_location = Some(1);
     }
 }
 
@@ -308,7 +328,7 @@ fn ints(name: &str, values: &[i64]) -> Attribute {
 
 fn floats(name: &str, dims: &[usize], float_data: Vec<f32>) -> Tensor {
     let dims = dims.iter().map(|&side| side as i64).collect();
-    Tensor { dims, data_type: FLOAT, float_data, name: name.into() }
+    Tensor { dims, data_type: FLOAT, float_data, name: name.into(), ..Tensor::default() }
 }
 
 /// An input or output with a free batch before `sides`.

@@ -14,9 +14,9 @@ use puvae::deadline::Deadline;
 use puvae::frame::{Frame, FrameId, PixelFormat, PooledBytes, StampSource};
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
-use puvae::pipeline::{self, Outcome, PipelineConfig, PipelineFailure, Sink, SinkError, Summary};
+use puvae::pipeline::{self, Outcome, Pictures, PipelineConfig, PipelineFailure, Sink, SinkError, Summary};
 use puvae::purifier::{Purified, Purifier};
-use puvae::source::{Pacing, Source, SourceError};
+use puvae::source::{self, Pacing, Source, SourceError};
 
 pub(crate) const SHAPE: InputShape = InputShape { channels: 1, height: 2, width: 2 };
 /// Never waited for, unless a test fails: then it fails instead of hanging.
@@ -87,7 +87,7 @@ impl Gatekeeper {
 }
 
 pub(crate) fn broken_model() -> ModelError {
-    ModelError::NotFinite { path: PathBuf::from("scripted.onnx"), output: "logits", index: 0 }
+    ModelError::Run { path: PathBuf::from("scripted.onnx"), reason: "as the script says".into() }
 }
 
 struct GatedPurifier(Gatekeeper);
@@ -142,13 +142,13 @@ struct ScriptedSource {
 }
 
 impl Source for ScriptedSource {
-    fn next_frame(&mut self, _stop: &StopFlag) -> Result<Option<Frame>, SourceError> {
+    fn next(&mut self, _stop: &StopFlag) -> Result<source::Next, SourceError> {
         let _ = self.asked.send(());
         match self.next.recv() {
-            Ok(Next::Frame(frame)) => Ok(Some(frame)),
+            Ok(Next::Frame(frame)) => Ok(source::Next::Frame(frame)),
             Ok(Next::Error(error)) => Err(error),
             Ok(Next::Panic) => panic!("as the script says"),
-            Err(_) => Ok(None),
+            Err(_) => Ok(source::Next::End),
         }
     }
 
@@ -165,8 +165,8 @@ struct Log {
 }
 
 impl Sink for Log {
-    fn outcome(&mut self, outcome: &Outcome) -> Result<(), SinkError> {
-        self.outcomes.push(*outcome);
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+        self.outcomes.push(outcome.clone());
         let _ = self.decided.send(outcome.frame);
         if self.fail_at == Some(outcome.frame) { Err("the disk is full".into()) } else { Ok(()) }
     }
@@ -204,7 +204,7 @@ impl Script {
             let deadline = Deadline::new(ms(30)).expect("30 ms is not zero");
             let config = PipelineConfig { deadline, warm_up_runs: WARM_UP_RUNS, ..PipelineConfig::default() };
             let result = pipeline::run(
-                Box::new(ScriptedSource { asked: ask, next: give, pacing }),
+                Box::new(ScriptedSource { asked: ask, next: give, pacing }) as Box<dyn Source>,
                 Box::new(GatedPurifier(purify)),
                 Box::new(GatedClassifier(classify, ["a", "b"].map(String::from))),
                 &config,
@@ -239,6 +239,8 @@ impl Script {
         self.frames += 1;
         Frame {
             id: FrameId(self.frames - 1),
+            lost: 0,
+            dequeued_at: self.clock.now(),
             captured_at: self.clock.now() - age,
             stamp_source: StampSource::Driver,
             width: SHAPE.width,

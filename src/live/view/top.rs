@@ -59,8 +59,14 @@ impl<'a> Pictures<'a> {
         }
         let across = across.min(room / (columns + GAP));
         for (index, (input, purified)) in self.regions.iter().take(usize::from(across)).enumerate() {
-            let place = |x: u16, y: u16| Rect { x: area.x + x * (columns + GAP), y: area.y + y * (rows + 1), width: columns, height: rows + 1 };
-            let (first, second) = if several { (place(index as u16, 0), place(index as u16, 1)) } else { (place(0, 0), place(1, 0)) };
+            let place = |x: u16, y: u16| Rect {
+                x: area.x + x * (columns + GAP),
+                y: area.y + y * (rows + 1),
+                width: columns,
+                height: rows + 1,
+            };
+            let (first, second) =
+                if several { (place(index as u16, 0), place(index as u16, 1)) } else { (place(0, 0), place(1, 0)) };
             let name = |name: &str| if several { format!("{name} {index}") } else { name.to_owned() };
             captioned(frame, first, *input, &name("input"), view);
             captioned(frame, second, *purified, &name("purified"), view);
@@ -88,7 +94,7 @@ fn said<'a>(view: &'a View<'_>, newest: &NewestVerdict) -> Vec<Line<'a>> {
     lines
 }
 
-fn name<'a>(view: &'a View<'_>, class: usize) -> String {
+fn name(view: &View<'_>, class: usize) -> String {
     view.facts.classes.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
 }
 

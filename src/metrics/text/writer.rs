@@ -133,11 +133,9 @@ mod tests {
             out.finish(),
             "a{path=\"C:\\\\\\\"x\\\"\\n\",b=\"é\"} 0.0333\n# HELP c Help.\n# TYPE c gauge\nc NaN\n"
         );
-        assert_eq!([0, 1, 1_500_000_000, 60_000_000_000].map(|ns| seconds(Duration::from_nanos(ns))), [
-            "0",
-            "0.000000001",
-            "1.5",
-            "60"
-        ]);
+        assert_eq!(
+            [0, 1, 1_500_000_000, 60_000_000_000].map(|ns| seconds(Duration::from_nanos(ns))),
+            ["0", "0.000000001", "1.5", "60"]
+        );
     }
 }

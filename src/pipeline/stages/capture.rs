@@ -1,55 +1,83 @@
-//! The capture thread: takes frames from the source and puts them into the first queue.
+//! Where frames enter: numbered, stamped no earlier than the one before and never in the future, and counted.
+//!
+//! The [`Intake`] belongs to the run, the thread that waits for the driver does not: it may be left to itself, and
+//! then finds the intake closed, or open for somebody else.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-use super::{Captured, Desk, Ticket, Turn, Turns, guard};
-use crate::frame::{Frame, FrameId};
+use parking_lot::Mutex;
+
+use super::{Captured, Desk, Ticket, Turn};
+use crate::frame::{Frame, FrameId, StampSource};
 use crate::latency::Stage;
-use crate::ledger::{DropReason, Fate};
+use crate::ledger::{DropReason, FailedAt, Fate};
 use crate::pipeline::PipelineError;
+use crate::pipeline::health::CaptureHealth;
 use crate::queue::Sender;
-use crate::source::Source;
+use crate::source::BrokenFrame;
 
-pub(in crate::pipeline) struct Capture {
-    pub(in crate::pipeline) desk: Desk,
-    pub(in crate::pipeline) source: Box<dyn Source>,
-    pub(in crate::pipeline) output: Sender<Captured>,
-    /// For an unpaced source: when to ask it for the next frame.
-    pub(in crate::pipeline) turns: Option<Turns>,
+/// Everything that a captured frame meets at once.
+pub(in crate::pipeline) struct Intake {
+    desk: Desk,
+    output: Sender<Captured>,
+    health: CaptureHealth,
     /// Frames so far: the left side of the ledger.
-    pub(in crate::pipeline) captured: Arc<AtomicU64>,
+    captured: Arc<AtomicU64>,
+    /// How many frames there were before the source was opened, this time.
+    before: u64,
+    /// Which opening of the source it takes frames from.
+    opening: u64,
+    /// When the newest frame was captured.
+    newest: Option<Instant>,
 }
 
-impl Capture {
-    pub(in crate::pipeline) fn run(mut self) {
-        loop {
-            let turn = self.turns.as_mut().map(Turns::wait);
-            if self.desk.stop.is_set() || self.one(turn).is_break() {
-                break;
-            }
+/// An intake that can be closed, or given to another opening of the source, while a reader waits for a frame.
+pub(super) type SharedIntake = Arc<Mutex<Option<Intake>>>;
+
+impl Intake {
+    pub(in crate::pipeline) fn new(
+        desk: Desk,
+        output: Sender<Captured>,
+        health: CaptureHealth,
+        captured: Arc<AtomicU64>,
+    ) -> Self {
+        Self { desk, output, health, captured, before: 0, opening: 0, newest: None }
+    }
+
+    /// From now on only frames of this opening are taken, which count from 0 again.
+    pub(super) fn reopen(&mut self, opening: u64) {
+        self.opening = opening;
+        self.before = self.captured();
+    }
+
+    pub(super) fn captured(&self) -> u64 {
+        self.captured.load(Ordering::Relaxed)
+    }
+
+    /// Whether frames of `opening` are still wanted.
+    fn wants(&self, opening: u64) -> bool {
+        self.opening == opening
+    }
+
+    pub(super) fn frame(
+        &mut self,
+        opening: u64,
+        mut frame: Frame,
+        turn: Option<Turn>,
+    ) -> Result<ControlFlow<()>, PipelineError> {
+        if !self.wants(opening) {
+            return Ok(ControlFlow::Break(()));
         }
-    }
-
-    fn one(&mut self, turn: Option<Turn>) -> ControlFlow<()> {
-        let frames = self.captured.load(Ordering::Relaxed);
-        let next = guard("capture", Some(FrameId(frames)), || self.source.next_frame(&self.desk.stop));
-        let error = match next {
-            Ok(Ok(Some(frame))) if frame.id == FrameId(frames) => return self.hand_over(frame, turn),
-            Ok(Ok(Some(frame))) => PipelineError::FrameNumber { expected: FrameId(frames), got: frame.id },
-            Ok(Ok(None)) => return ControlFlow::Break(()),
-            Ok(Err(source)) => PipelineError::Source { frames, source },
-            Err(panicked) => panicked,
-        };
-        self.desk.fail(None, error);
-        ControlFlow::Break(())
-    }
-
-    fn hand_over(&mut self, frame: Frame, turn: Option<Turn>) -> ControlFlow<()> {
-        self.captured.fetch_add(1, Ordering::Relaxed);
+        let now = self.desk.clock.now();
+        frame.captured_at = self.believable(frame.captured_at, frame.dequeued_at.min(now));
+        frame.id = self.number(frame.id, frame.lost, frame.captured_at, frame.stamp_source)?;
+        self.health.frame(now);
         let mut ticket = Ticket::new(&frame, turn);
-        ticket.mark(Stage::Capture, self.desk.clock.now());
+        ticket.mark(Stage::Capture, frame.dequeued_at.min(now));
+        ticket.mark(Stage::Decode, now);
         let (flow, replaced) = match self.output.send(Captured { ticket, frame }) {
             Ok(replaced) => (ControlFlow::Continue(()), replaced),
             Err(closed) => {
@@ -60,6 +88,61 @@ impl Capture {
         if let Some(Captured { ticket, .. }) = replaced {
             self.desk.decide(ticket, Fate::Dropped(DropReason::Queue));
         }
-        flow
+        Ok(flow)
+    }
+
+    pub(super) fn broken(
+        &mut self,
+        opening: u64,
+        frame: BrokenFrame,
+        turn: Option<Turn>,
+    ) -> Result<ControlFlow<()>, PipelineError> {
+        if !self.wants(opening) {
+            return Ok(ControlFlow::Break(()));
+        }
+        let now = self.desk.clock.now();
+        let captured_at = self.believable(frame.captured_at, now);
+        let id = self.number(frame.id, frame.lost, captured_at, frame.stamp_source)?;
+        self.health.frame(now);
+        self.health.count(|counters| counters.broken += 1);
+        let ticket = Ticket::without_picture(id, captured_at, frame.stamp_source, turn);
+        self.desk.fault(ticket, FailedAt::Capture, PipelineError::Broken { frame: id, reason: frame.reason });
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// A stamp that lies before the frame before, or in the future, is wrong. The nearest possible one is taken, so that
+    /// order is kept, no latency is negative, and a frame is rather too old than too young.
+    fn believable(&mut self, stamp: Instant, latest: Instant) -> Instant {
+        let possible = stamp.min(latest);
+        let believed = self.newest.map_or(possible, |newest| possible.max(newest));
+        if believed != stamp {
+            self.health.count(|counters| counters.stamps_corrected += 1);
+        }
+        self.newest = Some(believed);
+        believed
+    }
+
+    /// The frame's number within the run; the frames that were lost before it meet their fate here.
+    fn number(
+        &mut self,
+        claimed: FrameId,
+        lost: u64,
+        captured_at: Instant,
+        stamp_source: StampSource,
+    ) -> Result<FrameId, PipelineError> {
+        let expected = FrameId((self.captured() - self.before).saturating_add(lost));
+        if claimed != expected {
+            return Err(PipelineError::FrameNumber { expected, got: claimed });
+        }
+        self.health.count(|counters| {
+            counters.captured += lost + 1;
+            counters.lost += lost;
+        });
+        for _ in 0..lost {
+            let id = FrameId(self.captured.fetch_add(1, Ordering::Relaxed));
+            let ticket = Ticket::without_picture(id, captured_at, stamp_source, None);
+            self.desk.decide(ticket, Fate::Dropped(DropReason::Driver));
+        }
+        Ok(FrameId(self.captured.fetch_add(1, Ordering::Relaxed)))
     }
 }

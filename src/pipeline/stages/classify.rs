@@ -1,6 +1,7 @@
 //! The classify thread: purified tensor to verdict.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use ndarray::Array2;
 
@@ -8,7 +9,7 @@ use super::{Cleaned, Decided, Desk, Event, Pictures, Ticket, guard};
 use crate::classifier::{Classifier, top_class};
 use crate::latency::Stage;
 use crate::ledger::{ExpiredAt, FailedAt, Fate};
-use crate::pipeline::{PipelineError, Verdict, contract};
+use crate::pipeline::{PipelineError, Verdict, Verdicts, contract};
 use crate::queue::Receiver;
 
 pub(in crate::pipeline) struct Classify {
@@ -17,7 +18,7 @@ pub(in crate::pipeline) struct Classify {
     pub(in crate::pipeline) classifier: Box<dyn Classifier>,
     /// Number of classes K.
     pub(in crate::pipeline) classes: usize,
-    /// `[1, K]`
+    /// `[R, K]`, one row for each region.
     pub(in crate::pipeline) logits: Array2<f32>,
     /// Whether the purifier changes anything.
     pub(in crate::pipeline) is_defence: bool,
@@ -42,33 +43,47 @@ impl Classify {
             return ControlFlow::Continue(());
         }
         match self.classify(&mut ticket, &pictures) {
-            Ok(verdict) => {
+            Ok(verdicts) => {
                 let fate = if self.desk.expired(&ticket) { Fate::Late } else { Fate::OnTime };
-                self.desk.tell(Event::Decided(Decided { ticket, fate, delivered: Some((verdict, pictures)) }));
+                self.desk.tell(Event::Decided(Decided { ticket, fate, delivered: Some((verdicts, pictures)) }));
                 ControlFlow::Continue(())
             }
-            Err(error) => {
-                self.desk.fail(Some((ticket, FailedAt::Classify)), error);
-                ControlFlow::Break(())
-            }
+            Err(error) => self.desk.fail_or_go_on(ticket, FailedAt::Classify, error),
         }
     }
 
-    fn classify(&mut self, ticket: &mut Ticket, pictures: &Pictures) -> Result<Verdict, PipelineError> {
+    fn classify(&mut self, ticket: &mut Ticket, pictures: &Pictures) -> Result<Verdicts, PipelineError> {
         let (stage, frame) = ("classify", ticket.id);
         guard(stage, Some(frame), || self.classifier.classify(pictures.purified.frames.view(), &mut self.logits))?
             .map_err(|source| PipelineError::Model { stage, frame, source })?;
-        contract::logits(&self.logits, self.classes).map_err(|source| PipelineError::Contract {
+        let regions = pictures.input.dim().0;
+        contract::logits(&self.logits, regions, self.classes).map_err(|source| PipelineError::Contract {
             stage,
             frame,
             source,
         })?;
-        let (class, confidence) = top_class(&self.logits).ok_or(PipelineError::NoClasses { frame })?;
         ticket.mark(Stage::Classify, self.desk.clock.now());
-        let result = &pictures.purified;
-        let (label_star, distance, score) = (result.label_star(0), result.distance(0), result.suspicion(0));
-        let suspect = score.zip(self.suspect_above).is_some_and(|(score, limit)| score > limit);
-        let (purified, response) = (self.is_defence, ticket.response());
-        Ok(Verdict { class, confidence, purified, label_star, distance, score, suspect, response })
+        let response = ticket.response();
+        let verdict = |region| self.verdict(region, pictures, response).ok_or(PipelineError::NoClasses { frame });
+        (0..regions).map(verdict).collect()
+    }
+
+    /// `None` of a classifier without classes.
+    fn verdict(&self, region: usize, pictures: &Pictures, response: Duration) -> Option<Verdict> {
+        let (class, confidence) = top_class(self.logits.row(region))?;
+        let purified = self.is_defence && !pictures.raw;
+        let result = Some(&pictures.purified).filter(|_| purified);
+        let score = result.and_then(|result| result.suspicion(region));
+        Some(Verdict {
+            region,
+            class,
+            confidence,
+            purified,
+            label_star: result.and_then(|result| result.label_star(region)),
+            distance: result.and_then(|result| result.distance(region)),
+            score,
+            suspect: score.zip(self.suspect_above).is_some_and(|(score, limit)| score > limit),
+            response,
+        })
     }
 }

@@ -3,28 +3,29 @@
 mod capture;
 mod classify;
 mod purify;
+mod reader;
+mod supervise;
 mod turn;
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use ndarray::Array4;
-
-pub(super) use capture::Capture;
+pub(super) use capture::Intake;
 pub(super) use classify::Classify;
-pub(super) use purify::Purify;
+pub(super) use purify::{Forecast, Purify, Regions};
+pub(super) use supervise::Supervisor;
 pub(super) use turn::{Turn, Turns};
 
 use super::error::PipelineError;
-use super::outcome::Verdict;
+use super::outcome::{Pictures, Times, Verdicts};
 use crate::clock::{Clock, StopFlag};
 use crate::deadline::Deadline;
 use crate::frame::{Frame, FrameId, Pooled, StampSource};
 use crate::latency::Stage;
 use crate::ledger::{DropReason, FailedAt, Fate};
-use crate::purifier::Purified;
 
 /// What is known of a frame on its way, besides its pixels.
 #[derive(Debug)]
@@ -33,10 +34,10 @@ pub(super) struct Ticket {
     pub(super) captured_at: Instant,
     pub(super) stamp_source: StampSource,
     pub(super) label: Option<usize>,
-    /// When the step it is in began.
+    /// When the step it is in began; once its fate is decided, when that was.
     pub(super) since: Instant,
-    /// Time spent in each [`Stage`] before [`Stage::Response`].
-    pub(super) spent: [Option<Duration>; Stage::Response as usize],
+    /// Time spent in each step so far.
+    pub(super) times: Times,
     /// Of a frame from an unpaced source: keeps the next one out.
     _turn: Option<Turn>,
 }
@@ -44,13 +45,18 @@ pub(super) struct Ticket {
 impl Ticket {
     fn new(frame: &Frame, turn: Option<Turn>) -> Self {
         let Frame { id, captured_at, stamp_source, label, .. } = *frame;
-        Self { id, captured_at, stamp_source, label, since: captured_at, spent: Default::default(), _turn: turn }
+        Self { id, captured_at, stamp_source, label, since: captured_at, times: Times::default(), _turn: turn }
+    }
+
+    /// Of a frame that was lost or broken.
+    fn without_picture(id: FrameId, captured_at: Instant, stamp_source: StampSource, turn: Option<Turn>) -> Self {
+        Self { id, captured_at, stamp_source, label: None, since: captured_at, times: Times::default(), _turn: turn }
     }
 
     /// The step the frame was in ends `now` and counts as `stage`.
     fn mark(&mut self, stage: Stage, now: Instant) {
         let time = now.saturating_duration_since(self.since);
-        *self.spent[stage as usize].get_or_insert_default() += time;
+        *self.times[stage as usize].get_or_insert_default() += time;
         self.since = now;
     }
 
@@ -72,21 +78,6 @@ pub(super) struct Cleaned {
     pictures: Pooled<Pictures>,
 }
 
-/// A frame as the models see it, before and after the purifier; used again and again.
-#[derive(Debug, Default)]
-pub(super) struct Pictures {
-    /// `[1, C, H, W]`
-    pub(super) input: Array4<f32>,
-    pub(super) purified: Purified,
-}
-
-impl Pictures {
-    /// `purified` is a purifier's room for one frame.
-    pub(super) fn new(purified: Purified) -> Self {
-        Self { input: Array4::zeros(purified.frames.raw_dim()), purified }
-    }
-}
-
 /// To the books.
 #[expect(
     clippy::large_enum_variant,
@@ -94,6 +85,8 @@ impl Pictures {
 )]
 pub(super) enum Event {
     Decided(Decided),
+    /// A frame could not be worked on; the next one perhaps can. Its fate comes right after.
+    Fault(PipelineError),
     Failed(PipelineError),
 }
 
@@ -102,7 +95,7 @@ pub(super) struct Decided {
     pub(super) ticket: Ticket,
     pub(super) fate: Fate,
     /// Present exactly when it has a verdict; the verdict came at `ticket.since`.
-    pub(super) delivered: Option<(Verdict, Pooled<Pictures>)>,
+    pub(super) delivered: Option<(Verdicts, Pooled<Pictures>)>,
 }
 
 /// What every stage has at hand.
@@ -123,7 +116,9 @@ impl Desk {
         }
     }
 
-    fn decide(&self, ticket: Ticket, fate: Fate) {
+    /// A frame without a verdict meets its fate now.
+    fn decide(&self, mut ticket: Ticket, fate: Fate) {
+        ticket.since = self.clock.now();
         self.tell(Event::Decided(Decided { ticket, fate, delivered: None }));
     }
 
@@ -136,6 +131,22 @@ impl Desk {
     /// Whether the frame can no longer be on time, as of the end of its last step.
     fn expired(&self, ticket: &Ticket) -> bool {
         self.deadline.expired(ticket.captured_at, ticket.since)
+    }
+
+    /// This frame has failed, and the run goes on.
+    fn fault(&self, ticket: Ticket, at: FailedAt, error: PipelineError) {
+        self.tell(Event::Fault(error));
+        self.decide(ticket, Fate::Failed(at));
+    }
+
+    /// As [`Desk::fault`] where only this frame is to blame; anything else ends the run.
+    fn fail_or_go_on(&self, ticket: Ticket, at: FailedAt, error: PipelineError) -> ControlFlow<()> {
+        if error.concerns_one_frame() {
+            self.fault(ticket, at, error);
+            return ControlFlow::Continue(());
+        }
+        self.fail(Some((ticket, at)), error);
+        ControlFlow::Break(())
     }
 
     fn fail(&self, failed: Option<(Ticket, FailedAt)>, error: PipelineError) {

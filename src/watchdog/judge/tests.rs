@@ -1,7 +1,7 @@
 use super::*;
 use crate::board::Figures;
-use crate::frame::FrameId;
 use crate::clock::SimulatedClock;
+use crate::frame::FrameId;
 use crate::pipeline::CaptureSnapshot;
 
 struct Scene {

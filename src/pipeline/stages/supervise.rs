@@ -1,0 +1,220 @@
+//! The capture thread: watches the thread that waits for the driver, opens a source again that has failed, and
+//! leaves a reader to itself that does not come back.
+//!
+//! ```text
+//! Supervisor ──starts──▶ Reader ──frames──▶ Intake ──▶ queue
+//!     ▲  └─ closes, or gives to the next reader ──┘
+//!     └────── heartbeat, how it ended ─┘
+//! ```
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::capture::{Intake, SharedIntake};
+use super::reader::{Ending, Opening, Reader};
+use super::{Desk, Turns};
+use crate::pipeline::health::{CaptureHealth, CaptureReason, CaptureState};
+use crate::pipeline::{CapturePatience, PipelineError};
+use crate::source::{Feed, Pacing, Reopen};
+
+/// How often the heartbeat is looked at.
+const TICK: Duration = Duration::from_millis(20);
+/// Looks at a reader that was told to stop before it is left to itself: one second.
+const GRACE_TICKS: u32 = 50;
+/// The first wait before a source is opened again; doubled each time it fails without a frame in between.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The longest such wait: a device that is there again gives frames within two seconds.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+pub(in crate::pipeline) struct Supervisor {
+    desk: Desk,
+    patience: CapturePatience,
+    health: CaptureHealth,
+    intake: SharedIntake,
+    reopen: Option<Reopen>,
+    /// Only a live source can be late.
+    live: bool,
+    opening: u64,
+    beat: Arc<Mutex<Instant>>,
+    reader: Option<JoinHandle<()>>,
+    endings: (Sender<(u64, Ending)>, Receiver<(u64, Ending)>),
+    /// Frames when the source was opened last.
+    frames_before: u64,
+    wait: Duration,
+}
+
+/// What the supervisor does next.
+enum Course {
+    Watch,
+    Leave,
+}
+
+impl Supervisor {
+    pub(in crate::pipeline) fn new(
+        desk: Desk,
+        intake: Intake,
+        reopen: Option<Reopen>,
+        pacing: Pacing,
+        patience: CapturePatience,
+        health: CaptureHealth,
+    ) -> Self {
+        let beat = Arc::new(Mutex::new(desk.clock.now()));
+        Self {
+            desk,
+            patience,
+            health,
+            intake: Arc::new(Mutex::new(Some(intake))),
+            reopen,
+            live: pacing == Pacing::Live,
+            opening: 0,
+            beat,
+            reader: None,
+            endings: channel(),
+            frames_before: 0,
+            wait: FIRST_WAIT,
+        }
+    }
+
+    /// Runs until the source has ended, failed for good, or was told to stop.
+    pub(in crate::pipeline) fn run(mut self, feed: Feed, turns: Option<Turns>) {
+        self.health.start(self.desk.clock.now());
+        self.begin(Opening::Open(feed.source), turns);
+        let mut grace = GRACE_TICKS;
+        while let Course::Watch = self.watch() {
+            if self.desk.stop.is_set() {
+                if grace == 0 {
+                    self.abandon("the source did not return when it was told to stop");
+                    self.stopped(CaptureReason::Timeout, "the source did not return when it was told to stop");
+                    break;
+                }
+                grace -= 1;
+            }
+        }
+        // Behind this no reader can enter a frame any more, and the queue has its end.
+        drop(self.intake.lock().take());
+        if let Some(reader) = self.reader.take() {
+            // It has said how it ended, so this waits for nothing but its last instructions.
+            let _ = reader.join();
+        }
+    }
+
+    fn watch(&mut self) -> Course {
+        match self.endings.1.recv_timeout(TICK) {
+            Ok((opening, ending)) if opening == self.opening => self.ended(ending),
+            // From a reader that was left to itself and came back after all.
+            Ok(_) => Course::Watch,
+            Err(RecvTimeoutError::Timeout) => self.look(),
+            Err(RecvTimeoutError::Disconnected) => Course::Leave,
+        }
+    }
+
+    fn begin(&mut self, opening: Opening, turns: Option<Turns>) {
+        let now = self.desk.clock.now();
+        self.beat = Arc::new(Mutex::new(now));
+        let reader = Reader {
+            opening: self.opening,
+            intake: Arc::clone(&self.intake),
+            clock: Arc::clone(&self.desk.clock),
+            stop: self.desk.stop.clone(),
+            beat: Arc::clone(&self.beat),
+            turns,
+            endings: self.endings.0.clone(),
+        };
+        match reader.spawn(opening) {
+            Ok(reader) => self.reader = Some(reader),
+            Err(source) => {
+                let ending = Ending::Defect(PipelineError::Thread { stage: "capture", source });
+                let _ = self.endings.0.send((self.opening, ending));
+            }
+        }
+    }
+
+    fn ended(&mut self, ending: Ending) -> Course {
+        match ending {
+            Ending::End => self.stopped(CaptureReason::End, ""),
+            Ending::Defect(defect) => self.fail(defect),
+            Ending::Failed(error) => match (self.reopen.clone(), self.desk.stop.is_set()) {
+                (Some(_), true) => self.stopped(CaptureReason::End, ""),
+                (Some(reopen), false) => {
+                    self.health.count(|counters| counters.errors += 1);
+                    return self.again(reopen, CaptureReason::Error, &error.to_string());
+                }
+                (None, _) => {
+                    let frames = self.frames();
+                    self.fail(PipelineError::Source { frames, source: error });
+                }
+            },
+        }
+        Course::Leave
+    }
+
+    fn fail(&mut self, error: PipelineError) {
+        self.stopped(CaptureReason::Error, &error.to_string());
+        self.desk.fail(None, error);
+    }
+
+    fn stopped(&self, reason: CaptureReason, detail: &str) {
+        self.health.enter(CaptureState::Stopped, reason, detail, self.desk.clock.now());
+    }
+
+    /// Opens the source again after a wait; the wait is longer each time nothing came in between.
+    fn again(&mut self, reopen: Reopen, reason: CaptureReason, detail: &str) -> Course {
+        let now = self.desk.clock.now();
+        self.health.enter(CaptureState::Retrying, reason, detail, now);
+        let frames = self.frames();
+        if frames > self.frames_before {
+            self.wait = FIRST_WAIT;
+            tracing::warn!("capture: {detail}; trying to open the source again");
+        }
+        self.desk.clock.sleep_until(now + self.wait, &self.desk.stop);
+        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        self.opening += 1;
+        self.frames_before = frames;
+        if let Some(intake) = self.intake.lock().as_mut() {
+            intake.reopen(self.opening);
+        }
+        self.begin(Opening::Again(reopen), None);
+        Course::Watch
+    }
+
+    /// Looks at the clock: is the reader still there, do frames come?
+    fn look(&mut self) -> Course {
+        if !self.live || self.desk.stop.is_set() {
+            return Course::Watch;
+        }
+        let now = self.desk.clock.now();
+        let silent = now.saturating_duration_since(*self.beat.lock());
+        if silent > self.patience.abandon_after
+            && let Some(reopen) = self.reopen.clone()
+        {
+            let detail = format!("the source has not returned for {silent:.1?}");
+            self.abandon(&detail);
+            return self.again(reopen, CaptureReason::Timeout, &detail);
+        }
+        let health = self.health.snapshot();
+        let quiet_since = health.last_frame_at.max(health.since);
+        let quiet = quiet_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        if health.state == CaptureState::Running && quiet > self.patience.stall_after {
+            self.health.count(|counters| counters.stalls += 1);
+            let detail = format!("no frame for more than {:?}", self.patience.stall_after);
+            self.health.enter(CaptureState::Stalled, CaptureReason::Timeout, &detail, now);
+        }
+        Course::Watch
+    }
+
+    /// Leaves the reader to itself: it holds nothing, and what it still brings is not taken.
+    fn abandon(&mut self, detail: &str) {
+        tracing::warn!("capture: {detail}; its thread is left to itself");
+        self.health.count(|counters| counters.abandoned += 1);
+        self.opening += 1;
+        self.reader = None;
+    }
+
+    fn frames(&self) -> u64 {
+        self.intake.lock().as_ref().map_or(0, Intake::captured)
+    }
+}
