@@ -1,6 +1,6 @@
 //! `--live`, in a terminal that `script` makes.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use crate::fixture::{Fixture, Ran, run_args};
@@ -16,15 +16,28 @@ fn in_a_terminal(fixture: &Fixture, more: &[&str], keys: &str) -> Ran {
         .env_remove("RUST_LOG")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stdin = script.stdin.take().unwrap();
-    stdin.write_all(keys.as_bytes()).unwrap();
-    // It is kept open: the end of its input would end the terminal.
-    let output = script.wait_with_output().unwrap();
+    let (mut stdin, mut stdout) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    let mut keys = Some(keys);
+    let mut part = [0; 4096];
+    loop {
+        match stdout.read(&mut part).unwrap() {
+            0 => break,
+            count => shown.extend(&part[..count]),
+        }
+        // What is typed before the view is there would go to the shell.
+        if String::from_utf8_lossy(&shown).contains("captured")
+            && let Some(keys) = keys.take()
+        {
+            stdin.write_all(keys.as_bytes()).unwrap();
+        }
+    }
+    let code = script.wait().unwrap().code();
+    // Until here: the end of its input would end the terminal.
     drop(stdin);
-    Ran::from(output)
+    Ran { code, stdout: String::from_utf8_lossy(&shown).into_owned(), stderr: String::new() }
 }
 
 const ENTER: &str = "\u{1b}[?1049h";

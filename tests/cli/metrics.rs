@@ -137,7 +137,12 @@ fn at_the_end_of_a_run_the_metrics_are_what_the_report_says() {
     let run = Serving::start(&fixture, &["--json", "r.json"]);
     let ended = |status, body: &str| status == 503 && body == "not ready: the source has ended\n";
     run.wait_for("/ready", ended);
-    let metrics = run.metrics();
+    // The last frames may still be on their way.
+    let all_decided = |page: &str| {
+        let metrics = samples(page);
+        metrics["puvae_frames_captured_total"] == FRAMES as f64 && metrics["puvae_frames_in_flight"] == 0.0
+    };
+    let metrics = samples(&run.wait_for("/metrics", |_, page| all_decided(page)));
     let report: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
     assert_eq!(run.end().0, Some(0));
     let ledger = balanced(&report);
