@@ -17,6 +17,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::engine::Provider;
+use crate::pipeline::OnUnpurified;
+use crate::preprocess::Region;
 
 pub use check::threads;
 pub use error::ConfigError;
@@ -50,6 +52,10 @@ pub struct Config {
     pub frames: Option<u64>,
     /// Frames a second; without it a file source waits for the pipeline.
     pub fps: Option<f64>,
+    /// The parts of each frame that are looked at, each as `X,Y,WIDTH,HEIGHT`; the whole frame when absent.
+    pub roi: Option<Vec<Region>>,
+    /// What becomes of a frame that cannot be purified in time; it is dropped when absent.
+    pub on_unpurified: Option<OnUnpurified>,
     /// Who computes.
     pub provider: Option<Provider>,
     /// Intra-op threads of each model.
@@ -147,6 +153,8 @@ impl Config {
             deadline: self.deadline.or(below.deadline),
             frames: self.frames.or(below.frames),
             fps: self.fps.or(below.fps),
+            roi: self.roi.or(below.roi),
+            on_unpurified: self.on_unpurified.or(below.on_unpurified),
             provider: self.provider.or(below.provider),
             threads: self.threads.or(below.threads),
             ort_lib: self.ort_lib.or(below.ort_lib),
@@ -216,6 +224,11 @@ mod tests {
             (
                 |c| c.metrics = Some(":9464".into()),
                 "--metrics is :9464, expected a port such as 9464 for this machine only",
+            ),
+            (|c| c.roi = Some(vec![Region::new(0, 0, 1, 1).unwrap(); 17]), "--roi is 17 regions, expected at most 16"),
+            (
+                |c| c.on_unpurified = Some(OnUnpurified::Flag),
+                "--on-unpurified is flag, but --purifier is none; name the purifier's file, or leave it out",
             ),
             (|c| c.source = None, "--source URI is missing"),
             (|c| c.purifier = None, "--purifier FILE (or --purifier none) is missing"),

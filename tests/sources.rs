@@ -105,6 +105,62 @@ fn frames_are_numbered_whole_labelled_and_in_order_of_time() {
     });
 }
 
+/// Sources that come at their own pace. Each says `None` or a broken frame now and then, and some fail and come back.
+const LIVE: [&str; 5] = [
+    "synthetic:9x7?classes=3&frames=12&faults=resize@3+1",
+    "synthetic:9x7?classes=3&frames=12&faults=lose@3+2,stall@8+150ms",
+    "synthetic:9x7?classes=3&frames=12&faults=marked@3+1,corrupt@5+2,burst@8+3",
+    "synthetic:9x7?classes=3&frames=12&faults=unplug@4+50ms",
+    "synthetic:9x7?classes=3&frames=12&faults=unplug@2+50ms,unplug@9+150ms,lose@0+1",
+];
+
+/// One opening of a live source: its frames are numbered from 0 and explain each gap, their stamps never go back.
+/// Whether it came to its end.
+fn drain(source: &mut dyn Source, clock: &SimulatedClock) -> bool {
+    let (stop, mut frames, mut newest) = (StopFlag::new(), 0, clock.start());
+    loop {
+        let (id, lost, captured_at) = match source.next(&stop) {
+            Ok(Next::Frame(frame)) => {
+                assert_eq!(frame.pixels.len(), frame.width * frame.height * frame.format.channels());
+                assert!(frame.captured_at <= frame.dequeued_at && frame.dequeued_at <= clock.now());
+                (frame.id, frame.lost, frame.captured_at)
+            }
+            Ok(Next::Broken(frame)) => (frame.id, frame.lost, frame.captured_at),
+            Ok(Next::Nothing) => continue,
+            Ok(Next::End) => {
+                assert!(matches!(source.next(&stop), Ok(Next::End)), "the end stays the end");
+                return true;
+            }
+            Err(_) => return false,
+        };
+        assert_eq!(id, FrameId(frames + lost));
+        assert!(captured_at >= newest && captured_at <= clock.now());
+        (frames, newest) = (id.0 + 1, captured_at);
+    }
+}
+
+#[test]
+fn a_live_source_explains_each_gap_and_comes_back_after_an_error() {
+    for uri in LIVE {
+        let clock = SimulatedClock::new();
+        let options = SourceOptions { fps: Some(50.0), ..Default::default() };
+        let mut feed = source::open(&uri.parse().unwrap(), &options, Arc::new(clock.clone())).unwrap();
+        assert_eq!((feed.source.pacing(), feed.source.frames()), (Pacing::Live, Some(12)));
+        while !drain(&mut *feed.source, &clock) {
+            let reopen = feed.reopen.as_ref().expect("what can fail can be opened again");
+            feed.source = loop {
+                clock.advance(Duration::from_millis(10));
+                match reopen() {
+                    Ok(source) => break source,
+                    Err(error) => {
+                        assert_eq!(error.to_string(), "the synthetic camera was unplugged, as its script says")
+                    }
+                }
+            };
+        }
+    }
+}
+
 #[test]
 fn the_end_stays_the_end() {
     for_each_source(|uri| {

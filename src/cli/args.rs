@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use puvae::config::{Config, ConfigError, PurifierChoice, threads};
 use puvae::model::engine::{EngineOptions, Provider};
+use puvae::pipeline::OnUnpurified;
+use puvae::preprocess::Region;
 
 /// A real-time filter between a camera and an image classifier.
 #[derive(Debug, Parser)]
@@ -25,6 +27,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Measure latency and throughput of models on this machine
     Bench(BenchArgs),
+    /// Find the tightest deadline that this machine holds
+    Calibrate(Box<CalibrateArgs>),
     /// Show what an ONNX file says of itself, and check it
     Inspect(InspectArgs),
     /// Write a model spec into an ONNX classifier that was exported elsewhere
@@ -73,6 +77,13 @@ pub(crate) struct RunArgs {
     /// Frames a second, 0.001 to 10000 (default: as fast as the models go, dropping nothing)
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     fps: Option<f64>,
+    /// Look at this part of each frame only; repeat it for several, which then are purified and classified as one batch
+    #[arg(long, value_name = "X,Y,W,H")]
+    roi: Vec<Region>,
+    /// What becomes of a frame that cannot be purified in time: drop it, classify it as it came and flag the verdict, or
+    /// hold on to the last verdict (default drop)
+    #[arg(long, value_name = "drop|flag|hold")]
+    on_unpurified: Option<OnUnpurified>,
     #[command(flatten)]
     engine: EngineArgs,
     /// Seed of the purifier's noise: same frames and seed, same verdicts (default 0)
@@ -117,6 +128,53 @@ pub(crate) struct BenchArgs {
     /// Also write the figures here, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CalibrateArgs {
+    /// Where frames come from (default: synthetic pictures of 640x480)
+    #[arg(long, value_name = "URI")]
+    pub(crate) source: Option<String>,
+    /// The purifier's ONNX file, or `none` for no defence
+    #[arg(long, value_name = "FILE|none")]
+    pub(crate) purifier: PathBuf,
+    /// The classifier's ONNX file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classifier: PathBuf,
+    /// Frames to measure; with fewer than 2995 no deadline can be called held with confidence
+    #[arg(long, default_value_t = 3000, value_name = "N")]
+    pub(crate) frames: u64,
+    /// Frames a second, as your camera gives them
+    #[arg(long, default_value_t = 30.0, value_name = "F", allow_negative_numbers = true)]
+    pub(crate) fps: f64,
+    /// Look at this part of each frame only; repeat it for several
+    #[arg(long, value_name = "X,Y,W,H")]
+    pub(crate) roi: Vec<Region>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Also write the figures here, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+impl CalibrateArgs {
+    /// A run without a deadline.
+    pub(crate) fn config(&self, classes: usize) -> Config {
+        let synthetic = || format!("synthetic:640x480?classes={classes}");
+        Config {
+            source: Some(self.source.clone().unwrap_or_else(synthetic)),
+            purifier: Some(self.purifier.clone().into()),
+            classifier: Some(self.classifier.clone()),
+            deadline: Some("1h".into()),
+            frames: Some(self.frames),
+            fps: Some(self.fps),
+            roi: (!self.roi.is_empty()).then(|| self.roi.clone()),
+            provider: self.engine.provider,
+            threads: self.engine.threads,
+            ort_lib: self.engine.ort_lib.clone(),
+            ..Config::default()
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -177,6 +235,8 @@ impl RunArgs {
             deadline: self.deadline,
             frames: self.frames,
             fps: self.fps,
+            roi: (!self.roi.is_empty()).then_some(self.roi),
+            on_unpurified: self.on_unpurified,
             provider: self.engine.provider,
             threads: self.engine.threads,
             ort_lib: self.engine.ort_lib,
@@ -231,6 +291,9 @@ mod tests {
             match value {
                 toml::Value::Boolean(_) => args.push(format!("--{key}")),
                 toml::Value::String(text) => args.push(format!("--{key}={text}")),
+                toml::Value::Array(values) => {
+                    args.extend(values.iter().map(|value| format!("--{key}={}", value.as_str().unwrap())));
+                }
                 other => args.push(format!("--{key}={other}")),
             }
         }

@@ -3,6 +3,7 @@
 //! Standard output carries results only; everything else goes to standard error.
 
 mod args;
+mod calibrate;
 mod log;
 mod outputs;
 mod progress;
@@ -49,6 +50,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(args.into_config()?),
         Command::Bench(args) => bench::run(args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Spec(args) => annotate::run(&args),
         Command::Report(args) => report(&args),

@@ -66,7 +66,8 @@ pub(super) fn verdict_lines(
         Some(VerdictsTo::File(path)) => Box::new(LineFile::new(path)?),
     };
     let model = models.purifier.as_ref().map(|model| model.short_hash().to_owned());
-    Ok(Some(VerdictLines::new(into, models.classifier.spec.classes.clone(), model)))
+    let lines = VerdictLines::new(into, models.classifier.spec.classes.clone(), model);
+    Ok(Some(lines.with_regions(&settings.regions)))
 }
 
 /// A file that holds each line as soon as the line is whole. What it held before is lost with the first

@@ -14,11 +14,11 @@ use puvae::model::graph::Graph;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::onnx_purifier::OnnxPurifier;
 use puvae::pipeline::{self, PipelineConfig, Sink, StopFlag};
-use puvae::purifier::{Identity, Purifier};
+use puvae::purifier::{Identity, Purifier, Slowed};
 use puvae::report::schema::{Models, RunInfo};
 use puvae::report::verdicts::VerdictLines;
 use puvae::report::{Report, Surroundings, table};
-use puvae::source::{self, SourceOptions};
+use puvae::source::{self, SourceOptions, SourceUri};
 
 use super::outputs::{Outputs, verdict_lines};
 use super::progress::FrameProgress;
@@ -68,7 +68,8 @@ fn show(settings: &Settings, table: &str) -> anyhow::Result<()> {
     print(table)
 }
 
-fn open_models(
+/// Opens both models and checks that they fit together.
+pub(super) fn open_models(
     engine: &mut Engine,
     settings: &Settings,
 ) -> anyhow::Result<(Box<dyn Purifier>, OnnxClassifier, Models)> {
@@ -88,7 +89,7 @@ fn open_models(
     Ok((purifier, classifier, models))
 }
 
-fn announce(engine: &Engine) {
+pub(super) fn announce(engine: &Engine) {
     let provider = engine.provider();
     tracing::info!("ONNX Runtime {}", engine.library().display());
     let threads = table::threads(engine.threads().get());
@@ -106,10 +107,21 @@ fn surroundings(settings: &Settings, engine: &Engine, models: Models) -> Surroun
         threads: engine.threads().get(),
         onnxruntime: engine.library().display().to_string(),
         interrupted: false,
+        regions: settings.regions.clone(),
+        on_unpurified: settings.on_unpurified,
         failure: None,
-        ..RunInfo::default()
     };
     Surroundings { provider: engine.provider().clone(), models, run }
+}
+
+/// As slow as the synthetic source's script says.
+fn slowed(settings: &Settings, purifier: Box<dyn Purifier>) -> Box<dyn Purifier> {
+    match &settings.source {
+        SourceUri::Synthetic(synthetic) if !synthetic.slow().is_empty() => {
+            Box::new(Slowed::new(purifier, synthetic.slow(), Arc::new(SystemClock)))
+        }
+        _ => purifier,
+    }
 }
 
 /// Runs to the end, an interruption or a failure: each leaves a report. What failed before a single frame came
@@ -126,12 +138,15 @@ fn run_pipeline(
     let options =
         SourceOptions { fps: settings.fps, frames: settings.frames, classes: Some(classifier.classes().to_vec()) };
     let feed = source::open(&settings.source, &options, clock.clone())?;
+    let purifier = slowed(settings, purifier);
     let mut verdicts = verdict_lines(settings, &surroundings.models)?;
     let config = PipelineConfig {
         deadline: settings.deadline,
         samples: SAMPLES,
         force: settings.force,
         health: watch.health.clone(),
+        regions: settings.regions.clone(),
+        on_unpurified: settings.on_unpurified,
         ..PipelineConfig::default()
     };
     let mut progress = (!settings.live).then(|| FrameProgress::new(feed.source.frames()));

@@ -10,6 +10,8 @@ use crate::deadline::Deadline;
 use crate::metrics::{MetricsAddress, MetricsAddressError};
 use crate::model::engine::{EngineOptions, MAX_THREADS};
 use crate::model::hash::{FileHash, NotAHash};
+use crate::pipeline::{MAX_REGIONS, OnUnpurified};
+use crate::preprocess::Region;
 use crate::source::{HIGHEST_FPS, LOWEST_FPS};
 
 /// Reports count in whole microseconds.
@@ -27,6 +29,8 @@ impl Config {
             deadline: deadline(self.deadline.as_deref())?,
             frames: frames(self.frames)?,
             fps: fps(self.fps)?,
+            regions: regions(self.roi.unwrap_or_default())?,
+            on_unpurified: self.on_unpurified.unwrap_or_default(),
             engine: EngineOptions {
                 library: self.ort_lib,
                 provider: self.provider.unwrap_or_default(),
@@ -53,6 +57,9 @@ impl Config {
         }
         if settings.live && settings.verdicts == Some(VerdictsTo::Stdout) && std::io::stdout().is_terminal() {
             return Err(ConfigError::LiveOverVerdicts);
+        }
+        if settings.purifier == PurifierChoice::None && settings.on_unpurified != OnUnpurified::Drop {
+            return Err(ConfigError::NothingUnpurified(settings.on_unpurified.as_str()));
         }
         check_files_differ(&settings.inputs(), &settings.outputs())?;
         Ok(settings)
@@ -90,6 +97,13 @@ fn frames(frames: Option<u64>) -> Result<Option<u64>, ConfigError> {
         return Err(absurd("--frames", 0, "at least 1; leave it out to take all"));
     }
     Ok(frames)
+}
+
+fn regions(regions: Vec<Region>) -> Result<Vec<Region>, ConfigError> {
+    if regions.len() > MAX_REGIONS {
+        return Err(absurd("--roi", format!("{} regions", regions.len()), format!("at most {MAX_REGIONS}")));
+    }
+    Ok(regions)
 }
 
 fn fps(fps: Option<f64>) -> Result<Option<f64>, ConfigError> {

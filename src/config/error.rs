@@ -41,6 +41,9 @@ pub enum ConfigError {
     /// The source's URI is not one.
     #[error("--source: {0}")]
     Source(#[from] SourceUriError),
+    /// What to do without a purifier, when there is none anyway.
+    #[error("--on-unpurified is {0}, but --purifier is none; name the purifier's file, or leave it out")]
+    NothingUnpurified(&'static str),
     /// A hash for a purifier that is not there.
     #[error("--purifier-sha256 is given, but --purifier is none; name the purifier's file, or leave the hash out")]
     HashOfNothing,

@@ -7,6 +7,8 @@ use crate::deadline::Deadline;
 use crate::metrics::MetricsAddress;
 use crate::model::engine::EngineOptions;
 use crate::model::hash::FileHash;
+use crate::pipeline::OnUnpurified;
+use crate::preprocess::Region;
 use crate::source::SourceUri;
 
 /// A checked configuration.
@@ -28,6 +30,10 @@ pub struct Settings {
     pub frames: Option<u64>,
     /// From [`LOWEST_FPS`](crate::source::LOWEST_FPS) to [`HIGHEST_FPS`](crate::source::HIGHEST_FPS).
     pub fps: Option<f64>,
+    /// The parts of each frame that are looked at; the whole frame when empty.
+    pub regions: Vec<Region>,
+    /// What becomes of a frame that cannot be purified in time.
+    pub on_unpurified: OnUnpurified,
     /// How ONNX Runtime is started.
     pub engine: EngineOptions,
     /// Seed of the latent noise.
@@ -63,7 +69,7 @@ impl Settings {
                     [Some(images), labels.as_ref()].into_iter().flatten().map(|file| ("--source", file.as_path())),
                 );
             }
-            SourceUri::Synthetic(_) => {}
+            SourceUri::Stdin(_) | SourceUri::Synthetic(_) => {}
         }
         inputs.extend(self.config.as_deref().map(|path| ("--config", path)));
         inputs.extend(self.engine.library_file());

@@ -32,6 +32,7 @@ mod summary;
 mod warm_up;
 
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 use std::time::Duration;
 
 pub use crate::clock::StopFlag;
@@ -100,6 +101,16 @@ impl OnUnpurified {
             Self::Flag => "flag",
             Self::Hold => "hold",
         }
+    }
+}
+
+impl FromStr for OnUnpurified {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::Drop, Self::Flag, Self::Hold];
+        let known = all.into_iter().find(|policy| policy.as_str() == text);
+        known.ok_or_else(|| format!("unknown policy `{text}`, expected drop, flag or hold"))
     }
 }
 

@@ -6,6 +6,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table, TableComponent};
 
 use super::schema::{Accuracy, Histogram, Report};
+use crate::pipeline::{CaptureCounters, OnUnpurified};
 
 /// What stands where nothing was measured.
 const NOT_MEASURED: &str = "n/a";
@@ -107,17 +108,19 @@ pub(super) fn findings(report: &Report) -> Vec<(&'static str, String)> {
     lines.extend([
         ("accuracy", report.accuracy.as_ref().map_or("n/a (no labels)".into(), correct)),
         ("suspects", suspects(report)),
-        (
-            "provider",
-            format!(
-                "{} (asked for {}: {}), {} for each model",
-                provider.used,
-                provider.requested,
-                provider.reason,
-                threads(report.run.threads)
-            ),
-        ),
     ]);
+    lines.extend(raw(report).map(|line| ("raw", line)));
+    lines.extend(capture(report).map(|line| ("capture", line)));
+    lines.extend([(
+        "provider",
+        format!(
+            "{} (asked for {}: {}), {} for each model",
+            provider.used,
+            provider.requested,
+            provider.reason,
+            threads(report.run.threads)
+        ),
+    )]);
     lines.extend(report.run.failure.clone().map(|failure| ("failure", failure)));
     lines
 }
@@ -148,6 +151,35 @@ fn correct(accuracy: &Accuracy) -> String {
     };
     let star = accuracy.label_star_correct.map(|count| format!(", purifier's own label {}", of(count)));
     format!("correct {}{}", of(accuracy.correct), star.unwrap_or_default())
+}
+
+/// Frames that passed the purifier by; `None` where that was not asked for.
+fn raw(report: &Report) -> Option<String> {
+    let delivered = report.ledger.delivered();
+    (report.run.on_unpurified == OnUnpurified::Flag).then(|| {
+        format!(
+            "{} of {delivered} delivered frames were NOT purified, as --on-unpurified flag allows",
+            report.unpurified
+        )
+    })
+}
+
+/// What went wrong with the capture; `None` where nothing did.
+fn capture(report: &Report) -> Option<String> {
+    let CaptureCounters { captured: _, lost, broken, stalls, errors, recovered, abandoned, stamps_corrected } =
+        report.capture;
+    let counts = [
+        (lost, "lost by the driver"),
+        (broken, "broken"),
+        (stalls, "stalls"),
+        (errors, "errors"),
+        (recovered, "recoveries"),
+        (abandoned, "readers left to themselves"),
+        (stamps_corrected, "stamps corrected"),
+    ];
+    let counts: Vec<String> =
+        counts.into_iter().filter(|&(count, _)| count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    (!counts.is_empty()).then(|| counts.join(", "))
 }
 
 fn suspects(report: &Report) -> String {

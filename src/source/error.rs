@@ -117,6 +117,34 @@ pub enum SourceError {
     /// An IDX file was refused.
     #[error(transparent)]
     Idx(#[from] IdxError),
+    /// A pace for frames that have their own.
+    #[error(
+        "--fps was given, but frames on standard input come when they come; let the program that writes them keep the pace (ffmpeg -re), and leave --fps out"
+    )]
+    StdinFps,
+    /// Standard input cannot be read.
+    #[error(
+        "standard input cannot be read: {0}; write frames to it, for example with ffmpeg … -f rawvideo - | puvae run …"
+    )]
+    Stdin(io::Error),
+    /// A frame without its end.
+    #[error(
+        "standard input ended in the middle of frame {frame}: {got} bytes, expected {expected}; check that the size and the colours in the URI are those of the writer"
+    )]
+    StdinCutOff {
+        /// Which frame.
+        frame: u64,
+        /// Bytes of it that came.
+        got: usize,
+        /// Bytes of a whole frame.
+        expected: usize,
+    },
+    /// Standard input on a system where that is not possible yet.
+    #[error("stdin: is not available on this system; give frames as files, or use Linux or macOS")]
+    NoStdin,
+    /// The synthetic camera is unplugged, as its script says.
+    #[error("the synthetic camera was unplugged, as its script says")]
+    Unplugged,
     /// A source from outside this crate failed.
     #[error("{0}")]
     Other(Box<dyn Error + Send + Sync>),

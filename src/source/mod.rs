@@ -4,9 +4,13 @@
 //! capture itself begins with the first call of [`Source::next`].
 
 mod error;
+mod faults;
 mod idx;
 mod images;
 mod paced;
+mod scripted;
+#[cfg(unix)]
+mod stdin;
 mod synthetic;
 mod uri;
 
@@ -14,8 +18,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use error::SourceError;
+pub use faults::{Fault, FaultError, FaultKind};
 pub use synthetic::Synthetic;
-pub use uri::{SourceUri, SourceUriError};
+pub use uri::{RawFormat, SourceUri, SourceUriError, Stdin};
 
 use crate::clock::{Clock, StopFlag};
 use crate::frame::{Frame, FrameId, StampSource};
@@ -52,10 +57,6 @@ pub trait Source: Send {
 
 /// What a source has to say.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every answer is the large one, and boxing it would allocate per frame"
-)]
 pub enum Next {
     /// A frame.
     Frame(Frame),
@@ -161,6 +162,14 @@ pub fn open(uri: &SourceUri, options: &SourceOptions, clock: Arc<dyn Clock>) -> 
         SourceUri::Dir(path) => Box::new(Paced::new(images::Folder::open(path, classes)?, options, clock)?),
         SourceUri::Idx { images, labels } => {
             Box::new(Paced::new(idx::IdxFile::open(images, labels.as_deref(), classes)?, options, clock)?)
+        }
+        #[cfg(unix)]
+        SourceUri::Stdin(form) => Box::new(stdin::RawFrames::stdin(*form, options, clock)?),
+        #[cfg(not(unix))]
+        SourceUri::Stdin(_) => return Err(SourceError::NoStdin),
+        SourceUri::Synthetic(synthetic) if !synthetic.faults.is_empty() => {
+            let (camera, reopen) = scripted::open(synthetic, options, clock)?;
+            return Ok(Feed { source: Box::new(camera), reopen: Some(reopen) });
         }
         SourceUri::Synthetic(synthetic) => {
             Box::new(Paced::new(synthetic::Generator::new(synthetic, classes)?, options, clock)?)

@@ -5,6 +5,7 @@
 //! right answer can be told from the pixels, and the same seed gives the same pictures everywhere.
 
 use super::SourceError;
+use super::faults::{Fault, FaultKind};
 use super::paced::{Picture, Pictures};
 use super::uri::SourceUriError;
 use crate::frame::PixelFormat;
@@ -29,11 +30,21 @@ pub struct Synthetic {
     pub seed: u64,
     /// How many frames there are; without end unless told.
     pub frames: Option<u64>,
+    /// What goes wrong. With any fault the source is a camera at 30 frames a second, unless told another rate.
+    pub faults: Vec<Fault>,
 }
 
 impl Default for Synthetic {
     fn default() -> Self {
-        Self { width: 28, height: 28, format: PixelFormat::Gray8, classes: 10, seed: 0, frames: None }
+        Self {
+            width: 28,
+            height: 28,
+            format: PixelFormat::Gray8,
+            classes: 10,
+            seed: 0,
+            frames: None,
+            faults: Vec::new(),
+        }
     }
 }
 
@@ -65,10 +76,22 @@ impl Synthetic {
                 }
             }
             "seed" => self.seed = number("seed", text, "a whole number")?,
+            "faults" => self.faults = text.split(',').map(str::parse).collect::<Result<_, _>>()?,
             "frames" => self.frames = Some(number("frames", text, FRAMES)?),
             _ => return Err(SourceUriError::UnknownKey { key: key.into() }),
         }
         Ok(())
+    }
+
+    /// The same pictures, twice as wide and high.
+    pub(super) fn twice_as_large(&self) -> Self {
+        Self { width: self.width * 2, height: self.height * 2, ..self.clone() }
+    }
+
+    /// The faults that are the purifier's.
+    #[must_use]
+    pub fn slow(&self) -> Vec<Fault> {
+        self.faults.iter().filter(|fault| fault.kind == FaultKind::Slow).copied().collect()
     }
 
     fn check(self) -> Result<Self, SourceUriError> {

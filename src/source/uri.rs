@@ -4,11 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::faults::FaultError;
 use super::synthetic::Synthetic;
 use crate::frame::PixelFormat;
 
-const FORMS: &str =
-    "dir:FOLDER, idx:IMAGES[,LABELS] or synthetic:[WIDTHxHEIGHT][?classes=K&channels=1|3&seed=S&frames=N]";
+const FORMS: &str = "dir:FOLDER, idx:IMAGES[,LABELS], stdin:gray|rgb:WIDTHxHEIGHT \
+                     or synthetic:[WIDTHxHEIGHT][?classes=K&channels=1|3&seed=S&frames=N&faults=…]";
 
 /// What to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +24,47 @@ pub enum SourceUri {
         /// File of labels.
         labels: Option<PathBuf>,
     },
+    /// `stdin:gray|rgb:WxH`: raw frames on standard input.
+    Stdin(Stdin),
     /// `synthetic:…`: generated pictures with known labels.
     Synthetic(Synthetic),
+}
+
+/// The form of raw frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stdin {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// One byte a pixel, or three.
+    pub format: RawFormat,
+}
+
+/// The format of raw frames: `gray` (ffmpeg's `-pix_fmt gray`) or `rgb` (`-pix_fmt rgb24`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawFormat(pub PixelFormat);
+
+/// The longest side of a raw frame.
+const MAX_RAW_SIDE: usize = 16_384;
+
+impl Stdin {
+    /// Bytes of one frame.
+    pub(super) fn bytes(&self) -> usize {
+        self.width * self.height * self.format.0.channels()
+    }
+
+    fn parse(rest: &str) -> Option<Self> {
+        let (format, size) = rest.split_once(':')?;
+        let format = RawFormat(match format {
+            "gray" => PixelFormat::Gray8,
+            "rgb" => PixelFormat::Rgb8,
+            _ => return None,
+        });
+        let (width, height) = size.split_once('x')?;
+        let side = |text: &str| text.parse().ok().filter(|side| (1..=MAX_RAW_SIDE).contains(side));
+        Some(Self { width: side(width)?, height: side(height)?, format })
+    }
 }
 
 /// Why a text names no source.
@@ -43,8 +83,16 @@ pub enum SourceUriError {
         /// The whole text.
         got: String,
     },
+    /// What follows `stdin:` is no form of frames.
+    #[error(
+        "`{got}` names no form of frames, expected stdin:gray:WIDTHxHEIGHT or stdin:rgb:WIDTHxHEIGHT with sides from 1 to {MAX_RAW_SIDE}, such as stdin:rgb:640x480"
+    )]
+    Stdin {
+        /// The whole text.
+        got: String,
+    },
     /// A key that `synthetic:` does not have.
-    #[error("synthetic source: unknown key `{key}`, expected classes, channels, seed or frames")]
+    #[error("synthetic source: unknown key `{key}`, expected classes, channels, seed, frames or faults")]
     UnknownKey {
         /// What was given.
         key: String,
@@ -59,6 +107,9 @@ pub enum SourceUriError {
         /// What is possible.
         expected: &'static str,
     },
+    /// A fault that is none.
+    #[error("synthetic source: {0}")]
+    Fault(#[from] FaultError),
     /// The classes do not fit into the picture.
     #[error(
         "synthetic source: {width}x{height} is too small to tell {classes} classes apart, expected at least {side}x{side}"
@@ -90,6 +141,7 @@ impl FromStr for SourceUri {
                 Some((images, labels)) => Ok(Self::Idx { images: path(images)?, labels: Some(path(labels)?) }),
                 None => Ok(Self::Idx { images: path(rest)?, labels: None }),
             },
+            "stdin" => Stdin::parse(rest).map(Self::Stdin).ok_or_else(|| SourceUriError::Stdin { got: text.into() }),
             "synthetic" => Ok(Self::Synthetic(Synthetic::parse(rest)?)),
             _ => Err(SourceUriError::Kind { got: text.into() }),
         }
@@ -102,10 +154,20 @@ impl fmt::Display for SourceUri {
             Self::Dir(path) => write!(f, "dir:{}", path.display()),
             Self::Idx { images, labels: None } => write!(f, "idx:{}", images.display()),
             Self::Idx { images, labels: Some(labels) } => write!(f, "idx:{},{}", images.display(), labels.display()),
-            Self::Synthetic(Synthetic { width, height, format, classes, seed, frames }) => {
+            Self::Stdin(Stdin { width, height, format: RawFormat(PixelFormat::Gray8) }) => {
+                write!(f, "stdin:gray:{width}x{height}")
+            }
+            Self::Stdin(Stdin { width, height, format: RawFormat(PixelFormat::Rgb8) }) => {
+                write!(f, "stdin:rgb:{width}x{height}")
+            }
+            Self::Synthetic(Synthetic { width, height, format, classes, seed, frames, faults }) => {
                 let channels = PixelFormat::channels(*format);
                 write!(f, "synthetic:{width}x{height}?classes={classes}&channels={channels}&seed={seed}")?;
-                frames.map_or(Ok(()), |frames| write!(f, "&frames={frames}"))
+                frames.map_or(Ok(()), |frames| write!(f, "&frames={frames}"))?;
+                for (index, fault) in faults.iter().enumerate() {
+                    write!(f, "{}{fault}", if index == 0 { "&faults=" } else { "," })?;
+                }
+                Ok(())
             }
         }
     }
@@ -125,8 +187,11 @@ mod tests {
             "dir:some/folder",
             "idx:images.gz",
             "idx:images,labels",
+            "stdin:gray:640x480",
+            "stdin:rgb:1x16384",
             "synthetic:32x16?classes=4&channels=3&seed=7&frames=600",
             "synthetic:28x28?classes=10&channels=1&seed=0",
+            "synthetic:28x28?classes=10&channels=1&seed=0&faults=stall@60+1500ms,lose@7+3",
         ] {
             assert_eq!(text.parse::<SourceUri>().unwrap().to_string(), text);
         }
@@ -144,7 +209,20 @@ mod tests {
         for text in ["pictures", "webcam:0", ""] {
             let refusal = refusal(text);
             assert!(refusal.contains(&format!("`{text}` names no source")), "{refusal}");
-            assert!(refusal.contains("dir:FOLDER, idx:IMAGES[,LABELS] or synthetic:"), "{refusal}");
+            assert!(
+                refusal.contains("dir:FOLDER, idx:IMAGES[,LABELS], stdin:gray|rgb:WIDTHxHEIGHT or synthetic:"),
+                "{refusal}"
+            );
+        }
+    }
+
+    #[test]
+    fn raw_frames_need_a_format_and_a_size() {
+        for text in
+            ["stdin:", "stdin:640x480", "stdin:yuv:640x480", "stdin:rgb:640", "stdin:rgb:0x1", "stdin:rgb:1x16385"]
+        {
+            let refusal = refusal(text);
+            assert!(refusal.contains(&format!("`{text}` names no form of frames")), "{refusal}");
         }
     }
 
@@ -158,12 +236,13 @@ mod tests {
     #[test]
     fn a_synthetic_uri_is_refused_with_the_key_the_value_and_what_was_expected() {
         for (text, expected) in [
-            ("synthetic:28x28?sed=1", "unknown key `sed`, expected classes, channels, seed or frames"),
+            ("synthetic:28x28?sed=1", "unknown key `sed`, expected classes, channels, seed, frames or faults"),
             ("synthetic:28", "size is `28`, expected WIDTHxHEIGHT"),
             ("synthetic:0x28", "size is `0x28`, expected WIDTHxHEIGHT, each from 1 to 8192"),
             ("synthetic:28x28?classes=1", "classes is `1`, expected a number from 2 to 1000"),
             ("synthetic:28x28?channels=4", "channels is `4`, expected 1 or 3"),
             ("synthetic:28x28?seed=x", "seed is `x`, expected a whole number"),
+            ("synthetic:28x28?faults=rain@1+1", "`rain@1+1` is no fault, expected KIND@FRAME+TIME"),
             ("synthetic:28x28?frames=0", "frames is `0`, expected a number of at least 1"),
             ("synthetic:3x9?classes=10", "3x9 is too small to tell 10 classes apart, expected at least 4x4"),
         ] {

@@ -1,86 +1,125 @@
-//! `--live`, in a terminal that `script` makes.
+//! Sources that do not wait: overload, faults, standard input, regions.
 
-use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::io::Write as _;
+use std::process::Stdio;
 
-use crate::fixture::{Fixture, Ran, run_args};
+use serde_json::Value;
 
-/// Runs in a terminal of its own; standard output goes into the file `out`. Returns all that the terminal got.
-fn in_a_terminal(fixture: &Fixture, more: &[&str], keys: &str) -> Ran {
-    let words: Vec<String> = run_args(more).iter().map(|word| format!("'{word}'")).collect();
-    let command = format!("stty cols 80 rows 24; '{}' {} > out", env!("CARGO_BIN_EXE_puvae"), words.join(" "));
-    let mut script = Command::new("script")
-        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
-        .current_dir(fixture.path())
-        .envs([("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("SHELL", "/bin/sh")])
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut stdin, mut stdout) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
-    let mut shown = Vec::new();
-    let mut keys = Some(keys);
-    let mut part = [0; 4096];
-    loop {
-        match stdout.read(&mut part).unwrap() {
-            0 => break,
-            count => shown.extend(&part[..count]),
-        }
-        // What is typed before the view is there would go to the shell.
-        if String::from_utf8_lossy(&shown).contains("captured")
-            && let Some(keys) = keys.take()
-        {
-            stdin.write_all(keys.as_bytes()).unwrap();
-        }
-    }
-    let code = script.wait().unwrap().code();
-    // Until here: the end of its input would end the terminal.
-    drop(stdin);
-    Ran { code, stdout: String::from_utf8_lossy(&shown).into_owned(), stderr: String::new() }
-}
+use crate::fixture::{Fixture, Ran, balanced, parse_lines, run_args};
 
-const ENTER: &str = "\u{1b}[?1049h";
-const LEAVE: &str = "\u{1b}[?1049l";
+/// Thirty frames a second for a purifier that takes ten frames' time.
+const OVERLOAD: [&str; 8] = [
+    "--source",
+    "synthetic:2x2?classes=4&frames=40&faults=slow@1+1000x330ms",
+    "--fps",
+    "30",
+    "--deadline",
+    "100ms",
+    "--verdicts",
+    "-",
+];
 
-#[test]
-fn without_a_terminal_it_is_refused_with_what_to_do() {
-    let words = ["--live draws on standard error, which is not a terminal here", "leave --live out"];
-    Fixture::new().run(&["--live"]).expect(2, &words);
-}
-
-#[test]
-fn a_run_is_shown_and_the_terminal_is_given_back_before_anything_else_is_written() {
+fn overloaded(more: &[&str]) -> (Fixture, Vec<Value>, Ran) {
     let fixture = Fixture::new();
-    let ran = in_a_terminal(&fixture, &["--live", "--fps", "20", "--metrics", "0"], "");
-    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
-    let (before, shown) = ran.stdout.split_once(ENTER).unwrap();
-    assert!(before.contains("metrics on http://127.0.0.1:"), "{before}");
-    let (shown, after) = shown.split_once(LEAVE).unwrap();
-    for words in ["idx:images,labels", "purified", "captured", "deadline"] {
-        assert!(shown.contains(words), "`{words}` is not in {shown:?}");
-    }
-    assert!(after.contains("\u{1b}[?25h"), "the cursor is there again: {after:?}");
-    let table = std::fs::read_to_string(fixture.path().join("out")).unwrap();
-    assert!(table.contains("12 of 12 frames on time") && !table.contains('\u{1b}'), "{table}");
+    let ran = fixture.run(&[&OVERLOAD[..], &["--json", "r.json"], more].concat()).expect(0, &[]);
+    let lines = parse_lines(&ran.stdout);
+    assert_eq!(lines.len(), 40);
+    (fixture, lines, ran)
 }
 
 #[test]
-fn q_and_control_c_end_a_run_as_a_signal_does() {
-    for key in ["q", "\u{3}"] {
-        let fixture = Fixture::new();
-        let endless = ["--live", "--source", "synthetic:4x4?classes=4&channels=1", "--fps", "50", "--json", "r.json"];
-        let ran = in_a_terminal(&fixture, &endless, key);
-        assert_eq!(ran.code, Some(130), "{}", ran.stdout);
+fn under_overload_no_raw_frame_is_classified_unless_that_was_asked_for() {
+    for more in [&[][..], &["--on-unpurified", "drop"], &["--on-unpurified", "hold"]] {
+        let (fixture, lines, _) = overloaded(more);
+        assert!(lines.iter().all(|line| line["purified"] != false), "{more:?}");
+        let report = fixture.json("r.json");
+        assert_eq!(report["unpurified"], 0);
+        assert!(balanced(&report)["on_time"].as_u64() < Some(40), "the load was too high");
     }
 }
 
 #[test]
-fn a_failure_is_told_on_a_terminal_that_is_free_again() {
+fn a_raw_frame_that_was_asked_for_says_that_it_is_raw() {
+    let (fixture, lines, ran) = overloaded(&["--on-unpurified", "flag"]);
+    let raw = lines.iter().filter(|line| line["purified"] == false).count();
+    assert!(raw > 0, "the load was too high to purify everything");
+    assert!(lines.iter().filter(|line| line["purified"] == false).all(|line| line.get("model").is_none()));
+    let report = fixture.json("r.json");
+    assert_eq!((&report["unpurified"], &report["run"]["on_unpurified"]), (&raw.into(), &"flag".into()));
+    let delivered = report["ledger"]["on_time"].as_u64().unwrap() + report["ledger"]["late"].as_u64().unwrap();
+    let words = format!("{raw} of {delivered} delivered frames were NOT purified, as --on-unpurified flag allows");
+    ran.expect(0, &[&words]);
+}
+
+#[test]
+fn a_held_verdict_names_its_frame_and_its_age() {
+    let (_, lines, _) = overloaded(&["--on-unpurified", "hold"]);
+    let held: Vec<&Value> = lines.iter().filter(|line| line.get("held").is_some()).collect();
+    assert!(!held.is_empty());
+    for line in held {
+        assert!(line["held"]["frame"].as_u64() < line["frame"].as_u64() && line.get("class").is_none(), "{line}");
+        assert!(line["held"]["age_us"].as_u64() > Some(0), "{line}");
+        assert_eq!(line["held"]["verdicts"].as_array().unwrap().len(), 1);
+        assert_ne!(line["fate"], "on_time");
+    }
+}
+
+#[test]
+fn a_camera_that_fails_comes_back_and_every_frame_is_accounted_for() {
     let fixture = Fixture::new();
-    crate::onnx::TestModel { nan_above: 0.8, ..crate::onnx::TestModel::purifier() }.write(fixture.path(), "p.onnx");
-    let ran = in_a_terminal(&fixture, &["--live", "--fps", "50"], "");
-    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
-    let (shown, after) = ran.stdout.split_once(LEAVE).unwrap();
-    assert!(shown.contains(ENTER) && after.contains("the purify stage failed on frame"), "{after:?}");
+    let faults = "lose@3+2,marked@8+1,corrupt@10+2,unplug@15+200ms,backward@100+10ms";
+    let source = format!("synthetic:2x2?classes=4&frames=120&faults={faults}");
+    let ran = fixture.run(&["--source", &source, "--fps", "100", "--json", "r.json", "--verdicts", "v.jsonl"]);
+    ran.expect(1, &["the capture stage failed on frame 8: the driver marked the frame as faulty", "3 of "]);
+    let report = fixture.json("r.json");
+    let ledger = balanced(&report);
+    assert_eq!((&ledger["dropped_driver"], &ledger["failed"]), (&2.into(), &3.into()));
+    let capture = &report["capture"];
+    assert_eq!((&capture["lost"], &capture["broken"], &capture["recovered"]), (&2.into(), &3.into(), &1.into()));
+    assert_eq!(report["run"]["source"], source.replace("2x2?classes=4", "2x2?classes=4&channels=1&seed=0"));
+}
+
+#[test]
+fn frames_come_from_another_program_over_standard_input() {
+    let fixture = Fixture::new();
+    let args = run_args(&["--source", "stdin:gray:2x2", "--verdicts", "-", "--json", "r.json"]);
+    let mut running =
+        fixture.command(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut into = running.stdin.take().unwrap();
+    into.write_all(&[0, 255, 0, 0, 255, 0, 0, 0, 0, 0]).unwrap();
+    drop(into);
+    let ran = Ran::from(running.wait_with_output().unwrap());
+    let words = "standard input ended in the middle of frame 2: 2 bytes, expected 4";
+    let ran = ran.expect(1, &["the capture stage failed after frame 1", words]);
+    assert_eq!(parse_lines(&ran.stdout).len(), 2);
+    balanced(&fixture.json("r.json"));
+}
+
+#[test]
+fn each_region_has_a_verdict_with_its_name() {
+    let fixture = Fixture::new();
+    let source = ["--source", "synthetic:4x4?classes=4&frames=5"];
+    let regions = ["--roi", "0,0,2,2", "--roi", "2,2,2,2"];
+    let ran = fixture.run(&[&source[..], &regions, &["--verdicts", "-", "--json", "r.json"]].concat()).expect(0, &[]);
+    for line in parse_lines(&ran.stdout) {
+        let names: Vec<&Value> = line["regions"].as_array().unwrap().iter().map(|part| &part["region"]).collect();
+        assert_eq!(names, ["0,0,2,2", "2,2,2,2"]);
+        assert!(line.get("class").is_none(), "no verdict of the whole frame: {line}");
+    }
+    assert_eq!(fixture.json("r.json")["run"]["regions"], serde_json::json!(["0,0,2,2", "2,2,2,2"]));
+}
+
+#[test]
+fn regions_and_policies_that_make_no_sense_are_refused() {
+    let fixture = Fixture::new();
+    for (args, words) in [
+        (&["--roi", "1,2,3"][..], "`1,2,3` is no region, expected X,Y,WIDTH,HEIGHT"),
+        (&["--on-unpurified", "ask"], "unknown policy `ask`, expected drop, flag or hold"),
+        (&["--on-unpurified", "flag", "--purifier", "none"], "--on-unpurified is flag, but --purifier is none"),
+        (&["--source", "stdin:gray:2x2", "--fps", "3"], "--fps was given, but frames on standard input come when"),
+    ] {
+        let ran = fixture.run(args);
+        assert_ne!(ran.code, Some(0));
+        assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    }
 }

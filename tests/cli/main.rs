@@ -9,6 +9,7 @@ mod bad_files;
 mod bad_usage;
 mod fixture;
 mod live;
+mod live_view;
 mod metrics;
 mod onnx;
 mod reports;

@@ -195,7 +195,7 @@ fn two_hundred_clients_that_only_hold_their_connection_keep_nobody_out() {
     let slow = |index: usize| {
         let mut stream = TcpStream::connect(&run.address).unwrap();
         // Half say nothing at all, half never come to an end.
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost:");
         }
         stream

@@ -132,3 +132,30 @@ fn a_graph_that_does_not_fit_is_refused_and_nothing_is_written() {
     fixture.puvae(&[&["spec", "c.onnx", "--out", "c.onnx"], &NAMES[..]].concat()).expect(2, &["--out"]);
     assert!(!fixture.path().join("mine.onnx").exists());
 }
+
+#[test]
+fn calibrate_finds_a_deadline_and_says_how_sure_that_is() {
+    let fixture = Fixture::new();
+    let run = |more: &[&str]| {
+        let args =
+            ["calibrate", "--purifier", "p.onnx", "--classifier", "c.onnx", "--provider", "cpu", "--threads", "1"];
+        fixture.puvae(&[&args, more].concat())
+    };
+    let ran = run(&["--frames", "400", "--fps", "400", "--json", "c.json"]).expect(0, &[]);
+    assert!(
+        ran.stdout.contains("400 frames at 400 a second, ") && ran.stdout.contains("needs 2995 frames"),
+        "{}",
+        ran.stdout
+    );
+    let figures = fixture.json("c.json");
+    assert_eq!(
+        (&figures["frames"], &figures["threads"], &figures["provider"]["used"]),
+        (&400.into(), &1.into(), &"cpu".into())
+    );
+    let deadlines = figures["deadlines"].as_array().unwrap();
+    assert_eq!(deadlines[0]["share"], 0.99);
+    assert!(deadlines[1]["surely_held_us"].is_null(), "400 frames are too few to be sure of 99.9 %");
+    run(&["--frames", "99"]).expect(1, &["--frames is 99, expected at least 100"]);
+    run(&["--source", "idx:images,labels"]).expect(1, &["only 12 frames came, expected at least 100"]);
+    run(&["--fps", "0"]).expect(2, &["--fps is 0, expected 0.001 to 10000"]);
+}

@@ -10,6 +10,7 @@ mod install;
 mod launch;
 mod pip;
 mod setup;
+mod soak;
 mod step;
 mod test;
 mod unpack;
@@ -50,6 +51,8 @@ enum Command {
     Test,
     /// Run `test`, then `demo`
     Ci,
+    /// Run for a long time and watch memory, age and ledger
+    Soak(soak::Soak),
     /// Build and run `puvae` with ONNX Runtime at hand
     Run {
         /// Arguments of `puvae`, after `--`
@@ -80,6 +83,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo { deadline } => demo::run(&deadline),
         Command::Test => test::run(),
         Command::Ci => test::run().and_then(|()| demo::run(demo::DEADLINE)),
+        Command::Soak(soak) => soak::run(&soak),
         Command::Run { args } => launch::puvae(&args),
         Command::Train { args } => launch::train(&args),
     }

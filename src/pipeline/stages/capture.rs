@@ -58,19 +58,11 @@ impl Intake {
     }
 
     /// Whether frames of `opening` are still wanted.
-    fn wants(&self, opening: u64) -> bool {
+    pub(super) fn wants(&self, opening: u64) -> bool {
         self.opening == opening
     }
 
-    pub(super) fn frame(
-        &mut self,
-        opening: u64,
-        mut frame: Frame,
-        turn: Option<Turn>,
-    ) -> Result<ControlFlow<()>, PipelineError> {
-        if !self.wants(opening) {
-            return Ok(ControlFlow::Break(()));
-        }
+    pub(super) fn frame(&mut self, mut frame: Frame, turn: Option<Turn>) -> Result<ControlFlow<()>, PipelineError> {
         let now = self.desk.clock.now();
         frame.captured_at = self.believable(frame.captured_at, frame.dequeued_at.min(now));
         frame.id = self.number(frame.id, frame.lost, frame.captured_at, frame.stamp_source)?;
@@ -91,15 +83,7 @@ impl Intake {
         Ok(flow)
     }
 
-    pub(super) fn broken(
-        &mut self,
-        opening: u64,
-        frame: BrokenFrame,
-        turn: Option<Turn>,
-    ) -> Result<ControlFlow<()>, PipelineError> {
-        if !self.wants(opening) {
-            return Ok(ControlFlow::Break(()));
-        }
+    pub(super) fn broken(&mut self, frame: BrokenFrame, turn: Option<Turn>) -> Result<ControlFlow<()>, PipelineError> {
         let now = self.desk.clock.now();
         let captured_at = self.believable(frame.captured_at, now);
         let id = self.number(frame.id, frame.lost, captured_at, frame.stamp_source)?;

@@ -79,10 +79,10 @@ impl Reader {
                 Err(panicked) => return Ending::Defect(panicked),
             };
             let mut intake = self.intake.lock();
-            let Some(intake) = intake.as_mut() else { return Ending::End };
+            let Some(intake) = intake.as_mut().filter(|intake| intake.wants(self.opening)) else { return Ending::End };
             let taken = match next {
-                Next::Frame(frame) => intake.frame(self.opening, frame, turn),
-                Next::Broken(frame) => intake.broken(self.opening, frame, turn),
+                Next::Frame(frame) => intake.frame(frame, turn),
+                Next::Broken(frame) => intake.broken(frame, turn),
                 Next::Nothing => Ok(ControlFlow::Continue(())),
                 Next::End => return Ending::End,
             };

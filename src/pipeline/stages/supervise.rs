@@ -41,7 +41,9 @@ pub(in crate::pipeline) struct Supervisor {
     opening: u64,
     beat: Arc<Mutex<Instant>>,
     reader: Option<JoinHandle<()>>,
-    endings: (Sender<(u64, Ending)>, Receiver<(u64, Ending)>),
+    /// For readers to say how they ended, each with its opening's number.
+    tell: Sender<(u64, Ending)>,
+    endings: Receiver<(u64, Ending)>,
     /// Frames when the source was opened last.
     frames_before: u64,
     wait: Duration,
@@ -63,6 +65,7 @@ impl Supervisor {
         health: CaptureHealth,
     ) -> Self {
         let beat = Arc::new(Mutex::new(desk.clock.now()));
+        let (tell, endings) = channel();
         Self {
             desk,
             patience,
@@ -73,7 +76,8 @@ impl Supervisor {
             opening: 0,
             beat,
             reader: None,
-            endings: channel(),
+            tell,
+            endings,
             frames_before: 0,
             wait: FIRST_WAIT,
         }
@@ -103,7 +107,7 @@ impl Supervisor {
     }
 
     fn watch(&mut self) -> Course {
-        match self.endings.1.recv_timeout(TICK) {
+        match self.endings.recv_timeout(TICK) {
             Ok((opening, ending)) if opening == self.opening => self.ended(ending),
             // From a reader that was left to itself and came back after all.
             Ok(_) => Course::Watch,
@@ -122,13 +126,13 @@ impl Supervisor {
             stop: self.desk.stop.clone(),
             beat: Arc::clone(&self.beat),
             turns,
-            endings: self.endings.0.clone(),
+            endings: self.tell.clone(),
         };
         match reader.spawn(opening) {
             Ok(reader) => self.reader = Some(reader),
             Err(source) => {
                 let ending = Ending::Defect(PipelineError::Thread { stage: "capture", source });
-                let _ = self.endings.0.send((self.opening, ending));
+                let _ = self.tell.send((self.opening, ending));
             }
         }
     }

@@ -1,0 +1,240 @@
+//! `puvae calibrate`: the tightest deadline that this machine holds, and how sure that is.
+//!
+//! Frames come at a camera's rate, and nothing is refused: each frame's response is kept, and one that was dropped took
+//! for ever. The tightest deadline held by a share of the frames is then one of these responses. That as many of the
+//! frames to come hold it is another claim: for that, the sorted responses are gone up until so many lie above that a
+//! machine which holds less would have shown that rarely (an order statistic; 95 % confidence).
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use puvae::classifier::Classifier as _;
+use puvae::clock::SystemClock;
+use puvae::config::check_files_differ;
+use puvae::model::engine::Engine;
+use puvae::model::onnx_classifier::OnnxClassifier;
+use puvae::pipeline::{self, Outcome, Pictures, PipelineConfig, Sink, SinkError, Summary};
+use puvae::report::output::OutputFile;
+use puvae::report::table;
+use puvae::source::{self, SourceOptions};
+use serde_json::json;
+
+use super::args::CalibrateArgs;
+use super::progress::FrameProgress;
+use super::run::{announce, open_models};
+use super::signals::stop_on_signals;
+use super::{INTERRUPTED, print};
+
+/// Shares of the frames that shall hold the deadline.
+const SHARES: [f64; 3] = [0.99, 0.999, 0.9999];
+/// How sure a claim on frames to come shall be.
+const CONFIDENCE: f64 = 0.95;
+/// Deadlines are rounded up to this.
+const ROUND_TO: Duration = Duration::from_micros(100);
+/// The fewest frames that tell anything.
+const FEWEST: u64 = 100;
+
+/// The response of each frame; `None` of one without a verdict.
+struct Responses(Vec<Option<Duration>>);
+
+impl Sink for Responses {
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+        self.0.push(outcome.verdict().map(|verdict| verdict.response));
+        Ok(())
+    }
+}
+
+pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
+    if args.frames < FEWEST {
+        bail!("--frames is {}, expected at least {FEWEST}: fewer say nothing of 99 %", args.frames);
+    }
+    let out = args.json.as_deref().map(|path| OutputFile::reserve(path, "--json")).transpose()?;
+    let stop = stop_on_signals()?;
+    let mut engine = Engine::start(&args.engine.clone().into_options()?)?;
+    let classes = OnnxClassifier::open(&mut engine, &args.classifier)?.classes().len();
+    let settings = args.config(classes).check()?;
+    if let Some(path) = &args.json {
+        check_files_differ(&settings.inputs(), &[("--json", path)])?;
+    }
+    let (purifier, classifier, models) = open_models(&mut engine, &settings)?;
+    announce(&engine);
+    let clock = Arc::new(SystemClock);
+    let options =
+        SourceOptions { fps: settings.fps, frames: settings.frames, classes: Some(classifier.classes().to_vec()) };
+    let feed = source::open(&settings.source, &options, clock.clone())?;
+    let config =
+        PipelineConfig { deadline: settings.deadline, regions: settings.regions.clone(), ..PipelineConfig::default() };
+    let mut progress = FrameProgress::new(feed.source.frames());
+    let mut responses = Responses(Vec::with_capacity(usize::try_from(args.frames).unwrap_or(0).min(1 << 20)));
+    let sinks: &mut [&mut dyn Sink] = &mut [&mut progress, &mut responses];
+    let summary = pipeline::run(feed, purifier, Box::new(classifier), &config, clock, &stop, sinks)?;
+    drop(progress);
+    let found = Found::new(responses.0);
+    if found.frames() < FEWEST as usize {
+        bail!("only {} frames came, expected at least {FEWEST}; give a source with more", found.frames());
+    }
+    print(&found.table(&summary, args.fps, &engine))?;
+    if let Some(out) = out {
+        let deadlines: Vec<_> = SHARES.into_iter().map(|share| found.json(share)).collect();
+        let provider = engine.provider();
+        let report = json!({
+            "schema": 1, "frames": found.frames(), "dropped": found.dropped(), "fps": args.fps,
+            "source": settings.source.to_string(), "regions": settings.regions, "confidence": CONFIDENCE,
+            "deadlines": deadlines, "provider": provider, "threads": engine.threads().get(), "models": models,
+            "puvae_version": env!("CARGO_PKG_VERSION"),
+        });
+        out.write(serde_json::to_string_pretty(&report).map_err(|error| anyhow!("the figures: {error}"))?)?;
+    }
+    Ok(if summary.interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+/// Responses in order, those of frames without a verdict last.
+struct Found {
+    sorted: Vec<Duration>,
+    dropped: usize,
+}
+
+impl Found {
+    fn new(responses: Vec<Option<Duration>>) -> Self {
+        let dropped = responses.iter().filter(|response| response.is_none()).count();
+        let mut sorted: Vec<Duration> = responses.into_iter().flatten().collect();
+        sorted.sort_unstable();
+        Self { sorted, dropped }
+    }
+
+    fn frames(&self) -> usize {
+        self.sorted.len() + self.dropped
+    }
+
+    fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    /// The tightest deadline that `misses` of these frames missed; `None` when more than that were dropped.
+    fn with_misses(&self, misses: usize) -> Option<Duration> {
+        let kept = self.frames().checked_sub(misses)?;
+        let deadline = *self.sorted.get(kept.checked_sub(1)?)?;
+        let steps = deadline.as_nanos().div_ceil(ROUND_TO.as_nanos());
+        Some(ROUND_TO.saturating_mul(u32::try_from(steps).ok()?))
+    }
+
+    /// The tightest deadline that `share` of these frames held.
+    fn held(&self, share: f64) -> Option<Duration> {
+        self.with_misses(allowed(self.frames(), share))
+    }
+
+    /// The tightest deadline of which it is sure enough that `share` of all frames hold it.
+    fn surely_held(&self, share: f64) -> Option<Duration> {
+        self.with_misses(surely_allowed(self.frames(), share)?)
+    }
+
+    fn table(&self, summary: &Summary, fps: f64, engine: &Engine) -> String {
+        let shown = |deadline: Option<Duration>, else_: &str| {
+            deadline.map_or_else(|| else_.to_owned(), |deadline| format!("{:.1} ms", deadline.as_secs_f64() * 1e3))
+        };
+        let row = |share: f64| {
+            let sure = match surely_allowed(self.frames(), share) {
+                Some(_) => shown(self.surely_held(share), "none: frames were dropped"),
+                None => format!("needs {} frames", frames_needed(share)),
+            };
+            let held = shown(self.held(share), "none: frames were dropped");
+            vec![format!("{} %", share * 100.0), held, sure]
+        };
+        let rows = SHARES.into_iter().map(row).collect();
+        let provider = engine.provider();
+        let slowest =
+            self.sorted.last().map_or("n/a".into(), |slowest| format!("{:.1} ms", slowest.as_secs_f64() * 1e3));
+        format!(
+            "Tightest deadline, from capture to verdict\n{}\n {} frames at {fps} a second, {} of them dropped, slowest response {slowest}\n              first run of both models {:.1?}, provider {} ({}), {} for each model\n",
+            table::lay_out(&["share of frames", "held by these frames", "held at 95 % confidence"], 1, rows),
+            self.frames(),
+            self.dropped,
+            summary.warm_up.first,
+            provider.used,
+            provider.reason,
+            table::threads(engine.threads().get()),
+        )
+    }
+
+    fn json(&self, share: f64) -> serde_json::Value {
+        let micros = |deadline: Option<Duration>| deadline.map(|deadline| deadline.as_micros() as u64);
+        json!({"share": share, "held_us": micros(self.held(share)), "surely_held_us": micros(self.surely_held(share))})
+    }
+}
+
+/// Misses among `frames` that still leave `share` of them.
+fn allowed(frames: usize, share: f64) -> usize {
+    (frames as f64 * (1.0 - share) + 1e-9).floor() as usize
+}
+
+/// The most misses among `frames` that a machine which holds less than `share` shows in at most one of twenty
+/// trials; `None` when even none at all would be no wonder.
+fn surely_allowed(frames: usize, share: f64) -> Option<usize> {
+    let miss = 1.0 - share;
+    // P(misses = 0), then P(misses = k) from P(misses = k − 1).
+    let mut probability = (frames as f64 * share.ln()).exp();
+    let (mut at_most, mut misses) = (probability, 0_usize);
+    if at_most > 1.0 - CONFIDENCE {
+        return None;
+    }
+    loop {
+        let next = misses + 1;
+        probability *= (frames - misses) as f64 / next as f64 * (miss / share);
+        at_most += probability;
+        if next >= frames || at_most > 1.0 - CONFIDENCE {
+            return Some(misses);
+        }
+        misses = next;
+    }
+}
+
+/// The fewest frames from which anything sure can be said of `share`.
+fn frames_needed(share: f64) -> u64 {
+    ((1.0 - CONFIDENCE).ln() / share.ln()).ceil() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Option<Duration> {
+        Some(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn the_rule_of_three_and_its_exact_form() {
+        assert_eq!(
+            (frames_needed(0.999), surely_allowed(2994, 0.999), surely_allowed(2995, 0.999)),
+            (2995, None, Some(0))
+        );
+        // Tables of one-sided binomial limits: 59 and 93 trials for 95 %, with none and with one miss.
+        assert_eq!(
+            (surely_allowed(59, 0.95), surely_allowed(92, 0.95), surely_allowed(93, 0.95)),
+            (Some(0), Some(0), Some(1))
+        );
+        assert_eq!(surely_allowed(58, 0.95), None);
+    }
+
+    #[test]
+    fn a_deadline_is_the_response_that_so_many_frames_kept_rounded_up() {
+        let found = Found::new((1..=1000).map(|us| Some(Duration::from_micros(us * 10))).collect());
+        assert_eq!(found.held(0.99), Some(Duration::from_micros(9900)));
+        assert_eq!(found.held(0.999), Some(Duration::from_micros(10_000)));
+        assert_eq!(
+            found.surely_held(0.99),
+            Some(Duration::from_micros(10_000)),
+            "of 1000 frames 4 may miss: 9960, rounded up"
+        );
+        assert_eq!(found.surely_held(0.999), None);
+    }
+
+    #[test]
+    fn a_dropped_frame_holds_no_deadline() {
+        let mut responses = vec![ms(1); 999];
+        responses.push(None);
+        let found = Found::new(responses);
+        assert_eq!((found.held(0.99), found.held(0.999), found.held(0.9999)), (ms(1), ms(1), None));
+    }
+}

@@ -1,0 +1,266 @@
+//! The synthetic source as a camera that fails by a script: see [`faults`](super::faults).
+//!
+//! It keeps an absolute schedule on the clock it is given, so under a simulated clock everything it says is the same
+//! each time.
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, ImageFormat};
+use parking_lot::Mutex;
+
+use super::faults::{Fault, FaultKind};
+use super::paced::{Picture, Pictures as _};
+use super::synthetic::{Generator, Synthetic};
+use super::{
+    BrokenFrame, FrameFault, HIGHEST_FPS, LOWEST_FPS, Next, PATIENCE, Pacing, Reopen, Source, SourceError,
+    SourceOptions,
+};
+use crate::clock::{Clock, StopFlag};
+use crate::frame::{Frame, FrameId, PixelFormat, Pool, StampSource};
+
+/// Frames a second when none are asked for.
+const DEFAULT_FPS: f64 = 30.0;
+/// So much of a JPEG file that its header is not whole.
+const CUT_OFF_AT: usize = 20;
+
+/// The device: what stays when the source is opened again.
+struct Device {
+    generator: Generator,
+    /// Draws frames of twice the size.
+    large: Generator,
+    faults: Vec<Fault>,
+    /// Whether a fault that happens once has happened.
+    over: Vec<bool>,
+    fps: f64,
+    start: Option<Instant>,
+    /// The frame that is due next, counted from 0 whether it comes or not.
+    index: u64,
+    end: u64,
+    /// Not there before this.
+    gone_until: Option<Instant>,
+}
+
+impl Device {
+    /// When frame `index` is due.
+    fn due(&self, index: u64) -> Instant {
+        let start = self.start.expect("it is set before anything is due");
+        start + Duration::from_secs_f64(index as f64 / self.fps)
+    }
+
+    /// Skips what is due before `until`; how many frames that is.
+    fn skip_until(&mut self, until: Instant) -> u64 {
+        let before = self.index;
+        while self.index < self.end && self.due(self.index) < until {
+            self.index += 1;
+        }
+        self.index - before
+    }
+
+    /// A fault of `kind` whose frames include the one that is due next.
+    fn has(&self, kind: FaultKind) -> Option<Fault> {
+        self.faults.iter().find(|fault| fault.kind == kind && fault.concerns(self.index)).copied()
+    }
+
+    /// As [`Device::has`], but only the first time.
+    fn once(&mut self, kind: FaultKind) -> Option<Fault> {
+        let index = self.index;
+        let found = self.faults.iter().zip(&mut self.over);
+        let (fault, over) =
+            found.into_iter().find(|(fault, over)| fault.kind == kind && fault.at == index && !**over)?;
+        *over = true;
+        Some(*fault)
+    }
+}
+
+/// The device, opened.
+pub(super) struct ScriptedCamera {
+    device: Arc<Mutex<Device>>,
+    clock: Arc<dyn Clock>,
+    /// Frames of this opening, lost ones among them.
+    frames: u64,
+    /// Lost since the last frame.
+    lost: u64,
+    /// Nothing comes before this.
+    silent_until: Option<Instant>,
+    /// The stamp of the frame before.
+    stamp: Option<Instant>,
+    pool: Pool<Vec<u8>>,
+}
+
+/// Opens the device, and says how to open it again.
+pub(super) fn open(
+    spec: &Synthetic,
+    options: &SourceOptions,
+    clock: Arc<dyn Clock>,
+) -> Result<(ScriptedCamera, Reopen), SourceError> {
+    let fps = options.fps.unwrap_or(DEFAULT_FPS);
+    if !(LOWEST_FPS..=HIGHEST_FPS).contains(&fps) {
+        return Err(SourceError::Fps { got: fps });
+    }
+    if options.frames == Some(0) {
+        return Err(SourceError::NoFrames);
+    }
+    let classes = options.classes.as_deref();
+    let device = Arc::new(Mutex::new(Device {
+        generator: Generator::new(spec, classes)?,
+        large: Generator::new(&spec.twice_as_large(), classes)?,
+        faults: spec.faults.clone(),
+        over: vec![false; spec.faults.len()],
+        fps,
+        start: None,
+        index: 0,
+        end: options.frames.unwrap_or(u64::MAX).min(spec.frames.unwrap_or(u64::MAX)),
+        gone_until: None,
+    }));
+    let camera = ScriptedCamera::new(Arc::clone(&device), Arc::clone(&clock));
+    let reopen = move || -> Result<Box<dyn Source>, SourceError> {
+        let mut opened = device.lock();
+        let now = clock.now();
+        if opened.gone_until.is_some_and(|until| now < until) {
+            return Err(SourceError::Unplugged);
+        }
+        opened.skip_until(now);
+        Ok(Box::new(ScriptedCamera::new(Arc::clone(&device), Arc::clone(&clock))))
+    };
+    Ok((camera, Arc::new(reopen)))
+}
+
+impl ScriptedCamera {
+    fn new(device: Arc<Mutex<Device>>, clock: Arc<dyn Clock>) -> Self {
+        Self { device, clock, frames: 0, lost: 0, silent_until: None, stamp: None, pool: Pool::new() }
+    }
+
+    /// Waits for `at`, but not for long; whether it has come.
+    fn wait(&self, at: Instant, stop: &StopFlag) -> bool {
+        let patience = self.clock.now() + PATIENCE;
+        self.clock.sleep_until(at.min(patience), stop);
+        at <= patience && !stop.is_set()
+    }
+
+    /// What happens instead of the frame that is due next, if anything does.
+    fn instead(&mut self, device: &mut Device) -> Result<Option<Next>, SourceError> {
+        let due = device.due(device.index);
+        if let Some(fault) = device.once(FaultKind::Unplug) {
+            let back = due + fault.time;
+            device.gone_until = Some(back);
+            device.skip_until(back);
+            return Err(SourceError::Unplugged);
+        }
+        if let Some(fault) = device.once(FaultKind::Stall) {
+            self.silent_until = Some(due + fault.time);
+            return Ok(Some(Next::Nothing));
+        }
+        if let Some(fault) = device.once(FaultKind::Lose) {
+            let left = device.end - device.index;
+            self.lost += fault.frames.min(left);
+            device.index += fault.frames.min(left);
+            return Ok(Some(Next::Nothing));
+        }
+        Ok(None)
+    }
+
+    fn stamp(&mut self, device: &Device) -> Instant {
+        let due = device.due(device.index);
+        let before = self.stamp.unwrap_or(due);
+        let backward = device.has(FaultKind::Backward).and_then(|fault| before.checked_sub(fault.time));
+        let stamp = backward.unwrap_or(if device.has(FaultKind::Duplicate).is_some() { before } else { due });
+        self.stamp = Some(stamp);
+        stamp
+    }
+
+    /// The frame that is due, whole or broken.
+    fn frame(&mut self, device: &mut Device) -> Result<Next, SourceError> {
+        let (dequeued_at, captured_at) = (self.clock.now(), self.stamp(device));
+        let mut pixels = self.pool.take_or(Vec::new);
+        let generator = if device.has(FaultKind::Resize).is_some() { &mut device.large } else { &mut device.generator };
+        let picture = generator.read(device.index, &mut pixels)?;
+        let lost = std::mem::take(&mut self.lost);
+        let id = FrameId(self.frames + lost);
+        self.frames += lost + 1;
+        let reason = if device.has(FaultKind::Marked).is_some() {
+            Some(FrameFault::Marked)
+        } else {
+            device.has(FaultKind::Corrupt).map(|_| cut_off(&picture, &pixels))
+        };
+        device.index += 1;
+        let stamp_source = StampSource::Driver;
+        if let Some(reason) = reason {
+            return Ok(Next::Broken(BrokenFrame { id, lost, captured_at, stamp_source, reason }));
+        }
+        let Picture { width, height, format, label } = picture;
+        Ok(Next::Frame(Frame {
+            id,
+            lost,
+            captured_at,
+            stamp_source,
+            dequeued_at,
+            width,
+            height,
+            format,
+            pixels,
+            label,
+        }))
+    }
+}
+
+impl Source for ScriptedCamera {
+    fn next(&mut self, stop: &StopFlag) -> Result<Next, SourceError> {
+        let shared = Arc::clone(&self.device);
+        let mut device = shared.lock();
+        let now = self.clock.now();
+        device.start.get_or_insert(now);
+        if let Some(until) = self.silent_until {
+            if !self.wait(until, stop) {
+                return Ok(if stop.is_set() { Next::End } else { Next::Nothing });
+            }
+            self.silent_until = None;
+            self.lost += device.skip_until(until);
+        }
+        if stop.is_set() || device.index >= device.end {
+            return Ok(Next::End);
+        }
+        let burst = device.has(FaultKind::Burst).map(|burst| burst.at + burst.frames - 1);
+        let comes_at = device.due(burst.map_or(device.index, |last| last.min(device.end - 1)));
+        if !self.wait(comes_at, stop) {
+            return Ok(if stop.is_set() { Next::End } else { Next::Nothing });
+        }
+        if let Some(fault) = device.once(FaultKind::Block) {
+            let until = device.due(device.index) + fault.time;
+            (self.silent_until, device.gone_until) = (Some(until), Some(until));
+            drop(device);
+            // As a driver that does not come back: nobody is listened to.
+            self.clock.sleep_until(until, &StopFlag::new());
+            return Ok(Next::Nothing);
+        }
+        match self.instead(&mut device)? {
+            Some(instead) => Ok(instead),
+            None => self.frame(&mut device),
+        }
+    }
+
+    fn frames(&self) -> Option<u64> {
+        let end = self.device.lock().end;
+        (end < u64::MAX).then_some(end)
+    }
+
+    fn pacing(&self) -> Pacing {
+        Pacing::Live
+    }
+}
+
+/// Makes a JPEG file of the picture, cuts it off and tries to read it: what the decoder says.
+fn cut_off(picture: &Picture, pixels: &[u8]) -> FrameFault {
+    let colour = match picture.format {
+        PixelFormat::Gray8 => ExtendedColorType::L8,
+        PixelFormat::Rgb8 => ExtendedColorType::Rgb8,
+    };
+    let side = |side: usize| u32::try_from(side).expect("a synthetic side is at most some thousand pixels");
+    let mut file = Vec::new();
+    let encoded = JpegEncoder::new(&mut file).encode(pixels, side(picture.width), side(picture.height), colour);
+    file.truncate(CUT_OFF_AT);
+    let decoded = encoded.and_then(|()| image::load(Cursor::new(file), ImageFormat::Jpeg));
+    FrameFault::Undecodable(decoded.err().map_or_else(|| "cut off".into(), |error| error.to_string()))
+}

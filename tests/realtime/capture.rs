@@ -1,0 +1,133 @@
+//! The thread that waits for the driver is expendable.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use crate::lockstep::{Indifferent, Stub};
+use parking_lot::Mutex;
+use puvae::clock::{StopFlag, SystemClock};
+use puvae::deadline::Deadline;
+use puvae::pipeline::{
+    self, CaptureHealth, CapturePatience, CaptureReason, CaptureState, Outcome, Pictures, PipelineConfig, Sink,
+    SinkError, Summary,
+};
+use puvae::source::{self, Feed, Next, Pacing, Reopen, Source, SourceError, SourceOptions};
+
+/// Gives the frames of another source, then does not return until it is released.
+struct Blocking {
+    frames: Box<dyn Source>,
+    blocked: Sender<()>,
+    release: Receiver<()>,
+}
+
+impl Source for Blocking {
+    fn next(&mut self, stop: &StopFlag) -> Result<Next, SourceError> {
+        match self.frames.next(stop)? {
+            Next::End => {
+                self.blocked.send(()).unwrap();
+                let _ = self.release.recv();
+                // What it brings then comes too late.
+                synthetic(1).next(stop)
+            }
+            next => Ok(next),
+        }
+    }
+
+    fn pacing(&self) -> Pacing {
+        Pacing::Live
+    }
+}
+
+struct Log(Vec<Outcome>);
+
+impl Sink for Log {
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+        self.0.push(outcome.clone());
+        Ok(())
+    }
+}
+
+fn synthetic(frames: u64) -> Box<dyn Source> {
+    let uri = format!("synthetic:6x6?classes=4&frames={frames}").parse().unwrap();
+    source::open(&uri, &SourceOptions::default(), Arc::new(SystemClock)).unwrap().source
+}
+
+/// A source that blocks after so many frames; how to know that it does, and how to release it.
+fn blocking(frames: u64) -> (Box<dyn Source>, Receiver<()>, Sender<()>) {
+    let ((blocked, is_blocked), (go, release)) = (channel(), channel());
+    (Box::new(Blocking { frames: synthetic(frames), blocked, release }), is_blocked, go)
+}
+
+fn run(feed: Feed, health: &CaptureHealth, stop: &StopFlag) -> (Summary, Vec<Outcome>) {
+    let config = PipelineConfig {
+        deadline: Deadline::new(Duration::from_secs(3600)).unwrap(),
+        patience: CapturePatience { stall_after: Duration::from_millis(20), abandon_after: Duration::from_millis(60) },
+        health: health.clone(),
+        ..PipelineConfig::default()
+    };
+    let mut log = Log(Vec::new());
+    let (classifier, clock) = (Box::new(Indifferent::new()), Arc::new(SystemClock));
+    let summary = pipeline::run(feed, Box::new(Stub), classifier, &config, clock, stop, &mut [&mut log]).unwrap();
+    (summary, log.0)
+}
+
+#[test]
+fn a_driver_that_does_not_return_is_left_to_itself_and_the_source_opened_again() {
+    let (first, _blocked, release) = blocking(1);
+    let (second, second_is_blocked, _release) = blocking(1);
+    let openings = Mutex::new(vec![second]);
+    let reopen: Reopen = Arc::new(move || openings.lock().pop().ok_or(SourceError::Unplugged));
+    let (health, stop) = (CaptureHealth::default(), StopFlag::new());
+    let running = thread::spawn({
+        let (health, stop) = (health.clone(), stop.clone());
+        move || run(Feed { source: first, reopen: Some(reopen) }, &health, &stop)
+    });
+    second_is_blocked.recv().unwrap();
+    // The first one comes back while the second is in use: nobody wants its frame any more.
+    drop(release);
+    stop.set();
+    let (summary, outcomes) = running.join().unwrap();
+    assert_eq!((summary.ledger.captured, outcomes.len()), (2, 2));
+    assert!(summary.interrupted && summary.ledger.balances());
+    let counters = health.snapshot().counters;
+    assert!(counters.abandoned >= 1 && counters.recovered == 1 && counters.captured == 2, "{counters:?}");
+}
+
+#[test]
+fn a_driver_that_does_not_return_does_not_keep_a_run_from_ending() {
+    let (source, is_blocked, _release) = blocking(3);
+    let (health, stop) = (CaptureHealth::default(), StopFlag::new());
+    let running = thread::spawn({
+        let (health, stop) = (health.clone(), stop.clone());
+        move || run(source.into(), &health, &stop)
+    });
+    is_blocked.recv().unwrap();
+    stop.set();
+    let (summary, _) = running.join().unwrap();
+    assert!(summary.interrupted && summary.ledger.balances());
+    let health = health.snapshot();
+    assert_eq!((health.state, health.reason), (CaptureState::Stopped, CaptureReason::Timeout));
+    assert_eq!((health.counters.captured, health.counters.abandoned), (3, 1));
+    assert_eq!(health.detail, "the source did not return when it was told to stop");
+}
+
+#[test]
+fn a_source_that_gives_no_frames_is_seen_to_be_stalled() {
+    let (source, is_blocked, _release) = blocking(2);
+    let (health, stop) = (CaptureHealth::default(), StopFlag::new());
+    let running = thread::spawn({
+        let (health, stop) = (health.clone(), stop.clone());
+        move || run(source.into(), &health, &stop)
+    });
+    is_blocked.recv().unwrap();
+    while health.snapshot().state != CaptureState::Stalled {
+        thread::yield_now();
+    }
+    let stalled = health.snapshot();
+    assert_eq!((stalled.reason, stalled.counters.stalls), (CaptureReason::Timeout, 1));
+    assert_eq!(stalled.detail, "no frame for more than 20ms");
+    stop.set();
+    running.join().unwrap();
+}

@@ -1,0 +1,10 @@
+//! Cameras that fail, loads that are too high, several regions: what becomes of every frame.
+
+#![cfg(feature = "runtime")]
+#![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
+
+mod capture;
+mod faults;
+mod lockstep;
+mod overload;
+mod regions;
