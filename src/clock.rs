@@ -40,6 +40,14 @@ impl Clock for SystemClock {
     }
 }
 
+/// The kernel's monotonic clock as drivers read it: [`SystemClock`] counts the same time, but does not show its zero.
+#[cfg(all(feature = "camera", target_os = "linux"))]
+pub(crate) fn monotonic() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let nanoseconds = u32::try_from(now.tv_nsec).expect("a second's nanoseconds are fewer than 2³²");
+    Duration::new(u64::try_from(now.tv_sec).expect("the clock counts from the start of the machine"), nanoseconds)
+}
+
 /// A clock for tests: it stands still until somebody moves it, and sleeping moves it instead of waiting.
 ///
 /// Clones share the same time.

@@ -2,6 +2,7 @@
 
 mod annotate;
 mod bench;
+mod cameras;
 mod cli;
 mod inspect;
 

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Spec(SpecArgs),
     /// Render a JSON report as an HTML page
     Report(ReportArgs),
+    /// List the cameras of this machine with their formats, sizes and rates
+    Cameras,
 }
 
 /// Which ONNX Runtime, and how it computes.
@@ -53,7 +55,7 @@ pub(crate) struct EngineArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RunArgs {
-    /// Where frames come from: dir:FOLDER, idx:IMAGES[,LABELS] or synthetic:…
+    /// Where frames come from: camera:N[?…], dir:FOLDER, idx:IMAGES[,LABELS] or synthetic:…
     #[arg(long, value_name = "URI")]
     source: Option<String>,
     /// The purifier's ONNX file, or `none` for no defence
@@ -74,7 +76,7 @@ pub(crate) struct RunArgs {
     /// Stop after this many frames
     #[arg(long, value_name = "N")]
     frames: Option<u64>,
-    /// Frames a second, 0.001 to 10000 (default: as fast as the models go, dropping nothing)
+    /// Frames a second, 0.001 to 10000 (default: a camera's usual rate; files as fast as the models go, dropping nothing)
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     fps: Option<f64>,
     /// Look at this part of each frame only; repeat it for several, which then are purified and classified as one batch

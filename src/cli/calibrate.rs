@@ -18,12 +18,12 @@ use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::pipeline::{self, Outcome, Pictures, PipelineConfig, Sink, SinkError, Summary};
 use puvae::report::output::OutputFile;
 use puvae::report::table;
-use puvae::source::{self, SourceOptions};
+use puvae::source;
 use serde_json::json;
 
 use super::args::CalibrateArgs;
 use super::progress::FrameProgress;
-use super::run::{announce, open_models};
+use super::run::{announce, open_models, source_options};
 use super::signals::stop_on_signals;
 use super::{INTERRUPTED, print};
 
@@ -61,9 +61,7 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
     let (purifier, classifier, models) = open_models(&mut engine, &settings)?;
     announce(&engine);
     let clock = Arc::new(SystemClock);
-    let options =
-        SourceOptions { fps: settings.fps, frames: settings.frames, classes: Some(classifier.classes().to_vec()) };
-    let feed = source::open(&settings.source, &options, clock.clone())?;
+    let feed = source::open(&settings.source, &source_options(&settings, &classifier), clock.clone())?;
     let config =
         PipelineConfig { deadline: settings.deadline, regions: settings.regions.clone(), ..PipelineConfig::default() };
     let mut progress = FrameProgress::new(feed.source.frames());

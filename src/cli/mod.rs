@@ -25,7 +25,7 @@ use puvae::report::{Report, html};
 use self::args::{Args, Command, ReportArgs};
 pub(crate) use self::args::{BenchArgs, InspectArgs, SpecArgs};
 pub(crate) use self::progress::bar;
-use crate::{annotate, bench, inspect};
+use crate::{annotate, bench, cameras, inspect};
 
 /// Something went wrong.
 const ERROR: u8 = 1;
@@ -54,6 +54,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Spec(args) => annotate::run(&args),
         Command::Report(args) => report(&args),
+        Command::Cameras => cameras::run(),
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::{anyhow, bail};
 use puvae::classifier::Classifier as _;
 use puvae::clock::SystemClock;
 use puvae::config::{Config, PurifierChoice, Settings, VerdictsTo, check_files_differ};
+use puvae::frame::PixelFormat;
 use puvae::model::engine::Engine;
 use puvae::model::file::check_pair;
 use puvae::model::graph::Graph;
@@ -124,6 +125,13 @@ fn slowed(settings: &Settings, purifier: Box<dyn Purifier>) -> Box<dyn Purifier>
     }
 }
 
+/// How to open the source for this classifier.
+pub(super) fn source_options(settings: &Settings, classifier: &OnnxClassifier) -> SourceOptions {
+    let pixels = if classifier.input().channels == 1 { PixelFormat::Gray8 } else { PixelFormat::Rgb8 };
+    let classes = classifier.classes().to_vec();
+    SourceOptions { fps: settings.fps, frames: settings.frames, classes: Some(classes), pixels: Some(pixels) }
+}
+
 /// Runs to the end, an interruption or a failure: each leaves a report. What failed before a single frame came
 /// leaves none, so that an older report stays.
 fn run_pipeline(
@@ -135,8 +143,7 @@ fn run_pipeline(
     mut surroundings: Surroundings,
 ) -> anyhow::Result<(Report, Option<anyhow::Error>)> {
     let clock = Arc::new(SystemClock);
-    let options =
-        SourceOptions { fps: settings.fps, frames: settings.frames, classes: Some(classifier.classes().to_vec()) };
+    let options = source_options(settings, &classifier);
     let feed = source::open(&settings.source, &options, clock.clone())?;
     let purifier = slowed(settings, purifier);
     let mut verdicts = verdict_lines(settings, &surroundings.models)?;

@@ -69,7 +69,7 @@ impl Settings {
                     [Some(images), labels.as_ref()].into_iter().flatten().map(|file| ("--source", file.as_path())),
                 );
             }
-            SourceUri::Stdin(_) | SourceUri::Synthetic(_) => {}
+            SourceUri::Camera(_) | SourceUri::Stdin(_) | SourceUri::Synthetic(_) => {}
         }
         inputs.extend(self.config.as_deref().map(|path| ("--config", path)));
         inputs.extend(self.engine.library_file());

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use super::camera::CameraError;
 use super::{HIGHEST_FPS, LOWEST_FPS};
 use crate::idx::IdxError;
 
@@ -114,6 +115,9 @@ pub enum SourceError {
         /// Classes of the source.
         got: usize,
     },
+    /// A camera cannot be opened, or gives no more frames.
+    #[error(transparent)]
+    Camera(#[from] CameraError),
     /// An IDX file was refused.
     #[error(transparent)]
     Idx(#[from] IdxError),

@@ -3,6 +3,7 @@
 //! A [`SourceUri`] says what to open, [`open`] checks all that can be checked before the run, and the
 //! capture itself begins with the first call of [`Source::next`].
 
+pub mod camera;
 mod error;
 mod faults;
 mod idx;
@@ -23,7 +24,7 @@ pub use synthetic::Synthetic;
 pub use uri::{RawFormat, SourceUri, SourceUriError, Stdin};
 
 use crate::clock::{Clock, StopFlag};
-use crate::frame::{Frame, FrameId, StampSource};
+use crate::frame::{Frame, FrameId, PixelFormat, StampSource};
 use paced::Paced;
 
 /// The lowest rate at which a file can be played, in frames a second: one in about a quarter of an hour.
@@ -142,23 +143,28 @@ pub enum Pacing {
 /// How to play a source.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SourceOptions {
-    /// Frames a second, on an absolute schedule from the first frame on; `None` waits for the pipeline instead.
+    /// Frames a second, on an absolute schedule from the first frame on; `None` waits for the pipeline instead. Of a
+    /// camera it is the camera's own rate.
     pub fps: Option<f64>,
     /// The most frames to give. A file that holds fewer ends earlier: nothing is played twice.
     pub frames: Option<u64>,
     /// The classifier's class names in the order of its logits: labels are matched to them and checked.
     /// Without them folder names are the classes, in natural order.
     pub classes: Option<Vec<String>>,
+    /// What the classifier looks at: a camera gives grey pictures at once where nobody wants colours. Other sources
+    /// give what they hold.
+    pub pixels: Option<PixelFormat>,
 }
 
 /// Opens a source and checks it as far as that goes without decoding: files exist, have a known type,
-/// an intact header and a possible label.
+/// an intact header and a possible label; a camera is there and can do what is asked of it.
 ///
 /// # Errors
 /// When any of that is not so, or the options make no sense.
 pub fn open(uri: &SourceUri, options: &SourceOptions, clock: Arc<dyn Clock>) -> Result<Feed, SourceError> {
     let classes = options.classes.as_deref();
     let source: Box<dyn Source> = match uri {
+        SourceUri::Camera(spec) => return camera::open(spec, options, clock),
         SourceUri::Dir(path) => Box::new(Paced::new(images::Folder::open(path, classes)?, options, clock)?),
         SourceUri::Idx { images, labels } => {
             Box::new(Paced::new(idx::IdxFile::open(images, labels.as_deref(), classes)?, options, clock)?)

@@ -4,17 +4,21 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::camera::CameraSpec;
 use super::faults::FaultError;
 use super::synthetic::Synthetic;
 use crate::frame::PixelFormat;
 
-const FORMS: &str = "dir:FOLDER, idx:IMAGES[,LABELS], stdin:gray|rgb:WIDTHxHEIGHT \
+const FORMS: &str = "camera:N|/dev/videoN[?size=WIDTHxHEIGHT&fps=F&format=yuyv|mjpeg|grey], \
+                     dir:FOLDER, idx:IMAGES[,LABELS], stdin:gray|rgb:WIDTHxHEIGHT \
                      or synthetic:[WIDTHxHEIGHT][?classes=K&channels=1|3&seed=S&frames=N&faults=…]";
 
 /// What to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceUri {
+    /// `camera:DEVICE[?…]`: a camera of this machine.
+    Camera(CameraSpec),
     /// `dir:FOLDER`: pictures in natural order (`2.png` before `10.png`); where there are sub-folders, they name the classes.
     Dir(PathBuf),
     /// `idx:IMAGES[,LABELS]`: MNIST's format, gzip if the name ends in `.gz`. File names with a comma cannot be given.
@@ -110,6 +114,22 @@ pub enum SourceUriError {
     /// A fault that is none.
     #[error("synthetic source: {0}")]
     Fault(#[from] FaultError),
+    /// A key that `camera:` does not have.
+    #[error("camera: unknown key `{key}`, expected size, fps, format or backend")]
+    UnknownCameraKey {
+        /// What was given.
+        key: String,
+    },
+    /// A value that `camera:` cannot use.
+    #[error("camera: {key} is `{got}`, expected {expected}")]
+    CameraValue {
+        /// Which key, or "the device".
+        key: &'static str,
+        /// What was given.
+        got: String,
+        /// What is possible.
+        expected: &'static str,
+    },
     /// The classes do not fit into the picture.
     #[error(
         "synthetic source: {width}x{height} is too small to tell {classes} classes apart, expected at least {side}x{side}"
@@ -136,6 +156,7 @@ impl FromStr for SourceUri {
             path => Ok(PathBuf::from(path)),
         };
         match kind {
+            "camera" => Ok(Self::Camera(CameraSpec::parse(rest)?)),
             "dir" => Ok(Self::Dir(path(rest)?)),
             "idx" => match rest.split_once(',') {
                 Some((images, labels)) => Ok(Self::Idx { images: path(images)?, labels: Some(path(labels)?) }),
@@ -151,6 +172,7 @@ impl FromStr for SourceUri {
 impl fmt::Display for SourceUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Camera(spec) => write!(f, "camera:{spec}"),
             Self::Dir(path) => write!(f, "dir:{}", path.display()),
             Self::Idx { images, labels: None } => write!(f, "idx:{}", images.display()),
             Self::Idx { images, labels: Some(labels) } => write!(f, "idx:{},{}", images.display(), labels.display()),
@@ -184,6 +206,8 @@ mod tests {
     #[test]
     fn every_form_survives_the_round_trip() {
         for text in [
+            "camera:0",
+            "camera:/dev/video0?size=640x480&fps=30&format=yuyv",
             "dir:some/folder",
             "idx:images.gz",
             "idx:images,labels",

@@ -77,7 +77,7 @@ fn contents(fixture: &Fixture) -> std::collections::BTreeMap<std::path::PathBuf,
 
 #[test]
 fn an_unknown_source_names_the_forms() {
-    refused(&["--source", "film:x"], &["--source: `film:x` names no source, expected dir:FOLDER"]);
+    refused(&["--source", "film:x"], &["--source: `film:x` names no source, expected camera:N"]);
 }
 
 #[test]

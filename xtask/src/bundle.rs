@@ -12,18 +12,21 @@ use clap::ValueEnum;
 pub(crate) enum Library {
     /// What `puvae` computes with
     Onnxruntime,
+    /// What the build of `puvae` reads the camera interface's C header with
+    Libclang,
     /// What `puvae-train` computes with
     Libtorch,
 }
 
 impl Library {
     /// All of them, small to large.
-    pub(crate) const ALL: [Self; 2] = [Self::Onnxruntime, Self::Libtorch];
+    pub(crate) const ALL: [Self; 3] = [Self::Onnxruntime, Self::Libclang, Self::Libtorch];
 
     /// What is fetched for it.
     pub(crate) fn bundle(self) -> &'static Bundle {
         match self {
             Self::Onnxruntime => &ONNX_RUNTIME,
+            Self::Libclang => &LIBCLANG,
             Self::Libtorch => &LIBTORCH,
         }
     }
@@ -39,6 +42,8 @@ pub(crate) struct Bundle {
     pub(crate) variable: &'static str,
     /// Where [`variable`](Self::variable) points, inside the folder; empty for the folder itself.
     pub(crate) entry: &'static str,
+    /// What must exist inside a user's own copy that the variable names; empty for the copy itself.
+    pub(crate) proof: &'static str,
     /// The folder's name without the hash.
     pub(crate) stem: &'static str,
     /// What is downloaded; the folder carries the hash of the first.
@@ -114,6 +119,7 @@ static ONNX_RUNTIME: Bundle = Bundle {
     download_size: "24 MB",
     variable: "ORT_DYLIB_PATH",
     entry: "libonnxruntime.so.1.31.1",
+    proof: "",
     stem: "onnxruntime-1.31.1",
     wheels: &[Wheel {
         package: "onnxruntime",
@@ -130,6 +136,26 @@ static ONNX_RUNTIME: Bundle = Bundle {
     needs: &["libonnxruntime.so.1.31.1", "libonnxruntime_providers_shared.so"],
 };
 
+/// The crate behind the cameras on Linux declares the kernel's structures with bindgen, which loads libclang.
+static LIBCLANG: Bundle = Bundle {
+    title: "libclang 18.1.1",
+    download_size: "24 MB",
+    variable: "LIBCLANG_PATH",
+    entry: "",
+    proof: "",
+    stem: "libclang-18.1.1",
+    wheels: &[Wheel {
+        package: "libclang",
+        version: "18.1.1",
+        platform: "manylinux2010_x86_64",
+        sha256: "c533091d8a3bbf7460a00cb6c1a71da93bffe148f172c7d03b1c31fbf8aa2a0b",
+        keep: &[keep("libclang-18.1.1.data/platlib/clang/native/libclang.so", "libclang.so")],
+    }],
+    links: &[],
+    texts: &[],
+    needs: &["libclang.so"],
+};
+
 /// libtorch for the CPU, cut out of the CUDA build: `libtorch_cpu.so` of that build links to the two small CUDA
 /// libraries, and to none of the large ones.
 static LIBTORCH: Bundle = Bundle {
@@ -137,6 +163,7 @@ static LIBTORCH: Bundle = Bundle {
     download_size: "544 MB",
     variable: "LIBTORCH",
     entry: "",
+    proof: "lib",
     stem: "libtorch-2.11.0-cpu",
     wheels: &[
         Wheel {
@@ -195,6 +222,7 @@ mod tests {
     #[test]
     fn the_folder_is_named_after_version_and_hash() {
         assert_eq!(Library::Onnxruntime.bundle().folder(), "onnxruntime-1.31.1-5752bd50");
+        assert_eq!(Library::Libclang.bundle().folder(), "libclang-18.1.1-c533091d");
         assert_eq!(Library::Libtorch.bundle().folder(), "libtorch-2.11.0-cpu-7aa2f9bb");
     }
 

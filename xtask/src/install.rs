@@ -1,4 +1,4 @@
-//! Makes a bundle's folder in the cache, so that it is either whole or not there.
+//! Makes a folder in the cache, so that it is either whole or not there.
 //!
 //! All work is done in a temporary folder beside the target, under a file lock; the last step is a rename. A killed
 //! run leaves a temporary folder, which the next one removes; two runs at once wait for each other.
@@ -21,27 +21,93 @@ pub(crate) type Download<'a> = dyn Fn(&Wheel, &Path) -> Result<PathBuf> + 'a;
 /// # Errors
 /// When a download fails or has another hash, or the cache cannot be written. Nothing is left half-made.
 pub(crate) fn install(bundle: &Bundle, cache: &Path, download: &Download) -> Result<PathBuf> {
-    let target = cache.join(bundle.folder());
-    if bundle.is_whole(&target) {
-        return Ok(target);
+    let place = Place { title: bundle.title, size: bundle.download_size, folder: &bundle.folder(), cache };
+    place.fill(|root| bundle.is_whole(root), |staging| assemble(bundle, staging, download))
+}
+
+/// A folder in the cache, and what people are told of it.
+pub(crate) struct Place<'a> {
+    /// The name and version of what is in it.
+    pub(crate) title: &'a str,
+    /// How much is downloaded for it.
+    pub(crate) size: &'a str,
+    /// Its name: another version is another folder.
+    pub(crate) folder: &'a str,
+    /// Where it is.
+    pub(crate) cache: &'a Path,
+}
+
+impl Place<'_> {
+    /// The folder, whole: left alone where it `is_whole`, else what `make` leaves in the staging folder it is given.
+    ///
+    /// # Errors
+    /// Those of `make`, or when the cache cannot be written. Nothing is left half-made.
+    pub(crate) fn fill(
+        &self,
+        is_whole: impl Fn(&Path) -> bool,
+        make: impl FnOnce(&Path) -> Result<PathBuf>,
+    ) -> Result<PathBuf> {
+        let target = self.cache.join(self.folder);
+        if is_whole(&target) {
+            return Ok(target);
+        }
+        fs::create_dir_all(self.cache)
+            .with_context(|| format!("{}: cannot make the cache folder", self.cache.display()))?;
+        let _lock = self.lock()?;
+        if is_whole(&target) {
+            return Ok(target);
+        }
+        self.remove_leftovers()?;
+        eprintln!("{}: fetching {} into {}", self.title, self.size, target.display());
+        let staging = tempfile::Builder::new()
+            .prefix(&self.staging_prefix())
+            .tempdir_in(self.cache)
+            .with_context(|| format!("{}: cannot make a temporary folder", self.cache.display()))?;
+        let tree = make(staging.path())?;
+        if target.exists() {
+            fs::remove_dir_all(&target).with_context(|| format!("{}: incomplete; cannot remove", target.display()))?;
+        }
+        fs::rename(&tree, &target).with_context(|| format!("{}: cannot move into place", target.display()))?;
+        Ok(target)
     }
-    fs::create_dir_all(cache).with_context(|| format!("{}: cannot make the cache folder", cache.display()))?;
-    let _lock = lock(bundle, cache)?;
-    if bundle.is_whole(&target) {
-        return Ok(target);
+
+    /// Held while the folder is made; the system lets go of it even when the process is killed.
+    fn lock(&self) -> Result<File> {
+        let path = self.cache.join(self.lock_name());
+        let file = File::create(&path).with_context(|| format!("{}: cannot make the lock file", path.display()))?;
+        let locked = match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                eprintln!("{}: waiting for another process that is fetching it", self.title);
+                file.lock()
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+            Ok(()) => Ok(()),
+        };
+        locked
+            .with_context(|| format!("{}: cannot lock; set PUVAE_CACHE to a folder on a local disk", path.display()))?;
+        Ok(file)
     }
-    remove_leftovers(bundle, cache)?;
-    eprintln!("{}: fetching {} into {}", bundle.title, bundle.download_size, target.display());
-    let staging = tempfile::Builder::new()
-        .prefix(&staging_prefix(bundle))
-        .tempdir_in(cache)
-        .with_context(|| format!("{}: cannot make a temporary folder", cache.display()))?;
-    let tree = assemble(bundle, staging.path(), download)?;
-    if target.exists() {
-        fs::remove_dir_all(&target).with_context(|| format!("{}: incomplete; cannot remove", target.display()))?;
+
+    fn lock_name(&self) -> String {
+        format!(".{}.lock", self.folder)
     }
-    fs::rename(&tree, &target).with_context(|| format!("{}: cannot move into place", target.display()))?;
-    Ok(target)
+
+    fn staging_prefix(&self) -> String {
+        format!(".{}.partial-", self.folder)
+    }
+
+    /// Removes what a killed run left; the lock is held, so nobody works there.
+    fn remove_leftovers(&self) -> Result<()> {
+        let prefix = self.staging_prefix();
+        for entry in fs::read_dir(self.cache).with_context(|| format!("{}: cannot list", self.cache.display()))? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                let path = entry.path();
+                fs::remove_dir_all(&path).with_context(|| format!("{}: cannot remove", path.display()))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Fetches, checks and unpacks every wheel; the finished folder, still inside `staging`.
@@ -94,43 +160,6 @@ fn sha256(path: &Path) -> io::Result<String> {
     Ok(format!("{:x}", hasher.finalize()))
 }
 
-/// Held while a bundle is made; the system lets go of it even when the process is killed.
-fn lock(bundle: &Bundle, cache: &Path) -> Result<File> {
-    let path = cache.join(lock_name(bundle));
-    let file = File::create(&path).with_context(|| format!("{}: cannot make the lock file", path.display()))?;
-    let locked = match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            eprintln!("{}: waiting for another process that is fetching it", bundle.title);
-            file.lock()
-        }
-        Err(TryLockError::Error(error)) => Err(error),
-        Ok(()) => Ok(()),
-    };
-    locked.with_context(|| format!("{}: cannot lock; set PUVAE_CACHE to a folder on a local disk", path.display()))?;
-    Ok(file)
-}
-
-fn lock_name(bundle: &Bundle) -> String {
-    format!(".{}.lock", bundle.folder())
-}
-
-fn staging_prefix(bundle: &Bundle) -> String {
-    format!(".{}.partial-", bundle.folder())
-}
-
-/// Removes what a killed run left; the lock is held, so nobody works there.
-fn remove_leftovers(bundle: &Bundle, cache: &Path) -> Result<()> {
-    let prefix = staging_prefix(bundle);
-    for entry in fs::read_dir(cache).with_context(|| format!("{}: cannot list", cache.display()))? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(&prefix) {
-            let path = entry.path();
-            fs::remove_dir_all(&path).with_context(|| format!("{}: cannot remove", path.display()))?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,12 +191,17 @@ mod tests {
             download_size: "1 kB",
             variable: "PKG_HOME",
             entry: "",
+            proof: "",
             stem: "pkg-1.0",
             wheels: vec![wheel].leak(),
             links: &[("lib/link.so", "lib.so")],
             texts: &[("build-version", "1.0\n")],
             needs: &["lib/lib.so", "lib/link.so", "build-version", "include/a/b.h"],
         }
+    }
+
+    fn lock_name(bundle: &Bundle) -> String {
+        format!(".{}.lock", bundle.folder())
     }
 
     fn deliver(bytes: &[u8]) -> impl Fn(&Wheel, &Path) -> Result<PathBuf> {
@@ -225,7 +259,7 @@ mod tests {
     fn what_a_killed_run_left_is_removed_and_not_taken_for_whole() {
         let (bytes, cache) = (wheel_bytes(), tempfile::tempdir().unwrap());
         let bundle = bundle(&bytes);
-        let leftover = cache.path().join(format!("{}abc", staging_prefix(&bundle)));
+        let leftover = cache.path().join(format!(".{}.partial-abc", bundle.folder()));
         fs::create_dir_all(leftover.join("tree/lib")).unwrap();
         fs::write(leftover.join("tree/lib/lib.so"), "half").unwrap();
         let half_made = cache.path().join(bundle.folder()).join("lib");

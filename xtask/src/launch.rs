@@ -29,11 +29,13 @@ const TRAINING_SETTINGS: [(&str, &str); 4] = [
 /// Builds `puvae` with all features and becomes it.
 ///
 /// # Errors
-/// When ONNX Runtime cannot be had, the build fails or the program cannot be started.
+/// When ONNX Runtime or libclang cannot be had, the build fails or the program cannot be started.
 pub(crate) fn puvae(args: &[OsString]) -> Result<()> {
     let workspace = Workspace::find()?;
     let runtime = ensure_library(Library::Onnxruntime)?;
-    succeed(&mut workspace.cargo(&["build", "--release", "--package", "puvae", "--bin", "puvae", "--all-features"]))?;
+    let libclang = ensure_library(Library::Libclang)?;
+    let build = ["build", "--release", "--package", "puvae", "--bin", "puvae", "--all-features"];
+    succeed(workspace.cargo(&build).env(Library::Libclang.bundle().variable, libclang))?;
     become_command(Command::new(workspace.release("puvae")).args(args).env("ORT_DYLIB_PATH", runtime))
 }
 

@@ -33,7 +33,8 @@ pub(crate) fn download(wheel: &Wheel, staging: &Path) -> Result<PathBuf> {
 }
 
 const NO_PYTHON: &str = "there is no python3 on the PATH; it is needed to download the native libraries, and for \
-                         nothing else: install Python 3 with pip, or set ORT_DYLIB_PATH and LIBTORCH to copies of your own";
+                         nothing else: install Python 3 with pip, or set ORT_DYLIB_PATH, LIBCLANG_PATH and LIBTORCH to copies of your \
+                         own";
 
 fn command(wheel: &Wheel, staging: &Path, folder: &Path) -> Command {
     let mut command = Command::new("python3");

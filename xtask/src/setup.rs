@@ -34,7 +34,7 @@ pub(crate) fn ensure_library(library: Library) -> Result<PathBuf> {
         return Ok(path);
     }
     bundle.check_platform(env::consts::OS, env::consts::ARCH)?;
-    let cache = cache_folder(|name| env::var_os(name))?;
+    let cache = user_cache()?;
     let root = install(bundle, &cache, &pip::download).with_context(|| format!("{} is not set up", bundle.title))?;
     eprintln!("{}: {}", bundle.title, root.display());
     Ok(bundle.entry_in(&root))
@@ -44,8 +44,7 @@ pub(crate) fn ensure_library(library: Library) -> Result<PathBuf> {
 fn own_copy(bundle: &Bundle, value: Option<OsString>) -> Result<Option<PathBuf>> {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
     let path = absolute(&value)?;
-    // The library itself, or a folder that has one of that layout.
-    let proof = if bundle.entry.is_empty() { path.join("lib") } else { path.clone() };
+    let proof = if bundle.proof.is_empty() { path.clone() } else { path.join(bundle.proof) };
     ensure!(
         proof.exists(),
         "{} is set to {}, but {} does not exist; correct it, or unset it and {} is fetched",
@@ -55,6 +54,14 @@ fn own_copy(bundle: &Bundle, value: Option<OsString>) -> Result<Option<PathBuf>>
         bundle.title
     );
     Ok(Some(path))
+}
+
+/// The folder in which fetched things are kept.
+///
+/// # Errors
+/// When no variable says where it is.
+pub(crate) fn user_cache() -> Result<PathBuf> {
+    cache_folder(|name| env::var_os(name))
 }
 
 /// `$PUVAE_CACHE`, or `puvae` in the user's cache folder; `puvae` looks for ONNX Runtime in the same place.

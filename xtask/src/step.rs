@@ -46,8 +46,9 @@ fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }
 
+/// The system's monotonic clock.
 #[expect(clippy::disallowed_methods, reason = "how long a build takes is shown to people; no test depends on it")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

@@ -48,6 +48,7 @@ pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::find()?;
     let environment = [
         (Library::Onnxruntime.bundle().variable, ensure_library(Library::Onnxruntime)?.into_os_string()),
+        (Library::Libclang.bundle().variable, ensure_library(Library::Libclang)?.into_os_string()),
         (Library::Libtorch.bundle().variable, ensure_library(Library::Libtorch)?.into_os_string()),
         (PASSIVE_WAIT.0, PASSIVE_WAIT.1.into()),
     ];

@@ -1,0 +1,93 @@
+//! From a camera's bytes to a frame: decoded into a pooled buffer, or broken.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::meter::Place;
+use super::mjpeg;
+use super::offer::Mode;
+use super::raw::{self, Layout};
+use super::spec::CameraFormat;
+use crate::frame::{Frame, PixelFormat, Pool};
+use crate::source::{BrokenFrame, FrameFault, Next};
+
+/// Decodes the pictures of one opening.
+pub(super) struct Pictures {
+    format: CameraFormat,
+    layout: Layout,
+    pixels: PixelFormat,
+    pool: Pool<Vec<u8>>,
+    quota: Quota,
+}
+
+/// How many frames there may be, over all openings of a camera.
+#[derive(Debug, Clone)]
+pub(super) struct Quota {
+    most: u64,
+    given: Arc<AtomicU64>,
+}
+
+impl Quota {
+    pub(super) fn new(most: Option<u64>) -> Self {
+        Self { most: most.unwrap_or(u64::MAX), given: Arc::default() }
+    }
+
+    pub(super) fn most(&self) -> Option<u64> {
+        (self.most < u64::MAX).then_some(self.most)
+    }
+
+    pub(super) fn is_used_up(&self) -> bool {
+        self.given.load(Ordering::Relaxed) >= self.most
+    }
+
+    /// Takes `frames` of what is left, unless it is less.
+    fn take(&self, frames: u64) -> bool {
+        let given = self.given.fetch_add(frames, Ordering::Relaxed) + frames;
+        given <= self.most
+    }
+}
+
+impl Pictures {
+    /// For frames of `mode`, of which rows lie `stride` bytes apart. A grey camera gives grey whatever is wanted.
+    pub(super) fn new(mode: Mode, stride: usize, wanted: PixelFormat, quota: Quota) -> Self {
+        let (width, height) = (mode.size.0 as usize, mode.size.1 as usize);
+        let pixels = if mode.format == CameraFormat::Grey { PixelFormat::Gray8 } else { wanted };
+        let layout = Layout { width, height, stride };
+        Self { format: mode.format, layout, pixels, pool: Pool::new(), quota }
+    }
+
+    /// The frame at `place`, of `bytes` or broken for a reason; the end when it would be one too many.
+    pub(super) fn next(&self, place: Place, dequeued_at: Instant, bytes: Result<&[u8], FrameFault>) -> Next {
+        if !self.quota.take(place.lost + 1) {
+            return Next::End;
+        }
+        let Place { id, lost, captured_at, stamp_source } = place;
+        let mut pixels = self.pool.take_or(Vec::new);
+        match bytes.and_then(|bytes| self.decode(bytes, &mut pixels)) {
+            Ok(()) => Next::Frame(Frame {
+                id,
+                lost,
+                captured_at,
+                stamp_source,
+                dequeued_at,
+                width: self.layout.width,
+                height: self.layout.height,
+                format: self.pixels,
+                pixels,
+                label: None,
+            }),
+            Err(reason) => Next::Broken(BrokenFrame { id, lost, captured_at, stamp_source, reason }),
+        }
+    }
+
+    fn decode(&self, bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(), FrameFault> {
+        let layout = self.layout;
+        match (self.format, self.pixels) {
+            (CameraFormat::Grey, _) => raw::grey(bytes, layout, pixels),
+            (CameraFormat::Yuyv, PixelFormat::Gray8) => raw::yuyv_to_grey(bytes, layout, pixels),
+            (CameraFormat::Yuyv, PixelFormat::Rgb8) => raw::yuyv_to_rgb(bytes, layout, pixels),
+            (CameraFormat::Mjpeg, format) => mjpeg::decode(bytes, (layout.width, layout.height), format, pixels),
+        }
+    }
+}
