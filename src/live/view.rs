@@ -32,6 +32,10 @@ use crate::watchdog::Unready;
 
 /// Columns for the deadline's name, beside the chart.
 const GUTTER: u16 = 9;
+/// Rows for the title, the response times and the ledger.
+const FIXED_ROWS: u16 = 4;
+/// Rows of the chart at most.
+const HIGHEST_CHART: u16 = 16;
 const QUIET: Style = Style::new().fg(Color::DarkGray);
 const BAD: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
 const WARN: Style = Style::new().fg(Color::Yellow);
@@ -58,15 +62,14 @@ pub(super) struct View<'a> {
 /// Draws all of it.
 pub(super) fn draw(frame: &mut Frame<'_>, view: &View<'_>) {
     let area = frame.area();
-    let (chart_rows, status_rows) = match area.height {
-        ..16 => (1, 1),
-        16..36 => (3, 2),
-        _ => (10, 2),
-    };
-    let parts = [1, 0, 1, chart_rows, 2, status_rows];
-    let [title, top, response, chart, ledger, status] =
-        Layout::vertical(parts.map(|rows| if rows == 0 { Constraint::Min(0) } else { Constraint::Length(rows) }))
-            .areas(area);
+    let (least_chart, status_rows) = if area.height < 16 { (1, 1) } else { (3, 2) };
+    let shared = area.height.saturating_sub(FIXED_ROWS + status_rows);
+    // What the pictures leave goes to the chart.
+    let top_rows = top::rows(view, area.width, shared.saturating_sub(least_chart));
+    let chart_rows = shared.saturating_sub(top_rows).clamp(least_chart, HIGHEST_CHART);
+    let rows = [1, 0, 1, chart_rows, 2, status_rows];
+    let rows = rows.map(|rows| if rows == 0 { Constraint::Min(0) } else { Constraint::Length(rows) });
+    let [title, top, response, chart, ledger, status] = Layout::vertical(rows).areas(area);
     draw_title(frame, title, view);
     top::draw(frame, top, view);
     frame.render_widget(fitting(responses(view), response.width, 1).remove(0), response);

@@ -15,4 +15,5 @@ mod onnx;
 mod reports;
 mod runs;
 mod signals;
+mod slow_clients;
 mod tools;

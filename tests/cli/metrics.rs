@@ -16,15 +16,15 @@ use crate::signals::send;
 const ENDLESS: [&str; 4] = ["--source", "synthetic:4x4?classes=4&channels=1", "--fps", "50"];
 
 /// A run that serves metrics; it is ended when this is dropped.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     stderr: Option<std::thread::JoinHandle<String>>,
 }
 
 impl Serving {
     /// Starts a run, and waits until it says where it serves.
-    fn start(fixture: &Fixture, more: &[&str]) -> Self {
+    pub(crate) fn start(fixture: &Fixture, more: &[&str]) -> Self {
         let args = run_args(&[&["--metrics", "0"], more].concat());
         let mut child = fixture.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -70,7 +70,7 @@ impl Serving {
     }
 
     /// The exit code, and what it wrote to standard error.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
         (code, self.stderr.take().unwrap().join().unwrap())
     }
@@ -83,7 +83,7 @@ impl Drop for Serving {
     }
 }
 
-fn request(address: &str, text: &str) -> std::io::Result<(u16, String)> {
+pub(crate) fn request(address: &str, text: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.write_all(text.as_bytes())?;
     let mut answer = String::new();
@@ -163,6 +163,20 @@ fn at_the_end_of_a_run_the_metrics_are_what_the_report_says() {
     let longest_us = report["latency_us"]["response"]["max"].as_f64().unwrap();
     let mean_us = metrics["puvae_response_seconds_sum"] / metrics["puvae_response_seconds_count"] * 1e6;
     assert!(mean_us > 0.0 && mean_us <= longest_us + 1.0, "{mean_us} µs of at most {longest_us} µs");
+}
+
+#[test]
+fn a_stalled_capture_is_not_ready_until_frames_come_again() {
+    let fixture = Fixture::new();
+    let source = "synthetic:4x4?classes=4&channels=1&faults=stall@50+3000ms";
+    let run = Serving::start(&fixture, &["--source", source, "--fps", "50"]);
+    run.wait_for("/ready", |status, _| status == 200);
+    run.wait_for("/ready", |status, body| status == 503 && body.starts_with("not ready: the capture is stalled"));
+    let metrics = run.metrics();
+    assert_eq!(metrics["puvae_capture_state{state=\"stalled\"}"], 1.0);
+    assert_eq!(run.get("/live").0, 200);
+    run.wait_for("/metrics", |_, page| samples(page)["puvae_capture_state{state=\"running\"}"] == 1.0);
+    assert_eq!(run.metrics()["puvae_capture_stalls_total"], 1.0);
 }
 
 #[test]

@@ -14,8 +14,24 @@ use crate::report::percent;
 
 /// Columns that the words get at least.
 const WORDS: u16 = 17;
+/// Rows for the name of a picture, above it.
+const CAPTION: u16 = 1;
+/// Columns of a picture that can be made out.
+const LEAST: u16 = 8;
+/// Rows for the words on one verdict.
+const WORD_ROWS: u16 = 8;
 /// Between a picture and what is on its right.
 const GAP: u16 = 1;
+
+/// The rows that are of use, of `most`, with so many columns.
+pub(super) fn rows(view: &View<'_>, width: u16, most: u16) -> u16 {
+    let pictures = Pictures::of(&view.shown.shot).map_or(0, |pictures| {
+        let layout = pictures.layout((width, most));
+        layout.down * (layout.high + CAPTION)
+    });
+    let regions = view.shown.verdict.as_ref().map_or(0, |newest| newest.verdicts.len() as u16);
+    pictures.max(WORD_ROWS).max(regions + 2).min(most)
+}
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
     let pictures = Pictures::of(&view.shown.shot);
@@ -42,36 +58,50 @@ impl<'a> Pictures<'a> {
         (!regions.is_empty()).then_some(Self { regions })
     }
 
-    /// The columns it took, with a gap.
-    fn draw(&self, frame: &mut Frame<'_>, area: Rect, view: &View<'_>) -> u16 {
+    /// How they are laid out in so much room.
+    fn layout(&self, room: (u16, u16)) -> Layout {
         let several = self.regions.len() > 1;
         let (across, down) = if several { (self.regions.len() as u16, 2) } else { (2, 1) };
         let (_, height, width) = self.regions[0].0.dim();
-        // A row above each picture for its name.
-        let rows = (area.height / down).saturating_sub(1);
-        let room = area.width.saturating_sub(WORDS);
-        let all_across = fit(height, width, (room / across).saturating_sub(GAP), rows);
+        let (columns, rows) = (room.0.saturating_sub(WORDS), (room.1 / down).saturating_sub(CAPTION));
+        let all_across = fit(height, width, (columns / across).saturating_sub(GAP), rows);
         // Where many regions would be too small to be seen, the first ones are shown.
-        let least = 8.min(fit(height, width, room, rows).0);
-        let (columns, rows) = if all_across.0 >= least { all_across } else { fit(height, width, least, rows) };
-        if columns == 0 || rows == 0 {
-            return 0;
-        }
-        let across = across.min(room / (columns + GAP));
-        for (index, (input, purified)) in self.regions.iter().take(usize::from(across)).enumerate() {
-            let place = |x: u16, y: u16| Rect {
-                x: area.x + x * (columns + GAP),
-                y: area.y + y * (rows + 1),
-                width: columns,
-                height: rows + 1,
-            };
-            let (first, second) =
-                if several { (place(index as u16, 0), place(index as u16, 1)) } else { (place(0, 0), place(1, 0)) };
+        let least = LEAST.min(fit(height, width, columns.saturating_sub(GAP), rows).0);
+        let (wide, high) = if all_across.0 >= least { all_across } else { fit(height, width, least, rows) };
+        let across = if wide == 0 { 0 } else { across.min(columns / (wide + GAP)) };
+        Layout { several, across, down, wide, high }
+    }
+
+    /// The columns it took, with a gap.
+    fn draw(&self, frame: &mut Frame<'_>, area: Rect, view: &View<'_>) -> u16 {
+        let layout = self.layout((area.width, area.height));
+        let several = layout.several;
+        let shown = if several { layout.across } else { layout.across / 2 };
+        for (index, (input, purified)) in (0..shown).zip(&self.regions) {
             let name = |name: &str| if several { format!("{name} {index}") } else { name.to_owned() };
-            captioned(frame, first, *input, &name("input"), view);
-            captioned(frame, second, *purified, &name("purified"), view);
+            let second = if several { (index, 1) } else { (1, 0) };
+            captioned(frame, layout.place(area, index, 0), *input, &name("input"), view);
+            captioned(frame, layout.place(area, second.0, second.1), *purified, &name("purified"), view);
         }
-        across * (columns + GAP)
+        layout.across * (layout.wide + GAP)
+    }
+}
+
+struct Layout {
+    several: bool,
+    /// Pictures beside each other, and above each other.
+    across: u16,
+    down: u16,
+    /// Columns and rows of one.
+    wide: u16,
+    high: u16,
+}
+
+impl Layout {
+    /// Where a picture is, with the row for its name.
+    fn place(&self, area: Rect, x: u16, y: u16) -> Rect {
+        let height = self.high + CAPTION;
+        Rect { x: area.x + x * (self.wide + GAP), y: area.y + y * height, width: self.wide, height }
     }
 }
 

@@ -101,4 +101,8 @@ fn every_family_is_described_once_and_before_its_samples() {
         }
     }
     assert!(described.len() > 20);
+    let documented = include_str!("../../../docs/metrics.md");
+    for name in described {
+        assert!(documented.contains(&format!("| `{name}` |")), "{name} is not in docs/metrics.md");
+    }
 }
