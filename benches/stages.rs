@@ -45,6 +45,40 @@ fn preprocess(c: &mut Criterion) {
     group.finish();
 }
 
+/// A stroke on paper, darker to the right, with noise.
+fn sheet(width: usize, height: usize, channels: usize) -> Vec<u8> {
+    let mut noise = 1_u32;
+    let mut pixel = |x: usize, y: usize| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (across, down) = (x as f64 / width as f64 - 0.5, y as f64 / height as f64 - 0.5);
+        let is_ink = (across.hypot(down) - 0.2).abs() < 0.03;
+        let paper = 200.0 - 80.0 * across + f64::from(noise >> 28);
+        (if is_ink { paper * 0.3 } else { paper }) as u8
+    };
+    (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).flat_map(|(x, y)| vec![pixel(x, y); channels]).collect()
+}
+
+fn ink(c: &mut Criterion) {
+    let mut group = c.benchmark_group("ink to 1×28×28");
+    for (name, width, height, format) in [
+        ("640x480 grey", 640, 480, PixelFormat::Gray8),
+        ("640x480 RGB", 640, 480, PixelFormat::Rgb8),
+        ("1920x1080 RGB", 1920, 1080, PixelFormat::Rgb8),
+    ] {
+        let pixels = sheet(width, height, format.channels());
+        let mut preprocessor = Preprocessor::new(Prep::Ink, SHAPE);
+        let mut tensor = vec![0.0; SHAPE.pixels()];
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let picture = Picture { width, height, format, pixels: black_box(&pixels) };
+                preprocessor.apply(&picture, &mut tensor).expect("the picture is whole");
+            });
+        });
+        assert!(tensor.iter().any(|value| *value > 0.0), "the ring is found");
+    }
+    group.finish();
+}
+
 fn queue_hop(c: &mut Criterion) {
     let capacity = NonZeroUsize::MIN;
     c.bench_function("queue, there and back again", |b| {
@@ -117,5 +151,5 @@ fn overhead(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, preprocess, queue_hop, histograms, overhead);
+criterion_group!(benches, preprocess, ink, queue_hop, histograms, overhead);
 criterion_main!(benches);

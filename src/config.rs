@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::engine::Provider;
 use crate::pipeline::OnUnpurified;
-use crate::preprocess::Region;
+use crate::preprocess::{Prep, Region};
 
 pub use check::threads;
 pub use error::ConfigError;
-pub use files::{NamedFile, check_files_differ};
+pub use files::{NamedFile, check_files_differ, check_given_once};
 pub use settings::Settings;
 pub use text::{TextError, UnknownKey};
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub frames: Option<u64>,
     /// Frames a second; without it a file source waits for the pipeline.
     pub fps: Option<f64>,
+    /// How pictures become tensors; plain when absent.
+    pub prep: Option<Prep>,
     /// The parts of each frame that are looked at, each as `X,Y,WIDTH,HEIGHT`; the whole frame when absent.
     pub roi: Option<Vec<Region>>,
     /// What becomes of a frame that cannot be purified in time; it is dropped when absent.
@@ -153,6 +155,7 @@ impl Config {
             deadline: self.deadline.or(below.deadline),
             frames: self.frames.or(below.frames),
             fps: self.fps.or(below.fps),
+            prep: self.prep.or(below.prep),
             roi: self.roi.or(below.roi),
             on_unpurified: self.on_unpurified.or(below.on_unpurified),
             provider: self.provider.or(below.provider),
@@ -198,6 +201,15 @@ mod tests {
     }
 
     #[test]
+    fn preprocessing_is_plain_unless_told_and_another_kind_is_refused() {
+        assert_eq!(config().check().unwrap().prep, Prep::Plain);
+        let ink: Config = "prep = \"ink\"\nsource = \"dir:sheets\"".parse().unwrap();
+        assert_eq!(Config::default().over(ink).over(config()).check().unwrap().prep, Prep::Ink);
+        let text = "prep = \"paper\"".parse::<Config>().unwrap_err().to_string();
+        assert!(text.contains("unknown value `paper`, expected `plain` or `ink`"), "{text}");
+    }
+
+    #[test]
     fn the_example_file_has_every_key_and_makes_sense() {
         let example: toml::Table = EXAMPLE.parse().unwrap();
         let keys: Vec<&String> = example.keys().collect();
@@ -229,6 +241,10 @@ mod tests {
             (
                 |c| c.on_unpurified = Some(OnUnpurified::Flag),
                 "--on-unpurified is flag, but --purifier is none; name the purifier's file, or leave it out",
+            ),
+            (
+                |c| c.prep = Some(Prep::Ink),
+                "--prep is ink, expected plain with a synthetic source, which draws no dark",
             ),
             (|c| c.source = None, "--source URI is missing"),
             (|c| c.purifier = None, "--purifier FILE (or --purifier none) is missing"),

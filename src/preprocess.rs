@@ -4,14 +4,21 @@
 //!   averages instead of skipping pixels. A picture that has the size already is not filtered.
 //! - **Colour**: RGB to grey by the luma of ITU-R BT.601, `0.299 R + 0.587 G + 0.114 B`; grey to RGB by repeating.
 //! - **Scale**: bytes 0–255 to `[0, 1]`. Mean and standard deviation are the models' own business.
+//!
+//! [`Prep::Ink`] does more: it looks for dark writing on paper, and makes of it what MNIST would have made.
 
 mod filter;
+mod ink;
 mod region;
+
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::spec::InputShape;
 use filter::Filter;
+use ink::Ink;
 pub use region::{Region, RegionError};
 
 /// ITU-R BT.601 weights of red, green and blue in the luma.
@@ -25,6 +32,32 @@ pub enum Prep {
     /// Size, colour and scale, nothing else.
     #[default]
     Plain,
+    /// Dark writing on paper: found, whatever the light, and turned into light strokes on black, scaled and centred as
+    /// MNIST's digits are. All black where nothing is written. With three channels, three equal ones.
+    Ink,
+}
+
+impl fmt::Display for Prep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Prep::Plain => "plain",
+            Prep::Ink => "ink",
+        })
+    }
+}
+
+impl FromStr for Prep {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "plain" => Ok(Prep::Plain),
+            "ink" => Ok(Prep::Ink),
+            _ => Err(format!(
+                "unknown preprocessing `{text}`, expected plain (size, colour and scale) or ink (dark writing on paper)"
+            )),
+        }
+    }
 }
 
 /// What a picture's bytes mean.
@@ -111,13 +144,14 @@ pub struct Preprocessor {
     prep: Prep,
     shape: InputShape,
     filter: Option<Filter>,
+    ink: Option<Box<Ink>>,
 }
 
 impl Preprocessor {
     /// For tensors of this shape, with 1 or 3 channels.
     #[must_use]
     pub fn new(prep: Prep, shape: InputShape) -> Self {
-        Self { prep, shape, filter: None }
+        Self { prep, shape, filter: None, ink: None }
     }
 
     /// Writes `picture` to `tensor`: `[C, H, W]` in a row, values in `[0, 1]`.
@@ -127,14 +161,29 @@ impl Preprocessor {
     /// as long as the shape.
     pub fn apply(&mut self, picture: &Picture<'_>, tensor: &mut [f32]) -> Result<(), PreprocessError> {
         self.check(picture, tensor)?;
-        let Prep::Plain = self.prep;
+        match self.prep {
+            Prep::Plain => self.plain(picture, tensor),
+            Prep::Ink => self.ink(picture, tensor),
+        }
+        Ok(())
+    }
+
+    fn ink(&mut self, picture: &Picture<'_>, tensor: &mut [f32]) {
+        let ink = match self.ink.take() {
+            Some(ink) if ink.fits(picture) => self.ink.insert(ink),
+            _ => self.ink.insert(Box::new(Ink::new(picture, self.shape))),
+        };
+        ink.apply(picture.pixels, tensor);
+    }
+
+    fn plain(&mut self, picture: &Picture<'_>, tensor: &mut [f32]) {
         let InputShape { channels, height, width } = self.shape;
         let same_size = (picture.width, picture.height) == (width, height);
         if same_size && channels == 1 && picture.format == PixelFormat::Gray8 {
             for (value, byte) in tensor.iter_mut().zip(picture.pixels) {
                 *value = scaled(f32::from(*byte));
             }
-            return Ok(());
+            return;
         }
         let mut store = |index: usize, pixel: &[f32]| store(&mut tensor[index..], height * width, channels, pixel);
         if same_size {
@@ -151,7 +200,6 @@ impl Preprocessor {
             };
             filter.apply(picture.pixels, store);
         }
-        Ok(())
     }
 
     fn check(&self, picture: &Picture<'_>, tensor: &[f32]) -> Result<(), PreprocessError> {

@@ -16,6 +16,7 @@ use puvae::frame::FrameId;
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
 use puvae::pipeline::{self, PipelineConfig};
+use puvae::preprocess::{Picture, PixelFormat, Prep, Preprocessor};
 use puvae::purifier::{Identity, Purified, Purifier};
 use puvae::source::{self, SourceOptions};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -91,6 +92,34 @@ fn allocations(purifier: Box<dyn Purifier>, size: &str, channels: usize, frames:
     region.change().allocations
 }
 
+/// Allocations of preparing sheets with a ring on them, which grows and is thin or thick; among them empty and noisy ones.
+fn allocations_of_ink() -> usize {
+    const SIDE: usize = 120;
+    let sheet = |number: usize| -> Vec<u8> {
+        let pixel = |at: usize| {
+            let (x, y) = ((at % SIDE) as f32 - 60.0, (at / SIDE) as f32 - 60.0);
+            let is_ink = (x.hypot(y) - number as f32).abs() < 0.5 + (number % 4) as f32;
+            let noise = if number % 10 == 9 { at * 7919 % 200 } else { 0 };
+            (if is_ink { 40 } else { 200 - noise }) as u8
+        };
+        (0..SIDE * SIDE).map(pixel).collect()
+    };
+    let sheets: Vec<Vec<u8>> = (0..50).map(sheet).collect();
+    let mut preprocessor = Preprocessor::new(Prep::Ink, SHAPE);
+    let mut tensor = vec![0.0; SHAPE.pixels()];
+    let mut prepare = |pixels: &[u8]| {
+        let picture = Picture { width: SIDE, height: SIDE, format: PixelFormat::Gray8, pixels };
+        preprocessor.apply(&picture, &mut tensor).unwrap();
+        tensor.iter().any(|&value| value > 0.0)
+    };
+    prepare(&sheets[0]);
+    let region = Region::new(ALLOCATOR);
+    let written = sheets.iter().filter(|sheet| prepare(sheet)).count();
+    let allocations = region.change().allocations;
+    assert!(written > 30, "{written} rings were found");
+    allocations
+}
+
 #[test]
 fn more_frames_cost_no_more_allocations() {
     let identity = || -> Box<dyn Purifier> { Box::new(Identity::new(SHAPE)) };
@@ -103,4 +132,5 @@ fn more_frames_cost_no_more_allocations() {
     let reformer = |frames| allocations(Box::new(Reformer), "16x16", 1, frames);
     let (few, many) = (reformer(1000), reformer(5000));
     assert!(many <= few + ONCE, "a reformer: {few} allocations for 1000 frames, {many} for 5000");
+    assert_eq!(allocations_of_ink(), 0);
 }

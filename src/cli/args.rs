@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use puvae::config::{Config, ConfigError, PurifierChoice, threads};
 use puvae::model::engine::{EngineOptions, Provider};
 use puvae::pipeline::OnUnpurified;
-use puvae::preprocess::Region;
+use puvae::preprocess::{Prep, Region};
 
 /// A real-time filter between a camera and an image classifier.
 #[derive(Debug, Parser)]
@@ -33,7 +33,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write a model spec into an ONNX classifier that was exported elsewhere
     Spec(SpecArgs),
-    /// Render a JSON report as an HTML page
+    /// Render a JSON report as an HTML page, or compare several
     Report(ReportArgs),
     /// List the cameras of this machine with their formats, sizes and rates
     Cameras,
@@ -79,6 +79,9 @@ pub(crate) struct RunArgs {
     /// Frames a second, 0.001 to 10000 (default: a camera's usual rate; files as fast as the models go, dropping nothing)
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     fps: Option<f64>,
+    /// How frames are prepared: plain (resized), or ink (dark writing on paper, centred as MNIST does; default plain)
+    #[arg(long, value_name = "plain|ink")]
+    prep: Option<Prep>,
     /// Look at this part of each frame only; repeat it for several, which then are purified and classified as one batch
     #[arg(long, value_name = "X,Y,W,H")]
     roi: Vec<Region>,
@@ -149,6 +152,9 @@ pub(crate) struct CalibrateArgs {
     /// Frames a second, as your camera gives them
     #[arg(long, default_value_t = 30.0, value_name = "F", allow_negative_numbers = true)]
     pub(crate) fps: f64,
+    /// How frames are prepared, as in `puvae run`
+    #[arg(long, value_name = "plain|ink")]
+    pub(crate) prep: Option<Prep>,
     /// Look at this part of each frame only; repeat it for several
     #[arg(long, value_name = "X,Y,W,H")]
     pub(crate) roi: Vec<Region>,
@@ -170,6 +176,7 @@ impl CalibrateArgs {
             deadline: Some("1h".into()),
             frames: Some(self.frames),
             fps: Some(self.fps),
+            prep: self.prep,
             roi: (!self.roi.is_empty()).then(|| self.roi.clone()),
             provider: self.engine.provider,
             threads: self.engine.threads,
@@ -216,10 +223,10 @@ pub(crate) struct SpecArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ReportArgs {
-    /// A report written by `puvae run --json`
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Where the page goes (default: beside the report, ending in .html)
+    /// Reports written by `puvae run --json`: one is rendered, several are compared with the first
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Where the page goes (default: of one report, beside it, ending in .html; of several, nowhere)
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -237,6 +244,7 @@ impl RunArgs {
             deadline: self.deadline,
             frames: self.frames,
             fps: self.fps,
+            prep: self.prep,
             roi: (!self.roi.is_empty()).then_some(self.roi),
             on_unpurified: self.on_unpurified,
             provider: self.engine.provider,

@@ -62,8 +62,12 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
     announce(&engine);
     let clock = Arc::new(SystemClock);
     let feed = source::open(&settings.source, &source_options(&settings, &classifier), clock.clone())?;
-    let config =
-        PipelineConfig { deadline: settings.deadline, regions: settings.regions.clone(), ..PipelineConfig::default() };
+    let config = PipelineConfig {
+        deadline: settings.deadline,
+        prep: settings.prep,
+        regions: settings.regions.clone(),
+        ..PipelineConfig::default()
+    };
     let mut progress = FrameProgress::new(feed.source.frames());
     let mut responses = Responses(Vec::with_capacity(usize::try_from(args.frames).unwrap_or(0).min(1 << 20)));
     let sinks: &mut [&mut dyn Sink] = &mut [&mut progress, &mut responses];

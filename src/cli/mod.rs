@@ -7,6 +7,7 @@ mod calibrate;
 mod log;
 mod outputs;
 mod progress;
+mod report;
 mod run;
 mod signals;
 mod watch;
@@ -16,13 +17,12 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Parser as _;
-use puvae::config::{ConfigError, check_files_differ};
+use puvae::config::ConfigError;
 use puvae::live::LiveError;
 use puvae::pipeline::PipelineError;
-use puvae::report::output::OutputFile;
-use puvae::report::{Report, html};
+use puvae::report::compare::NumberOfRuns;
 
-use self::args::{Args, Command, ReportArgs};
+use self::args::{Args, Command};
 pub(crate) use self::args::{BenchArgs, InspectArgs, SpecArgs};
 pub(crate) use self::progress::bar;
 use crate::{annotate, bench, cameras, inspect};
@@ -53,13 +53,14 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Spec(args) => annotate::run(&args),
-        Command::Report(args) => report(&args),
+        Command::Report(args) => report::run(&args),
         Command::Cameras => cameras::run(),
     }
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    if error.is::<ConfigError>() || matches!(error.downcast_ref(), Some(LiveError::NotATerminal)) {
+    let usage = error.is::<ConfigError>() || error.is::<NumberOfRuns>();
+    if usage || matches!(error.downcast_ref(), Some(LiveError::NotATerminal)) {
         USAGE
     } else if matches!(error.downcast_ref(), Some(PipelineError::DeadlineImpossible { .. })) {
         IMPOSSIBLE
@@ -68,15 +69,6 @@ fn code(error: &anyhow::Error) -> u8 {
     } else {
         ERROR
     }
-}
-
-fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let target = args.output.clone().unwrap_or_else(|| args.file.with_extension("html"));
-    check_files_differ(&[("the report", &args.file)], &[("--output", &target)])?;
-    let report = Report::read(&args.file)?;
-    OutputFile::reserve(&target, "--output")?.write(html::render(&report))?;
-    tracing::info!("wrote {}", target.display());
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes a result to standard output.

@@ -102,6 +102,7 @@ fn surroundings(settings: &Settings, engine: &Engine, models: Models) -> Surroun
         puvae_version: env!("CARGO_PKG_VERSION").into(),
         source: settings.source.to_string(),
         fps: settings.fps,
+        prep: settings.prep,
         started_at: Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string()),
         stamp_source: None,
         seed: settings.seed,
@@ -149,6 +150,7 @@ fn run_pipeline(
     let mut verdicts = verdict_lines(settings, &surroundings.models)?;
     let config = PipelineConfig {
         deadline: settings.deadline,
+        prep: settings.prep,
         samples: SAMPLES,
         force: settings.force,
         health: watch.health.clone(),

@@ -11,8 +11,8 @@ use crate::metrics::{MetricsAddress, MetricsAddressError};
 use crate::model::engine::{EngineOptions, MAX_THREADS};
 use crate::model::hash::{FileHash, NotAHash};
 use crate::pipeline::{MAX_REGIONS, OnUnpurified};
-use crate::preprocess::Region;
-use crate::source::{HIGHEST_FPS, LOWEST_FPS};
+use crate::preprocess::{Prep, Region};
+use crate::source::{HIGHEST_FPS, LOWEST_FPS, SourceUri};
 
 /// Reports count in whole microseconds.
 const SHORTEST_DEADLINE: Duration = Duration::from_micros(1);
@@ -29,6 +29,7 @@ impl Config {
             deadline: deadline(self.deadline.as_deref())?,
             frames: frames(self.frames)?,
             fps: fps(self.fps)?,
+            prep: self.prep.unwrap_or_default(),
             regions: regions(self.roi.unwrap_or_default())?,
             on_unpurified: self.on_unpurified.unwrap_or_default(),
             engine: EngineOptions {
@@ -61,6 +62,7 @@ impl Config {
         if settings.purifier == PurifierChoice::None && settings.on_unpurified != OnUnpurified::Drop {
             return Err(ConfigError::NothingUnpurified(settings.on_unpurified.as_str()));
         }
+        ink_has_paper(settings.prep, &settings.source)?;
         check_files_differ(&settings.inputs(), &settings.outputs())?;
         Ok(settings)
     }
@@ -104,6 +106,18 @@ fn regions(regions: Vec<Region>) -> Result<Vec<Region>, ConfigError> {
         return Err(absurd("--roi", format!("{} regions", regions.len()), format!("at most {MAX_REGIONS}")));
     }
     Ok(regions)
+}
+
+/// A synthetic picture is light on dark: as writing it is nothing, and every frame would be black.
+fn ink_has_paper(prep: Prep, source: &SourceUri) -> Result<(), ConfigError> {
+    match (prep, source) {
+        (Prep::Ink, SourceUri::Synthetic(_)) => Err(absurd(
+            "--prep",
+            prep,
+            "plain with a synthetic source, which draws no dark writing on paper; give another --source",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn fps(fps: Option<f64>) -> Result<Option<f64>, ConfigError> {

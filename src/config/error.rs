@@ -62,6 +62,14 @@ pub enum ConfigError {
         /// The other.
         second: &'static str,
     },
+    /// One file in the place of two.
+    #[error("{} and {} are one file; there is nothing to compare, give each file once", first.display(), path.display())]
+    GivenTwice {
+        /// As it was named first.
+        first: PathBuf,
+        /// As it was named again.
+        path: PathBuf,
+    },
     /// An output in a folder that is read.
     #[error("{} is given as {second} and lies in {}, the folder of {first}; it would be taken for an input, give a path outside that folder", path.display(), folder.display())]
     AmongInputs {

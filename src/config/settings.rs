@@ -8,7 +8,7 @@ use crate::metrics::MetricsAddress;
 use crate::model::engine::EngineOptions;
 use crate::model::hash::FileHash;
 use crate::pipeline::OnUnpurified;
-use crate::preprocess::Region;
+use crate::preprocess::{Prep, Region};
 use crate::source::SourceUri;
 
 /// A checked configuration.
@@ -30,6 +30,8 @@ pub struct Settings {
     pub frames: Option<u64>,
     /// From [`LOWEST_FPS`](crate::source::LOWEST_FPS) to [`HIGHEST_FPS`](crate::source::HIGHEST_FPS).
     pub fps: Option<f64>,
+    /// How pictures become tensors.
+    pub prep: Prep,
     /// The parts of each frame that are looked at; the whole frame when empty.
     pub regions: Vec<Region>,
     /// What becomes of a frame that cannot be purified in time.

@@ -9,6 +9,7 @@ use crate::ledger::Ledger;
 use crate::model::engine::ProviderReport;
 use crate::model::file::ModelInfo;
 use crate::pipeline::{CaptureCounters, OnUnpurified};
+use crate::preprocess::Prep;
 use crate::preprocess::Region;
 
 /// Version of the report's form.
@@ -162,6 +163,9 @@ pub struct RunInfo {
     pub source: String,
     /// Frames a second; absent when the source waited for the pipeline.
     pub fps: Option<f64>,
+    /// How pictures became tensors.
+    #[serde(default)]
+    pub prep: Prep,
     /// Wall time when the run began, RFC 3339 in UTC; everything else is measured by a monotonic clock.
     #[serde(default)]
     pub started_at: Option<String>,

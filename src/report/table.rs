@@ -9,7 +9,7 @@ use super::schema::{Accuracy, Histogram, Report};
 use crate::pipeline::{CaptureCounters, OnUnpurified};
 
 /// What stands where nothing was measured.
-const NOT_MEASURED: &str = "n/a";
+pub(super) const NOT_MEASURED: &str = "n/a";
 
 /// Everything a person wants to know at the end of a run, on about 30 lines.
 #[must_use]

@@ -23,6 +23,7 @@ fn an_absurd_setting_is_refused_with_what_may_be_given() {
     refused(&["--frames", "0"], &["--frames is 0, expected at least 1"]);
     refused(&["--threads", "0"], &["--threads is 0, expected 1 to 256"]);
     refused(&["--threads", "10000"], &["--threads is 10000, expected 1 to 256"]);
+    refused(&["--prep", "paper"], &["unknown preprocessing `paper`, expected plain", "or ink (dark writing on paper)"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod bad_files;
 mod bad_usage;
+mod comparisons;
 mod fixture;
 mod live;
 mod live_view;

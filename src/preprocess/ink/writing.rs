@@ -1,0 +1,44 @@
+//! Which parts are the writing.
+
+use super::parts::{Area, Part, Parts};
+
+/// Writing is at least as long as a twentieth of the picture's shorter side; a speck is not.
+const SHORTEST: usize = 20;
+/// And covers at least so many percent of the rectangle around it. The outline of a sheet covers less.
+const LEAST_COVER: usize = 6;
+/// Further parts (the bar of a 5, a broken stroke) have at least so many percent of the main part's weight …
+const LEAST_WEIGHT: u64 = 5;
+/// … lie on paper at least half as bright …
+const LEAST_LIGHT: u64 = 2;
+/// … are not more than so many times as long (a sheet's outline is) …
+const LONGEST: usize = 2;
+/// … and are no farther from the rest than so many percent of its longer side.
+const FARTHEST: usize = 30;
+
+/// Marks the parts of the writing and says where it is: the heaviest part that can be writing, and what stands close to it. The
+/// heaviest, not the darkest or the most central: a person holds a sheet somewhere, and what they wrote is the most ink on it.
+pub(super) fn choose(parts: &mut Parts) -> Option<Area> {
+    let (width, height) = (parts.width, parts.height);
+    let shortest = (width.min(height) / SHORTEST).max(3);
+    // What the picture's edge cuts off cannot be read, and most often is the sheet's edge, a finger, or a table.
+    let inside = |area: &Area| area.left > 0 && area.top > 0 && area.right < width && area.bottom < height;
+    let can_be = |part: &Part| {
+        let rectangle = part.area.width() * part.area.height();
+        part.area.longer_side() >= shortest && part.pixels * 100 >= rectangle * LEAST_COVER && inside(&part.area)
+    };
+    let main = parts.whole().filter(|part| can_be(part)).max_by_key(|part| part.weight)?;
+    main.chosen = true;
+    let (mut area, least) = (main.area, main.weight * LEAST_WEIGHT / 100);
+    let light = main.light / main.pixels as u64 / LEAST_LIGHT;
+    loop {
+        let farthest = area.longer_side() * FARTHEST / 100;
+        let belongs = |part: &&mut Part| {
+            let counts = part.weight >= least && part.light >= light * part.pixels as u64;
+            let fits = part.area.longer_side() <= LONGEST * area.longer_side() && part.area.gap(&area) <= farthest;
+            !part.chosen && counts && fits && inside(&part.area)
+        };
+        let Some(next) = parts.whole().find(belongs) else { return Some(area) };
+        next.chosen = true;
+        area = area.with(&next.area);
+    }
+}
