@@ -103,6 +103,12 @@ pub(crate) struct RunArgs {
     /// Write a JSON line for each frame here; `-` is standard output (the table then goes to standard error)
     #[arg(long, value_name = "FILE|-")]
     verdicts: Option<PathBuf>,
+    /// Serve /metrics, /live and /ready here over HTTP: 127.0.0.1:9464, or a port for this machine only (0: a free one)
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
+    /// Show the run in this terminal: pictures, verdicts, response times, ledger
+    #[arg(long)]
+    live: bool,
     /// Read settings from a TOML file whose keys are these flags' names; flags win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -248,6 +254,8 @@ impl RunArgs {
             json: self.json,
             html: self.html,
             verdicts: self.verdicts,
+            metrics: self.metrics,
+            live: self.live.then_some(true),
             force: self.force.then_some(true),
             read_from: None,
         };

@@ -47,6 +47,11 @@ pub enum ConfigError {
     /// A hash for a purifier that is not there.
     #[error("--purifier-sha256 is given, but --purifier is none; name the purifier's file, or leave the hash out")]
     HashOfNothing,
+    /// Two things that would be written over each other.
+    #[error(
+        "--live and --verdicts - would both write to the terminal; send standard output to a file or a program, or give --verdicts a file"
+    )]
+    LiveOverVerdicts,
     /// One file for two purposes.
     #[error("{} is given as {first} and as {second}; one would overwrite the other, give two different files", path.display())]
     SameFile {

@@ -13,7 +13,9 @@ pub mod table;
 pub mod verdicts;
 
 pub use build::Surroundings;
+pub(crate) use build::micros;
 pub use schema::Report;
+pub(crate) use table::{duration, percent};
 
 /// Why a report could not be read.
 #[derive(Debug, thiserror::Error)]
