@@ -22,7 +22,7 @@ use crate::preprocess::{Prep, Region};
 
 pub use check::threads;
 pub use error::ConfigError;
-pub use files::{NamedFile, check_files_differ};
+pub use files::{NamedFile, check_files_differ, check_given_once};
 pub use settings::Settings;
 pub use text::{TextError, UnknownKey};
 
@@ -72,6 +72,10 @@ pub struct Config {
     pub html: Option<PathBuf>,
     /// Where a JSON line for each frame goes; `-` is standard output.
     pub verdicts: Option<PathBuf>,
+    /// Where metrics are served over HTTP, such as `127.0.0.1:9464`; a bare port is for this machine only.
+    pub metrics: Option<String>,
+    /// Show the run in the terminal.
+    pub live: Option<bool>,
     /// Run even if the deadline is impossible on this machine.
     pub force: Option<bool>,
     /// The file that it was read from; a run must not write there.
@@ -161,6 +165,8 @@ impl Config {
             json: self.json.or(below.json),
             html: self.html.or(below.html),
             verdicts: self.verdicts.or(below.verdicts),
+            metrics: self.metrics.or(below.metrics),
+            live: self.live.or(below.live),
             force: self.force.or(below.force),
             read_from: self.read_from.or(below.read_from),
         }
@@ -227,6 +233,10 @@ mod tests {
             (|c| c.fps = Some(1e9), "--fps is 1000000000, expected 0.001"),
             (|c| c.threads = Some(0), "--threads is 0, expected 1 to 256"),
             (|c| c.threads = Some(10_000), "--threads is 10000, expected 1 to 256"),
+            (
+                |c| c.metrics = Some(":9464".into()),
+                "--metrics is :9464, expected a port such as 9464 for this machine only",
+            ),
             (|c| c.roi = Some(vec![Region::new(0, 0, 1, 1).unwrap(); 17]), "--roi is 17 regions, expected at most 16"),
             (
                 |c| c.on_unpurified = Some(OnUnpurified::Flag),

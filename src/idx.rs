@@ -124,7 +124,15 @@ pub enum IdxError {
 /// # Errors
 /// When the file cannot be read, has another magic number, is truncated or goes on after its end.
 pub fn read_images(path: &Path) -> Result<Images, IdxError> {
-    let mut file = Reader::open(path)?;
+    images_from(open(path)?, path)
+}
+
+/// As [`read_images`], of bytes from anywhere. `path` is what they are called: gzip if it ends in `.gz`.
+///
+/// # Errors
+/// As [`read_images`].
+pub fn images_from(bytes: impl Read, path: &Path) -> Result<Images, IdxError> {
+    let mut file = Reader::new(bytes, path);
     file.magic("images", IMAGES_MAGIC)?;
     let [count, height, width] = [file.u32()?, file.u32()?, file.u32()?];
     let pixels = file.data(&[count, height, width])?;
@@ -136,10 +144,22 @@ pub fn read_images(path: &Path) -> Result<Images, IdxError> {
 /// # Errors
 /// As [`read_images`].
 pub fn read_labels(path: &Path) -> Result<Vec<u8>, IdxError> {
-    let mut file = Reader::open(path)?;
+    labels_from(open(path)?, path)
+}
+
+/// As [`read_labels`], of bytes from anywhere; see [`images_from`].
+///
+/// # Errors
+/// As [`read_images`].
+pub fn labels_from(bytes: impl Read, path: &Path) -> Result<Vec<u8>, IdxError> {
+    let mut file = Reader::new(bytes, path);
     file.magic("labels", LABELS_MAGIC)?;
     let count = file.u32()?;
     file.data(&[count])
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, IdxError> {
+    File::open(path).map(BufReader::new).map_err(|source| IdxError::Io { path: path.into(), source })
 }
 
 /// Reads images and the labels that belong to them.
@@ -191,16 +211,13 @@ fn write(path: &Path, magic: u32, shape: &[usize], data: &[u8]) -> Result<(), Id
 
 struct Reader<'a> {
     path: &'a Path,
-    bytes: Box<dyn Read>,
+    bytes: Box<dyn Read + 'a>,
 }
 
 impl<'a> Reader<'a> {
-    fn open(path: &'a Path) -> Result<Self, IdxError> {
-        let file = File::open(path).map_err(|source| IdxError::Io { path: path.into(), source })?;
-        let file = BufReader::new(file);
+    fn new(bytes: impl Read + 'a, path: &'a Path) -> Self {
         let gzip = path.extension().is_some_and(|extension| extension == "gz");
-        let bytes: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-        Ok(Self { path, bytes })
+        Self { path, bytes: if gzip { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) } }
     }
 
     fn io(&self, source: io::Error) -> IdxError {

@@ -54,6 +54,21 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// Every fate.
+    pub const ALL: [Self; 11] = [
+        Self::OnTime,
+        Self::Late,
+        Self::Expired(ExpiredAt::Purify),
+        Self::Expired(ExpiredAt::Classify),
+        Self::Dropped(DropReason::Queue),
+        Self::Dropped(DropReason::Driver),
+        Self::Dropped(DropReason::Shutdown),
+        Self::Failed(FailedAt::Capture),
+        Self::Failed(FailedAt::Preprocess),
+        Self::Failed(FailedAt::Purify),
+        Self::Failed(FailedAt::Classify),
+    ];
+
     /// The name used in reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -201,19 +216,7 @@ impl MissRuns {
 mod tests {
     use super::*;
 
-    const ALL: [Fate; 11] = [
-        Fate::OnTime,
-        Fate::Late,
-        Fate::Expired(ExpiredAt::Purify),
-        Fate::Expired(ExpiredAt::Classify),
-        Fate::Dropped(DropReason::Queue),
-        Fate::Dropped(DropReason::Driver),
-        Fate::Dropped(DropReason::Shutdown),
-        Fate::Failed(FailedAt::Capture),
-        Fate::Failed(FailedAt::Preprocess),
-        Fate::Failed(FailedAt::Purify),
-        Fate::Failed(FailedAt::Classify),
-    ];
+    const ALL: [Fate; 11] = Fate::ALL;
 
     #[test]
     fn a_ledger_balances_exactly_when_every_captured_frame_has_a_fate() {

@@ -36,4 +36,12 @@ pub mod pipeline;
 #[cfg(feature = "runtime")]
 pub mod report;
 #[cfg(feature = "runtime")]
+pub mod board;
+#[cfg(feature = "runtime")]
+pub mod watchdog;
+#[cfg(feature = "runtime")]
+pub mod metrics;
+#[cfg(feature = "runtime")]
+pub mod live;
+#[cfg(feature = "runtime")]
 pub mod config;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ndarray::{Array2, ArrayView4};
+use puvae::board::Board;
 use puvae::classifier::Classifier;
 use puvae::clock::{StopFlag, SystemClock};
 use puvae::deadline::Deadline;
@@ -75,14 +76,16 @@ fn allocations(purifier: Box<dyn Purifier>, size: &str, channels: usize, frames:
     let uri = format!("synthetic:{size}?classes=2&channels={channels}&frames={frames}").parse().unwrap();
     let source = source::open(&uri, &SourceOptions::default(), Arc::new(SystemClock)).unwrap();
     let deadline = Deadline::new(Duration::from_secs(3600)).unwrap();
+    let config = PipelineConfig { deadline, ..PipelineConfig::default() };
+    let mut board = Board::new(Arc::new(SystemClock), deadline, config.health.clone());
     let summary = pipeline::run(
         source,
         purifier,
         Box::new(Indifferent(["a", "b"].map(String::from))),
-        &PipelineConfig { deadline, ..PipelineConfig::default() },
+        &config,
         Arc::new(SystemClock),
         &StopFlag::new(),
-        &mut [],
+        &mut [&mut board],
     )
     .unwrap();
     assert_eq!(summary.ledger.on_time, frames);

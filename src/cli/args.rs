@@ -33,7 +33,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write a model spec into an ONNX classifier that was exported elsewhere
     Spec(SpecArgs),
-    /// Render a JSON report as an HTML page
+    /// Render a JSON report as an HTML page, or compare several
     Report(ReportArgs),
     /// List the cameras of this machine with their formats, sizes and rates
     Cameras,
@@ -103,6 +103,12 @@ pub(crate) struct RunArgs {
     /// Write a JSON line for each frame here; `-` is standard output (the table then goes to standard error)
     #[arg(long, value_name = "FILE|-")]
     verdicts: Option<PathBuf>,
+    /// Serve /metrics, /live and /ready here over HTTP: 127.0.0.1:9464, or a port for this machine only (0: a free one)
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
+    /// Show the run in this terminal: pictures, verdicts, response times, ledger
+    #[arg(long)]
+    live: bool,
     /// Read settings from a TOML file whose keys are these flags' names; flags win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -217,10 +223,10 @@ pub(crate) struct SpecArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ReportArgs {
-    /// A report written by `puvae run --json`
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Where the page goes (default: beside the report, ending in .html)
+    /// Reports written by `puvae run --json`: one is rendered, several are compared with the first
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Where the page goes (default: of one report, beside it, ending in .html; of several, nowhere)
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -248,6 +254,8 @@ impl RunArgs {
             json: self.json,
             html: self.html,
             verdicts: self.verdicts,
+            metrics: self.metrics,
+            live: self.live.then_some(true),
             force: self.force.then_some(true),
             read_from: None,
         };

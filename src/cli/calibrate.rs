@@ -23,7 +23,8 @@ use serde_json::json;
 
 use super::args::CalibrateArgs;
 use super::progress::FrameProgress;
-use super::run::{announce, open_models, source_options, stop_on_signals};
+use super::run::{announce, open_models, source_options};
+use super::signals::stop_on_signals;
 use super::{INTERRUPTED, print};
 
 /// Shares of the frames that shall hold the deadline.

@@ -4,22 +4,25 @@
 
 mod args;
 mod calibrate;
+mod log;
 mod outputs;
 mod progress;
+mod report;
 mod run;
+mod signals;
+mod watch;
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Parser as _;
-use puvae::config::{ConfigError, check_files_differ};
+use puvae::config::ConfigError;
+use puvae::live::LiveError;
 use puvae::pipeline::PipelineError;
-use puvae::report::output::OutputFile;
-use puvae::report::{Report, html};
-use tracing_subscriber::EnvFilter;
+use puvae::report::compare::NumberOfRuns;
 
-use self::args::{Args, Command, ReportArgs};
+use self::args::{Args, Command};
 pub(crate) use self::args::{BenchArgs, InspectArgs, SpecArgs};
 pub(crate) use self::progress::bar;
 use crate::{annotate, bench, cameras, inspect};
@@ -36,7 +39,7 @@ const INTERRUPTED: u8 = 130;
 /// Parses, runs, and turns whatever happens into an exit code.
 pub(crate) fn main() -> ExitCode {
     let args = Args::parse();
-    start_logging();
+    log::start();
     dispatch(args.command).unwrap_or_else(|error| {
         complain(&format!("error: {error}\n"));
         ExitCode::from(code(&error))
@@ -50,13 +53,14 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Spec(args) => annotate::run(&args),
-        Command::Report(args) => report(&args),
+        Command::Report(args) => report::run(&args),
         Command::Cameras => cameras::run(),
     }
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    if error.is::<ConfigError>() {
+    let usage = error.is::<ConfigError>() || error.is::<NumberOfRuns>();
+    if usage || matches!(error.downcast_ref(), Some(LiveError::NotATerminal)) {
         USAGE
     } else if matches!(error.downcast_ref(), Some(PipelineError::DeadlineImpossible { .. })) {
         IMPOSSIBLE
@@ -65,28 +69,6 @@ fn code(error: &anyhow::Error) -> u8 {
     } else {
         ERROR
     }
-}
-
-fn start_logging() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,puvae=info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .without_time()
-        .with_target(false)
-        // A closed standard error must not end a run.
-        .log_internal_errors(false)
-        .init();
-}
-
-fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let target = args.output.clone().unwrap_or_else(|| args.file.with_extension("html"));
-    check_files_differ(&[("the report", &args.file)], &[("--output", &target)])?;
-    let report = Report::read(&args.file)?;
-    OutputFile::reserve(&target, "--output")?.write(html::render(&report))?;
-    tracing::info!("wrote {}", target.display());
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes a result to standard output.

@@ -20,11 +20,11 @@ use puvae::report::schema::{Models, RunInfo};
 use puvae::report::verdicts::VerdictLines;
 use puvae::report::{Report, Surroundings, table};
 use puvae::source::{self, SourceOptions, SourceUri};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 
 use super::outputs::{Outputs, verdict_lines};
 use super::progress::FrameProgress;
+use super::signals::stop_on_signals;
+use super::watch::Watch;
 use super::{INTERRUPTED, complain, print};
 
 /// Pictures in a report.
@@ -39,12 +39,13 @@ pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
     let settings = config.check()?;
     let stop = stop_on_signals()?;
     let outputs = Outputs::reserve(&settings)?;
+    let mut watch = Watch::start(&settings)?;
     let mut engine = Engine::start(&settings.engine)?;
     check_files_differ(&[("ONNX Runtime's library", engine.library())], &settings.outputs())?;
     let (purifier, classifier, models) = open_models(&mut engine, &settings)?;
     announce(&engine);
     let surroundings = surroundings(&settings, &engine, models);
-    let (report, failure) = run_pipeline(&settings, &stop, purifier, classifier, surroundings)?;
+    let (report, failure) = run_pipeline(&settings, &stop, &mut watch, purifier, classifier, surroundings)?;
     // Files first: whoever reads standard output or error may be gone.
     let written = outputs.write(&report);
     let shown = show(&settings, &table::render(&report));
@@ -66,18 +67,6 @@ fn show(settings: &Settings, table: &str) -> anyhow::Result<()> {
         return Ok(());
     }
     print(table)
-}
-
-/// The first SIGINT or SIGTERM sets the flag; a second one ends the process at once.
-pub(super) fn stop_on_signals() -> anyhow::Result<StopFlag> {
-    let stop = StopFlag::new();
-    for signal in [SIGINT, SIGTERM] {
-        // The order matters: what is registered first runs first, and must not see what the same signal sets.
-        flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), stop.as_atomic())
-            .and_then(|_| flag::register(signal, stop.as_atomic()))
-            .map_err(|error| anyhow!("cannot catch SIGINT and SIGTERM: {error}; try again, or report it"))?;
-    }
-    Ok(stop)
 }
 
 /// Opens both models and checks that they fit together.
@@ -149,6 +138,7 @@ pub(super) fn source_options(settings: &Settings, classifier: &OnnxClassifier) -
 fn run_pipeline(
     settings: &Settings,
     stop: &StopFlag,
+    watch: &mut Watch,
     purifier: Box<dyn Purifier>,
     classifier: OnnxClassifier,
     mut surroundings: Surroundings,
@@ -163,15 +153,19 @@ fn run_pipeline(
         prep: settings.prep,
         samples: SAMPLES,
         force: settings.force,
+        health: watch.health.clone(),
         regions: settings.regions.clone(),
         on_unpurified: settings.on_unpurified,
         ..PipelineConfig::default()
     };
-    let mut progress = FrameProgress::new(feed.source.frames());
-    let mut sinks: Vec<&mut dyn Sink> = vec![&mut progress];
+    let mut progress = (!settings.live).then(|| FrameProgress::new(feed.source.frames()));
+    watch.know(settings, &surroundings, stop)?;
+    let mut sinks: Vec<&mut dyn Sink> = watch.sinks().collect();
+    sinks.extend(progress.as_mut().map(|progress| progress as &mut dyn Sink));
     sinks.extend(verdicts.as_mut().map(|verdicts| verdicts as &mut dyn Sink));
     let result = pipeline::run(feed, purifier, Box::new(classifier), &config, clock, stop, &mut sinks);
     drop(progress);
+    watch.leave_terminal();
     let (summary, mut failure) = match result {
         Ok(summary) if summary.interrupted && summary.ledger.captured == 0 => bail!(InterruptedEarly),
         Ok(summary) => (summary, None),

@@ -1,11 +1,13 @@
 //! From what the user wrote to what a run can do: everything that can be checked without opening a file.
 
 use std::fmt;
+use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::{Config, ConfigError, DEFAULT_DEADLINE, PurifierChoice, Settings, VerdictsTo, check_files_differ};
 use crate::deadline::Deadline;
+use crate::metrics::{MetricsAddress, MetricsAddressError};
 use crate::model::engine::{EngineOptions, MAX_THREADS};
 use crate::model::hash::{FileHash, NotAHash};
 use crate::pipeline::{MAX_REGIONS, OnUnpurified};
@@ -46,11 +48,16 @@ impl Config {
                 true => VerdictsTo::Stdout,
                 false => VerdictsTo::File(path),
             }),
+            metrics: metrics(self.metrics)?,
+            live: self.live.unwrap_or(false),
             force: self.force.unwrap_or(false),
             config: self.read_from,
         };
         if settings.purifier == PurifierChoice::None && settings.purifier_sha256.is_some() {
             return Err(ConfigError::HashOfNothing);
+        }
+        if settings.live && settings.verdicts == Some(VerdictsTo::Stdout) && std::io::stdout().is_terminal() {
+            return Err(ConfigError::LiveOverVerdicts);
         }
         if settings.purifier == PurifierChoice::None && settings.on_unpurified != OnUnpurified::Drop {
             return Err(ConfigError::NothingUnpurified(settings.on_unpurified.as_str()));
@@ -68,6 +75,11 @@ fn absurd(flag: &'static str, got: impl fmt::Display, expected: impl Into<String
 fn sha256(flag: &'static str, text: Option<String>) -> Result<Option<FileHash>, ConfigError> {
     let Some(text) = text else { return Ok(None) };
     text.parse().map(Some).map_err(|NotAHash| absurd(flag, text, "64 hex digits, as `puvae inspect` prints them"))
+}
+
+fn metrics(text: Option<String>) -> Result<Option<MetricsAddress>, ConfigError> {
+    let Some(text) = text else { return Ok(None) };
+    text.parse().map(Some).map_err(|expected: MetricsAddressError| absurd("--metrics", text, expected.to_string()))
 }
 
 fn deadline(text: Option<&str>) -> Result<Deadline, ConfigError> {

@@ -47,6 +47,11 @@ pub enum ConfigError {
     /// A hash for a purifier that is not there.
     #[error("--purifier-sha256 is given, but --purifier is none; name the purifier's file, or leave the hash out")]
     HashOfNothing,
+    /// Two things that would be written over each other.
+    #[error(
+        "--live and --verdicts - would both write to the terminal; send standard output to a file or a program, or give --verdicts a file"
+    )]
+    LiveOverVerdicts,
     /// One file for two purposes.
     #[error("{} is given as {first} and as {second}; one would overwrite the other, give two different files", path.display())]
     SameFile {
@@ -56,6 +61,14 @@ pub enum ConfigError {
         first: &'static str,
         /// The other.
         second: &'static str,
+    },
+    /// One file in the place of two.
+    #[error("{} and {} are one file; there is nothing to compare, give each file once", first.display(), path.display())]
+    GivenTwice {
+        /// As it was named first.
+        first: PathBuf,
+        /// As it was named again.
+        path: PathBuf,
     },
     /// An output in a folder that is read.
     #[error("{} is given as {second} and lies in {}, the folder of {first}; it would be taken for an input, give a path outside that folder", path.display(), folder.display())]

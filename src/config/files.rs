@@ -27,6 +27,19 @@ pub fn check_files_differ(inputs: &[NamedFile<'_>], outputs: &[NamedFile<'_>]) -
     Ok(())
 }
 
+/// Refuses a list of files that names one of them twice.
+///
+/// # Errors
+/// When there is such a file.
+pub fn check_given_once(paths: &[PathBuf]) -> Result<(), ConfigError> {
+    for (index, path) in paths.iter().enumerate() {
+        if let Some(first) = paths[..index].iter().find(|first| same_file(first, path)) {
+            return Err(ConfigError::GivenTwice { path: path.clone(), first: first.clone() });
+        }
+    }
+    Ok(())
+}
+
 /// Whether two paths name one file, as far as that can be told before both exist.
 fn same_file(one: &Path, other: &Path) -> bool {
     resolved(one) == resolved(other) || hard_linked(one, other)

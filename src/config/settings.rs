@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{NamedFile, PurifierChoice, VerdictsTo};
 use crate::deadline::Deadline;
+use crate::metrics::MetricsAddress;
 use crate::model::engine::EngineOptions;
 use crate::model::hash::FileHash;
 use crate::pipeline::OnUnpurified;
@@ -45,6 +46,10 @@ pub struct Settings {
     pub html: Option<PathBuf>,
     /// Where verdicts go.
     pub verdicts: Option<VerdictsTo>,
+    /// Where metrics are served.
+    pub metrics: Option<MetricsAddress>,
+    /// Show the run in the terminal.
+    pub live: bool,
     /// Run even if the deadline is impossible.
     pub force: bool,
     /// The configuration file, where there was one.

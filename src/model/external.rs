@@ -42,7 +42,8 @@ const EXTERNAL_DATA: u64 = 13;
 const DATA_LOCATION: u64 = 14;
 
 /// The file of the first tensor that lies outside the model, as the model names it.
-pub(super) fn weights_outside(model: &[u8]) -> Option<String> {
+#[must_use]
+pub fn weights_outside(model: &[u8]) -> Option<String> {
     search(Message::Model, model, DEEPEST)
 }
 

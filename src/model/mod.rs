@@ -7,7 +7,7 @@ pub mod engine;
 #[cfg(feature = "runtime")]
 mod error;
 #[cfg(feature = "runtime")]
-mod external;
+pub mod external;
 #[cfg(feature = "runtime")]
 pub mod file;
 #[cfg(feature = "runtime")]

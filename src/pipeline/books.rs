@@ -74,6 +74,13 @@ impl Books {
 
     /// Enters events until the last stage has gone; a failure in a sink sets `stop`.
     pub(super) fn keep(&mut self, events: &Receiver<Event>, sinks: &mut [&mut dyn Sink], stop: &StopFlag) {
+        for sink in sinks.iter_mut() {
+            if let Err(error) = guard("sink", None, || sink.begin(self.start)) {
+                self.sinks_broken = true;
+                self.fail(error);
+                stop.set();
+            }
+        }
         for event in events {
             match event {
                 Event::Failed(error) => self.fail(error),

@@ -60,6 +60,9 @@ pub enum CaptureReason {
 }
 
 impl CaptureReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::None, Self::Error, Self::End, Self::Timeout];
+
     /// The name used in reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -1,6 +1,6 @@
 //! What the pipeline says of each frame, and to whom.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use ndarray::Array4;
@@ -109,6 +109,11 @@ pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 /// Called on the thread that called [`run`](super::run), never on a stage's: a slow sink delays no
 /// verdict, unless it falls so far behind that the stages must wait for it.
 pub trait Sink {
+    /// The models are warm and the first frame is about to be asked for; times of frames count from `start`.
+    fn begin(&mut self, start: Instant) {
+        let _ = start;
+    }
+
     /// Takes the outcome of one frame. Each frame comes exactly once, in the order in which fates are decided; `pictures`
     /// are there exactly when it was delivered.
     ///

@@ -80,7 +80,7 @@ fn warmup(measured: &WarmUp) -> Option<Warmup> {
 }
 
 /// Whole microseconds, rounded to the nearest.
-pub(super) fn micros(duration: Duration) -> u64 {
+pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from((duration.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)
 }
 

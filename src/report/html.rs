@@ -3,33 +3,37 @@
 use std::fmt::{Display, Write as _};
 
 use super::plot;
-use super::schema::{Histogram, Report, Sample};
+use super::schema::{Histogram, Report, SCHEMA, Sample};
 use super::table::{age_limit, duration, findings, headline, optional, percent, rows};
 use crate::frame::StampSource;
 use crate::model::file::ModelInfo;
 
 const STYLE: &str = include_str!("page.css");
-const WIDE: (u32, u32) = (1000, 230);
+pub(super) const WIDE: (u32, u32) = (1000, 230);
 const SMALL: (u32, u32) = (480, 170);
 
 /// The page.
 #[must_use]
 pub fn render(report: &Report) -> String {
     let parts = [summary(report), ledger(report), latency(report), age(report), pictures(report), facts(report)];
+    page(headline(report), &parts, &report.run.puvae_version)
+}
+
+/// A page with these parts, made by this version of the program.
+pub(super) fn page(title: String, parts: &[String], version: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>puvae: {title}</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{}\n\
-         <footer>Made by puvae {} from report schema {}.</footer>\n</main>\n</body>\n</html>\n",
+         <footer>Made by puvae {} from report schema {SCHEMA}.</footer>\n</main>\n</body>\n</html>\n",
         parts.join("\n"),
-        text(&report.run.puvae_version),
-        report.schema,
-        title = text(headline(report)),
+        text(version),
+        title = text(title),
     )
 }
 
 /// What is written into the page as text, whatever it holds.
-fn text(value: impl Display) -> String {
+pub(super) fn text(value: impl Display) -> String {
     let value = value.to_string();
     value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -197,7 +201,7 @@ fn facts(report: &Report) -> String {
     html + "</table>"
 }
 
-fn stamps(source: StampSource) -> &'static str {
+pub(super) fn stamps(source: StampSource) -> &'static str {
     match source {
         StampSource::Driver => "by the camera's driver",
         StampSource::Dequeue => "when the frame was taken from its source, before decoding",
@@ -210,6 +214,6 @@ fn model(model: &ModelInfo) -> String {
     format!("{} ({} on {}, sha256 {}…)", model.path.display(), from.architecture, from.dataset, model.short_hash())
 }
 
-fn push(html: &mut String, line: String) {
+pub(super) fn push(html: &mut String, line: String) {
     writeln!(html, "{line}").expect("a string takes all text");
 }

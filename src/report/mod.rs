@@ -4,6 +4,7 @@
 //! The JSON report is the whole of it: everything else is a view, and can be made from it later.
 
 mod build;
+pub mod compare;
 pub mod html;
 pub mod output;
 mod plot;
@@ -12,7 +13,9 @@ pub mod table;
 pub mod verdicts;
 
 pub use build::Surroundings;
+pub(crate) use build::micros;
 pub use schema::Report;
+pub(crate) use table::{duration, percent};
 
 /// Why a report could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +46,23 @@ impl Report {
     /// When the file cannot be read, or is not a report of this schema.
     pub fn read(path: &std::path::Path) -> Result<Self, ReportError> {
         let text = std::fs::read_to_string(path).map_err(|source| ReportError::Read { path: path.into(), source })?;
-        let not_a_report = |reason: String| ReportError::NotAReport { path: path.into(), reason };
-        let report: Self = serde_json::from_str(&text).map_err(|error| not_a_report(error.to_string()))?;
-        if report.schema != schema::SCHEMA {
-            return Err(not_a_report(format!("it has schema {}", report.schema)));
+        Self::from_json(&text).map_err(|reason| ReportError::NotAReport { path: path.into(), reason })
+    }
+
+    /// Reads the text of a report.
+    ///
+    /// # Errors
+    /// When it is not a report of this schema; says why.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        #[derive(serde::Deserialize)]
+        struct Versioned {
+            schema: u32,
         }
-        Ok(report)
+        // First: a report of another schema lacks what this one has, or has it in another form.
+        match serde_json::from_str(text).map_err(|error| error.to_string())? {
+            Versioned { schema: schema::SCHEMA } => serde_json::from_str(text).map_err(|error| error.to_string()),
+            Versioned { schema } => Err(format!("it has schema {schema}")),
+        }
     }
 
     /// The report as JSON, on several lines.

@@ -3,14 +3,15 @@
 use plotters::coord::combinators::IntoLogRange;
 use plotters::prelude::*;
 
+use super::compare::MOST_RUNS;
 use super::schema::{Histogram, Report};
 use super::table::duration;
 
 /// Colours that plotters writes and the page replaces by its own, so that dark pages get light lines.
 const INK: RGBColor = RGBColor(1, 0, 0);
-const FAINT: RGBColor = RGBColor(2, 0, 0);
+pub(super) const FAINT: RGBColor = RGBColor(2, 0, 0);
 const DATA: RGBColor = RGBColor(3, 0, 0);
-const LIMIT: RGBColor = RGBColor(4, 0, 0);
+pub(super) const LIMIT: RGBColor = RGBColor(4, 0, 0);
 const PAGE_COLOURS: [(&str, &str); 4] =
     [("#010000", "var(--ink)"), ("#020000", "var(--faint)"), ("#030000", "var(--data)"), ("#040000", "var(--limit)")];
 
@@ -21,10 +22,15 @@ type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// The range of durations, in µs, that all histograms of a report are drawn over.
 pub(super) fn common_range(report: &Report) -> (f64, f64) {
-    let edges = || report.latency_us.named().into_iter().flat_map(|(_, histogram)| &histogram.buckets);
-    let deadline = report.deadline_us as f64;
-    let from = edges().map(|bucket| bucket.from_us).fold(deadline / 4.0, f64::min);
-    let to = edges().map(|bucket| bucket.to_us).fold(deadline.max(1.0), f64::max);
+    range_of(report.latency_us.named().into_iter().map(|(_, histogram)| histogram), &[report.deadline_us])
+}
+
+/// The range of durations, in µs, that holds all of these histograms and deadlines.
+pub(super) fn range_of<'a>(histograms: impl Iterator<Item = &'a Histogram>, deadlines_us: &[u64]) -> (f64, f64) {
+    let edges = histograms.flat_map(|histogram| &histogram.buckets).map(|bucket| (bucket.from_us, bucket.to_us));
+    let deadlines = deadlines_us.iter().map(|&deadline| (deadline as f64 / 4.0, deadline as f64));
+    let wider = |range: (f64, f64), other: (f64, f64)| (range.0.min(other.0), range.1.max(other.1));
+    let (from, to) = edges.chain(deadlines).fold((f64::MAX, 1.0), wider);
     (from.max(1.0) / 1.3, to * 1.3)
 }
 
@@ -128,17 +134,25 @@ fn thin(points: Vec<(f64, f64)>, duration_s: f64) -> Vec<(f64, f64)> {
         .collect()
 }
 
-fn label() -> TextStyle<'static> {
+pub(super) fn label() -> TextStyle<'static> {
     ("sans-serif", 12).into_font().color(&INK)
 }
 
-fn svg(size: (u32, u32), draw: impl FnOnce(DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Drawn) -> String {
+/// The colour of a run among others: one that the page replaces by its own.
+pub(super) fn run_colour(at: usize) -> RGBColor {
+    RGBColor(5, 0, u8::try_from(at).expect("a page has few runs"))
+}
+
+pub(super) fn svg(
+    size: (u32, u32),
+    draw: impl FnOnce(DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Drawn,
+) -> String {
     let mut text = String::new();
     draw(SVGBackend::with_string(&mut text, size).into_drawing_area()).expect("drawing into memory does not fail");
     for (written, colour) in PAGE_COLOURS {
         text = text.replace(written, colour);
     }
-    text
+    (0..MOST_RUNS).fold(text, |text, at| text.replace(&format!("#0500{at:02X}"), &format!("var(--run-{})", at + 1)))
 }
 
 #[cfg(test)]

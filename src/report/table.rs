@@ -9,7 +9,7 @@ use super::schema::{Accuracy, Histogram, Report};
 use crate::pipeline::{CaptureCounters, OnUnpurified};
 
 /// What stands where nothing was measured.
-const NOT_MEASURED: &str = "n/a";
+pub(super) const NOT_MEASURED: &str = "n/a";
 
 /// Everything a person wants to know at the end of a run, on about 30 lines.
 #[must_use]
@@ -195,7 +195,7 @@ fn suspects(report: &Report) -> String {
 }
 
 /// A share of 1 in percent, so that a few never look like none, nor most like all.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent {
         _ if percent > 0.0 && percent < 0.01 => "< 0.01 %".into(),
@@ -222,7 +222,7 @@ pub(super) fn optional(us: Option<u64>) -> String {
 }
 
 /// Microseconds with three significant digits.
-pub(super) fn duration(us: u64) -> String {
+pub(crate) fn duration(us: u64) -> String {
     match us {
         0..1_000 => format!("{us} µs"),
         1_000..10_000 => format!("{:.2} ms", us as f64 / 1e3),

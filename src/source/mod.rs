@@ -183,3 +183,19 @@ pub fn open(uri: &SourceUri, options: &SourceOptions, clock: Arc<dyn Clock>) -> 
     };
     Ok(source.into())
 }
+
+/// Raw frames from any file descriptor, as `stdin:` gives those of standard input; for example the output of a program
+/// that this one started.
+///
+/// # Errors
+/// When the options make no sense.
+#[cfg(unix)]
+pub fn open_raw(
+    from: std::os::fd::OwnedFd,
+    form: Stdin,
+    options: &SourceOptions,
+    clock: Arc<dyn Clock>,
+) -> Result<Feed, SourceError> {
+    let source: Box<dyn Source> = Box::new(stdin::RawFrames::new(from, form, options, clock)?);
+    Ok(source.into())
+}

@@ -36,7 +36,12 @@ impl RawFrames {
         Self::new(from, form, options, clock)
     }
 
-    fn new(from: OwnedFd, form: Stdin, options: &SourceOptions, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
+    pub(super) fn new(
+        from: OwnedFd,
+        form: Stdin,
+        options: &SourceOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SourceError> {
         if options.fps.is_some() {
             return Err(SourceError::StdinFps);
         }

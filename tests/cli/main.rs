@@ -7,10 +7,14 @@
 
 mod bad_files;
 mod bad_usage;
+mod comparisons;
 mod fixture;
 mod live;
+mod live_view;
+mod metrics;
 mod onnx;
 mod reports;
 mod runs;
 mod signals;
+mod slow_clients;
 mod tools;

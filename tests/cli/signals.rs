@@ -23,7 +23,7 @@ fn start(fixture: &Fixture, pace: &[&str]) -> (Child, BufReader<std::process::Ch
     (child, stdout, first)
 }
 
-fn send(signal: i32, child: &Child) {
+pub(crate) fn send(signal: i32, child: &Child) {
     let sent =
         std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap();
     assert!(sent.success());

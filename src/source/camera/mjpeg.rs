@@ -49,7 +49,20 @@ pub fn decode(
         return Err(FrameFault::Undecodable("its colours are of an unknown kind".into()));
     }
     pixels.resize(expected, 0);
-    decoder.decode_into(pixels).map_err(|error| undecodable(&error))
+    let last_row = expected - expected / height.max(1)..;
+    pixels[last_row.clone()].iter_mut().zip(untouched()).for_each(|(pixel, value)| *pixel = value);
+    decoder.decode_into(pixels).map_err(|error| undecodable(&error))?;
+    // The decoder stops without a word where the headers of another picture stand among the data, as they do when bytes
+    // between two frames were lost. What is behind would be an older frame's.
+    if pixels[last_row].iter().copied().eq(untouched().take(expected / height.max(1))) {
+        return Err(FrameFault::Undecodable("its last rows are missing".into()));
+    }
+    Ok(())
+}
+
+/// What no picture ends in: no two neighbours are alike, and nothing repeats itself for hundreds of values.
+fn untouched() -> impl Iterator<Item = u8> {
+    (0u32..).map(|index| (index.wrapping_mul(0x9E37_79B9) >> 24) as u8)
 }
 
 #[cfg(test)]
@@ -125,6 +138,18 @@ mod tests {
         assert!(decoded(&zeroed, PixelFormat::Rgb8).is_err(), "the second half is zeros");
         let missing = [&bytes[..middle], &bytes[middle + 200..]].concat();
         assert!(decoded(&missing, PixelFormat::Rgb8).is_err(), "something in the middle is missing");
+    }
+
+    #[test]
+    fn a_picture_whose_second_half_is_the_next_ones_headers_and_end_is_refused() {
+        let noise: Vec<u8> = (0..SIZE.0 * SIZE.1 * 3).map(|index| (index * index * 31 % 251) as u8).collect();
+        let bytes = jpeg(&noise, ExtendedColorType::Rgb8);
+        let start_of_frame = bytes.windows(2).position(|marker| marker == [0xFF, 0xC0]).unwrap();
+        let both = [&bytes[..bytes.len() / 2], &bytes[2..start_of_frame], &bytes[bytes.len() - 20..]].concat();
+        for format in [PixelFormat::Gray8, PixelFormat::Rgb8] {
+            let fault = decoded(&both, format).unwrap_err();
+            assert!(fault.to_string().contains("its last rows are missing"), "{fault}");
+        }
     }
 
     #[test]

@@ -81,6 +81,6 @@ mod tests {
         assert!(file.starts_with("07070100000002000081ed"), "a file, mode 755");
         assert_eq!(&file[54..62], "00000005", "five bytes");
         assert_eq!(&file[110..126], "bin/sh\0\0\0\0".to_owned() + "12345\0");
-        assert!(text.contains("TRAILER!!!\0") && bytes.len() % 4 == 0);
+        assert!(text.contains("TRAILER!!!\0") && bytes.len().is_multiple_of(4));
     }
 }
