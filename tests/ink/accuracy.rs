@@ -1,5 +1,7 @@
 //! How many of the digits are read, for each kind of disturbance.
 
+use std::num::NonZeroUsize;
+
 use ndarray::{Array2, Array4};
 use puvae::classifier::{Classifier as _, top_class};
 use puvae::frame::FrameId;
@@ -59,7 +61,8 @@ struct Models {
 
 impl Models {
     fn open() -> Self {
-        let options = EngineOptions { provider: Provider::Cpu, ..EngineOptions::default() };
+        let options =
+            EngineOptions { provider: Provider::Cpu, threads: Some(NonZeroUsize::MIN), ..EngineOptions::default() };
         let mut engine = Engine::start(&options).unwrap_or_else(|error| panic!("{error}"));
         let purifier = in_repository("models/mnist-puvae-lite.onnx");
         let classifier = in_repository("models/mnist-classifier-a.onnx");
