@@ -2,8 +2,9 @@
 //!
 //! hyper on a single-threaded tokio runtime: a slow client costs a socket and a timer, not a thread. Each connection answers one
 //! request and has [`CONNECTION_LIMIT`] for it; of more than [`CONNECTIONS`] at once the oldest is closed,
-//! so that a new client gets in however many old ones sit there; and connections are accepted [`ACCEPT_EVERY`] apart,
-//! so that those who come again and again take a few percent of one core at most, and wait in the system's queue.
+//! so that a new client gets in however many old ones sit there; and after each [`BURST`] of accepted
+//! connections there is a pause, so that those who come again and again take a few percent of one core at most, and wait in
+//! the system's queue.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -30,11 +31,13 @@ use super::MetricsError;
 use super::page::{Page, Pages};
 
 /// Connections that are open at once.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 256;
 /// Connections that may wait to be accepted; the system may allow fewer.
 const WAITING: u32 = 1024;
-/// From one accepted connection to the next.
-const ACCEPT_EVERY: Duration = Duration::from_millis(1);
+/// Connections that are accepted without a pause.
+const BURST: u32 = 4;
+/// The pause. The timer makes it 1 to 2 ms.
+const PAUSE: Duration = Duration::from_millis(1);
 /// How long a client may take to send its request.
 const REQUEST_LIMIT: Duration = Duration::from_secs(2);
 /// How long a client may take for everything.
@@ -85,7 +88,10 @@ fn listen(runtime: &Runtime, address: SocketAddr) -> io::Result<TcpListener> {
 
 async fn serve(listener: TcpListener, pages: Arc<Pages>) {
     let mut open: VecDeque<AbortHandle> = VecDeque::with_capacity(CONNECTIONS);
-    loop {
+    for accepted in (0..BURST).cycle() {
+        if accepted == 0 {
+            sleep(PAUSE).await;
+        }
         let Ok((stream, _)) = listener.accept().await else {
             sleep(AFTER_ERROR).await;
             continue;
@@ -97,7 +103,6 @@ async fn serve(listener: TcpListener, pages: Arc<Pages>) {
             oldest.abort();
         }
         open.push_back(tokio::spawn(connection(stream, Arc::clone(&pages))).abort_handle());
-        sleep(ACCEPT_EVERY).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use puvae::clock::{Clock, SystemClock};
 
@@ -46,7 +46,7 @@ fn pester(address: &str, stop: &AtomicBool) -> u64 {
 fn scrape(address: &str, stop: &AtomicBool) -> Vec<Option<Duration>> {
     let mut times = Vec::new();
     while !stop.load(Ordering::Relaxed) {
-        let start: Instant = SystemClock.now();
+        let start = SystemClock.now();
         let answer = request(address, "GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n");
         times.push(answer.ok().filter(|(status, _)| *status == 200).map(|_| SystemClock.now() - start));
         std::thread::sleep(Duration::from_millis(500));
@@ -61,7 +61,7 @@ fn run(pestered: bool) {
     let (purifier, classifier) = (model("fashion-mnist-puvae-lite.onnx"), model("fashion-mnist-classifier-a.onnx"));
     let source = format!("synthetic:640x480?classes=10&channels=3&frames={FRAMES}");
     let args = ["--source", &source, "--fps", "30", "--purifier", &purifier, "--classifier", &classifier];
-    let more = ["--deadline", "33ms", "--json", "r.json"];
+    let more = ["--deadline", "33ms", "--force", "--json", "r.json"];
     let serving = Serving::start(&fixture, &[&args[..], &more].concat());
     let address = serving.address.clone();
     let stop = AtomicBool::new(false);
