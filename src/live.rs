@@ -1,6 +1,6 @@
 //! `--live`: the run in a terminal, redrawn at most [`FRAMES_A_SECOND`] times a second by a thread of its own.
 //!
-//! It draws what stands on the [`Board`] and in [`Latest`], which the books' thread fills without waiting: a terminal that
+//! It draws what stands on the [`Board`] and in `Latest`, which the books' thread fills without waiting: a terminal that
 //! takes nothing, or takes it slowly, stops the picture and nothing else. It is drawn on standard error, so
 //! that standard output still holds results only.
 

@@ -2,7 +2,7 @@
 //!
 //! Served by one thread of its own, which reads the [`Board`] and the watchdog's judgement and nothing
 //! else: no stage, sink or camera can keep it waiting, and however many clients there are, slow or not, it takes no more
-//! of the machine than [`server`] lets it.
+//! of the machine than `server` lets it.
 
 mod page;
 mod server;
