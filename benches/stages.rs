@@ -3,18 +3,19 @@
 
 #![expect(missing_docs, reason = "criterion's macro writes a public function without any")]
 
+#[path = "../tests/support/indifferent.rs"]
+mod indifferent;
+
 use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ndarray::{Array2, ArrayView4};
-use puvae::classifier::Classifier;
+use indifferent::Indifferent;
 use puvae::clock::{StopFlag, SystemClock};
 use puvae::deadline::Deadline;
 use puvae::latency::LatencyHistogram;
-use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
 use puvae::pipeline::{self, PipelineConfig};
 use puvae::preprocess::{Picture, PixelFormat, Prep, Preprocessor};
@@ -109,24 +110,6 @@ fn histograms(c: &mut Criterion) {
     });
 }
 
-/// Takes no time.
-struct Indifferent([String; 2]);
-
-impl Classifier for Indifferent {
-    fn input(&self) -> InputShape {
-        SHAPE
-    }
-
-    fn classes(&self) -> &[String] {
-        &self.0
-    }
-
-    fn classify(&mut self, _: ArrayView4<'_, f32>, logits: &mut Array2<f32>) -> Result<(), ModelError> {
-        logits.fill(0.0);
-        Ok(())
-    }
-}
-
 fn whole_run(frames: u64) {
     let uri = format!("synthetic:28x28?classes=2&frames={frames}").parse().expect("it is a source");
     let source = source::open(&uri, &SourceOptions::default(), Arc::new(SystemClock)).expect("it makes sense");
@@ -134,7 +117,7 @@ fn whole_run(frames: u64) {
     pipeline::run(
         source,
         Box::new(Identity::new(SHAPE)),
-        Box::new(Indifferent(["a", "b"].map(String::from))),
+        Indifferent::new(SHAPE, 2),
         &PipelineConfig { deadline, ..PipelineConfig::default() },
         Arc::new(SystemClock),
         &StopFlag::new(),

@@ -3,13 +3,16 @@
 #![cfg(feature = "runtime")]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
 
+#[path = "support/indifferent.rs"]
+mod indifferent;
+
 use std::alloc::System;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ndarray::{Array2, ArrayView4};
+use indifferent::Indifferent;
+use ndarray::ArrayView4;
 use puvae::board::Board;
-use puvae::classifier::Classifier;
 use puvae::clock::{StopFlag, SystemClock};
 use puvae::deadline::Deadline;
 use puvae::frame::FrameId;
@@ -29,23 +32,6 @@ const SHAPE: InputShape = InputShape { channels: 1, height: 16, width: 16 };
 /// Allocations that one run may make and another may not, however long they are: a thread that waits at a channel
 /// for the first time makes four, and there are six places to wait.
 const ONCE: usize = 24;
-
-struct Indifferent([String; 2]);
-
-impl Classifier for Indifferent {
-    fn input(&self) -> InputShape {
-        SHAPE
-    }
-
-    fn classes(&self) -> &[String] {
-        &self.0
-    }
-
-    fn classify(&mut self, _: ArrayView4<'_, f32>, logits: &mut Array2<f32>) -> Result<(), ModelError> {
-        logits.fill(0.0);
-        Ok(())
-    }
-}
 
 /// Scores frames and changes nothing else about them.
 struct Reformer;
@@ -81,7 +67,7 @@ fn allocations(purifier: Box<dyn Purifier>, size: &str, channels: usize, frames:
     let summary = pipeline::run(
         source,
         purifier,
-        Box::new(Indifferent(["a", "b"].map(String::from))),
+        Indifferent::new(SHAPE, 2),
         &config,
         Arc::new(SystemClock),
         &StopFlag::new(),

@@ -3,15 +3,20 @@
 #![cfg(feature = "runtime")]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
 
+#[path = "support/conformance.rs"]
+mod conformance;
+
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use conformance::conforms;
 use image::{GrayImage, RgbImage, RgbaImage};
-use puvae::clock::{Clock, SimulatedClock, StopFlag};
+use puvae::clock::{Clock, SimulatedClock, StopFlag, SystemClock};
 use puvae::frame::{Frame, FrameId, PixelFormat, StampSource};
-use puvae::source::{self, Next, Pacing, Source, SourceError, SourceOptions};
+use puvae::source::{self, Next, Pacing, RawFormat, Source, SourceError, SourceOptions, Stdin};
 use tempfile::TempDir;
 
 const FRAMES: usize = 12;
@@ -114,31 +119,6 @@ const LIVE: [&str; 5] = [
     "synthetic:9x7?classes=3&frames=12&faults=unplug@2+50ms,unplug@9+150ms,lose@0+1",
 ];
 
-/// One opening of a live source: its frames are numbered from 0 and explain each gap, their stamps never go back.
-/// Whether it came to its end.
-fn drain(source: &mut dyn Source, clock: &SimulatedClock) -> bool {
-    let (stop, mut frames, mut newest) = (StopFlag::new(), 0, clock.start());
-    loop {
-        let (id, lost, captured_at) = match source.next(&stop) {
-            Ok(Next::Frame(frame)) => {
-                assert_eq!(frame.pixels.len(), frame.width * frame.height * frame.format.channels());
-                assert!(frame.captured_at <= frame.dequeued_at && frame.dequeued_at <= clock.now());
-                (frame.id, frame.lost, frame.captured_at)
-            }
-            Ok(Next::Broken(frame)) => (frame.id, frame.lost, frame.captured_at),
-            Ok(Next::Nothing) => continue,
-            Ok(Next::End) => {
-                assert!(matches!(source.next(&stop), Ok(Next::End)), "the end stays the end");
-                return true;
-            }
-            Err(_) => return false,
-        };
-        assert_eq!(id, FrameId(frames + lost));
-        assert!(captured_at >= newest && captured_at <= clock.now());
-        (frames, newest) = (id.0 + 1, captured_at);
-    }
-}
-
 #[test]
 fn a_live_source_explains_each_gap_and_comes_back_after_an_error() {
     for uri in LIVE {
@@ -146,7 +126,7 @@ fn a_live_source_explains_each_gap_and_comes_back_after_an_error() {
         let options = SourceOptions { fps: Some(50.0), ..Default::default() };
         let mut feed = source::open(&uri.parse().unwrap(), &options, Arc::new(clock.clone())).unwrap();
         assert_eq!((feed.source.pacing(), feed.source.frames()), (Pacing::Live, Some(12)));
-        while !drain(&mut *feed.source, &clock) {
+        while !conforms(&mut *feed.source, || clock.now()) {
             let reopen = feed.reopen.as_ref().expect("what can fail can be opened again");
             feed.source = loop {
                 clock.advance(Duration::from_millis(10));
@@ -159,6 +139,31 @@ fn a_live_source_explains_each_gap_and_comes_back_after_an_error() {
             };
         }
     }
+}
+
+#[test]
+fn a_file_keeps_to_what_every_source_must() {
+    for_each_source(|uri| {
+        for fps in [None, Some(50.0)] {
+            let clock = SimulatedClock::new();
+            let mut source = open(uri, &SourceOptions { fps, ..Default::default() }, &clock).unwrap();
+            assert!(conforms(&mut *source, || clock.now()), "{uri}");
+        }
+    });
+}
+
+#[test]
+fn a_pipe_keeps_to_what_every_source_must() {
+    let (from, mut into) = std::io::pipe().unwrap();
+    let writer = std::thread::spawn(move || {
+        for bytes in [&[1; 5][..], &[2; 70], &[3; 45]] {
+            into.write_all(bytes).unwrap();
+        }
+    });
+    let form = Stdin { width: 5, height: 4, format: RawFormat(PixelFormat::Rgb8) };
+    let mut feed = source::open_raw(from.into(), form, &SourceOptions::default(), Arc::new(SystemClock)).unwrap();
+    assert!(conforms(&mut *feed.source, || SystemClock.now()));
+    writer.join().unwrap();
 }
 
 #[test]

@@ -105,6 +105,7 @@ pub(super) fn findings(report: &Report) -> Vec<(&'static str, String)> {
     let misses = format!("longest run {longest}; newest verdict older than the deadline {over} of the time");
     let mut lines = vec![("misses", misses)];
     lines.extend(age_limit(report).map(|note| ("age limit", note)));
+    lines.extend(overhead(report).map(|line| ("overhead", line)));
     lines.extend([
         ("accuracy", report.accuracy.as_ref().map_or("n/a (no labels)".into(), correct)),
         ("suspects", suspects(report)),
@@ -151,6 +152,13 @@ fn correct(accuracy: &Accuracy) -> String {
     };
     let star = accuracy.label_star_correct.map(|count| format!(", purifier's own label {}", of(count)));
     format!("correct {}{}", of(accuracy.correct), star.unwrap_or_default())
+}
+
+/// What the pipeline itself cost: all that is neither capture, decoding, resizing nor a model, waiting included.
+fn overhead(report: &Report) -> Option<String> {
+    let Histogram { p50, p99, max, .. } = report.latency_us.queue;
+    let [p50, p99, max] = [p50?, p99?, max?].map(duration);
+    Some(format!("p50 {p50}, p99 {p99}, max {max} between the stages, waiting for one that is busy included"))
 }
 
 /// Frames that passed the purifier by; `None` where that was not asked for.

@@ -1,5 +1,6 @@
 //! `puvae run --prep ink` over a folder of photographs.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -31,14 +32,43 @@ fn take_photographs(folder: &Path) {
 
 fn run(folder: &Path, prep: &str) -> Value {
     let report = folder.with_file_name("report.json");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_puvae"));
-    command.arg("run").arg("--source").arg(format!("dir:{}", folder.display())).args(["--prep", prep]);
-    command.arg("--purifier").arg(in_repository("models/mnist-puvae-lite.onnx"));
-    command.arg("--classifier").arg(in_repository("models/mnist-classifier-a.onnx"));
-    command.args(["--deadline", "30s", "--provider", "cpu", "--threads", "1"]).arg("--json").arg(&report);
+    let mut command = puvae(&format!("dir:{}", folder.display()));
+    command.args(["--prep", prep, "--json"]).arg(&report);
     let output = command.stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap()
+}
+
+/// The program, reading the digits of MNIST.
+fn puvae(source: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_puvae"));
+    command.args(["run", "--source", source]);
+    command.arg("--purifier").arg(in_repository("models/mnist-puvae-lite.onnx"));
+    command.arg("--classifier").arg(in_repository("models/mnist-classifier-a.onnx"));
+    command.args(["--deadline", "30s", "--provider", "cpu", "--threads", "1"]);
+    command
+}
+
+#[test]
+fn the_same_photographs_are_read_from_standard_input() {
+    let (images, labels) = digits();
+    let mut command = puvae("stdin:gray:640x480");
+    command.args(["--prep", "ink", "--verdicts", "-"]);
+    let mut running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut into = running.stdin.take().unwrap();
+    let mut verdicts = BufReader::new(running.stdout.take().unwrap()).lines();
+    let mut correct = 0;
+    for (index, &label) in labels.iter().enumerate().take(SHEETS) {
+        into.write_all(&Sheet::new(Some(images.get(index)), &ALL, SEED, index as u64).photograph()).unwrap();
+        // The next photograph is taken when this one is read: none takes the place of another.
+        let verdict: Value = serde_json::from_str(&verdicts.next().unwrap().unwrap()).unwrap();
+        assert_eq!((&verdict["frame"], &verdict["stamp_source"]), (&index.into(), &"dequeue".into()));
+        correct += u64::from(verdict["class"] == label);
+    }
+    drop(into);
+    assert!(running.wait().unwrap().success());
+    println!("{SHEETS} photographs, seed {SEED}: {correct} read from standard input");
+    assert!(correct >= LEAST, "{correct}");
 }
 
 #[test]

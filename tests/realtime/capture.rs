@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::lockstep::{Indifferent, Stub};
+use crate::indifferent::Indifferent;
+use crate::lockstep::{SHAPE, Stub};
 use parking_lot::Mutex;
 use puvae::clock::{StopFlag, SystemClock};
 use puvae::deadline::Deadline;
@@ -68,7 +69,7 @@ fn run(feed: Feed, health: &CaptureHealth, stop: &StopFlag) -> (Summary, Vec<Out
         ..PipelineConfig::default()
     };
     let mut log = Log(Vec::new());
-    let (classifier, clock) = (Box::new(Indifferent::new()), Arc::new(SystemClock));
+    let (classifier, clock) = (Indifferent::new(SHAPE, 4), Arc::new(SystemClock));
     let summary = pipeline::run(feed, Box::new(Stub), classifier, &config, clock, stop, &mut [&mut log]).unwrap();
     (summary, log.0)
 }

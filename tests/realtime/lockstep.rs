@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ndarray::{Array2, ArrayView4};
-use puvae::classifier::Classifier;
+use ndarray::ArrayView4;
 use puvae::clock::{Clock, SimulatedClock, StopFlag};
 use puvae::deadline::Deadline;
 use puvae::frame::FrameId;
@@ -15,31 +14,9 @@ use puvae::pipeline::{self, CaptureHealth, CaptureState, Outcome, Pictures, Pipe
 use puvae::purifier::{Purified, Purifier, Slowed};
 use puvae::source::{self, SourceOptions, SourceUri};
 
+use crate::indifferent::Indifferent;
+
 pub(crate) const SHAPE: InputShape = InputShape { channels: 1, height: 6, width: 6 };
-
-/// A classifier that takes no time.
-pub(crate) struct Indifferent([String; 4]);
-
-impl Indifferent {
-    pub(crate) fn new() -> Self {
-        Self(["a", "b", "c", "d"].map(String::from))
-    }
-}
-
-impl Classifier for Indifferent {
-    fn input(&self) -> InputShape {
-        SHAPE
-    }
-
-    fn classes(&self) -> &[String] {
-        &self.0
-    }
-
-    fn classify(&mut self, _: ArrayView4<'_, f32>, logits: &mut Array2<f32>) -> Result<(), ModelError> {
-        logits.fill(0.0);
-        Ok(())
-    }
-}
 
 /// A defence that takes no time and changes nothing.
 pub(crate) struct Stub;
@@ -109,7 +86,7 @@ pub(crate) fn play(faults: &str, frames: u64, config: PipelineConfig) -> (Vec<Ou
     let deadline = Deadline::new(Duration::from_millis(50)).unwrap();
     let config = PipelineConfig { deadline, health: captured.clone(), ..config };
     let mut log = Log { outcomes: Vec::new(), decided };
-    let classifier = Box::new(Indifferent::new());
+    let classifier = Indifferent::new(SHAPE, 4);
     let (stop, sinks): (_, &mut [&mut dyn Sink]) = (StopFlag::new(), &mut [&mut log]);
     let summary = pipeline::run(feed, Box::new(purifier), classifier, &config, clock, &stop, sinks).unwrap();
     assert!(summary.ledger.balances(), "{:?}", summary.ledger);

@@ -5,6 +5,8 @@
 
 mod capture;
 mod faults;
+#[path = "../support/indifferent.rs"]
+mod indifferent;
 mod lockstep;
 mod overload;
 mod regions;

@@ -1,13 +1,15 @@
 //! What is in the frames, and that none is unaccounted for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use puvae::clock::StopFlag;
+use puvae::clock::{StopFlag, SystemClock};
 use puvae::frame::{PixelFormat, StampSource};
 use puvae::source::{Next, Pacing, Source, SourceOptions};
 use stats_alloc::Region;
 
 use crate::ALLOCATOR;
+use crate::conformance::conforms;
 use crate::device::{CAMERA, Fault, Vivid, exposed_between, feed, frame, frames, now, open};
 
 /// Reads `count` frames: their numbers, what was lost, and the time of their stamps must tell the same story.
@@ -39,6 +41,19 @@ fn at_thirty_frames_a_second_none_is_unaccounted_for() {
     let lost = accounted(&mut *source, 150);
     // A busy machine may lose some; all of them are counted.
     assert!(lost <= 75, "{lost} frames were lost, although nobody ordered that");
+}
+
+#[test]
+#[ignore = "needs vivid"]
+fn a_camera_keeps_to_what_every_source_must() {
+    let vivid = Vivid::healthy();
+    for (backend, lossy) in [("system", true), ("nokhwa", false)] {
+        let options = SourceOptions { frames: Some(60), ..SourceOptions::default() };
+        let uri = format!("{CAMERA}&backend={backend}").parse().unwrap();
+        let mut source = puvae::source::open(&uri, &options, Arc::new(SystemClock)).unwrap().source;
+        vivid.order(Fault::Dropped, if lossy { 30 } else { 0 });
+        assert!(conforms(&mut *source, now), "{backend} came to its end");
+    }
 }
 
 #[test]
@@ -125,7 +140,7 @@ fn after_a_pause_nothing_old_is_given() {
 fn a_limit_holds_over_all_openings_and_stopping_is_final() {
     let _vivid = Vivid::healthy();
     let options = SourceOptions { frames: Some(12), ..SourceOptions::default() };
-    let clock = std::sync::Arc::new(puvae::clock::SystemClock);
+    let clock = Arc::new(SystemClock);
     let feed = puvae::source::open(&CAMERA.parse().unwrap(), &options, clock).unwrap();
     let mut source = feed.source;
     assert_eq!(source.frames(), Some(12));

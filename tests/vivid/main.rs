@@ -5,9 +5,13 @@
 #![cfg(all(feature = "camera", target_os = "linux"))]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
 
+#[path = "../support/conformance.rs"]
+mod conformance;
 mod device;
 mod faults;
 mod frames;
+#[path = "../support/indifferent.rs"]
+mod indifferent;
 mod opening;
 mod pipeline;
 

@@ -4,38 +4,19 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use ndarray::{Array2, ArrayView4};
-use puvae::classifier::Classifier;
 use puvae::clock::{StopFlag, SystemClock};
 use puvae::deadline::Deadline;
 use puvae::frame::PixelFormat;
-use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
 use puvae::pipeline::{self, CaptureHealth, CaptureSnapshot, CaptureState, PipelineConfig, Summary};
 use puvae::purifier::Identity;
 
 use crate::device::{CAMERA, Fault, Vivid, feed, now};
+use crate::indifferent::Indifferent;
 
 const SHAPE: InputShape = InputShape { channels: 1, height: 16, width: 16 };
 /// A returned device gives frames within this.
 const RECOVERY: Duration = Duration::from_secs(2);
-
-struct Indifferent([String; 2]);
-
-impl Classifier for Indifferent {
-    fn input(&self) -> InputShape {
-        SHAPE
-    }
-
-    fn classes(&self) -> &[String] {
-        &self.0
-    }
-
-    fn classify(&mut self, _: ArrayView4<'_, f32>, logits: &mut Array2<f32>) -> Result<(), ModelError> {
-        logits.fill(0.0);
-        Ok(())
-    }
-}
 
 /// A run that can be looked at and stopped.
 struct Run {
@@ -53,10 +34,9 @@ impl Run {
         let thread = thread::spawn({
             let stop = stop.clone();
             move || {
-                let (purifier, classifier) =
-                    (Box::new(Identity::new(SHAPE)), Indifferent(["a", "b"].map(String::from)));
+                let (purifier, classifier) = (Box::new(Identity::new(SHAPE)), Indifferent::new(SHAPE, 2));
                 let clock = Arc::new(SystemClock);
-                pipeline::run(feed, purifier, Box::new(classifier), &config, clock, &stop, &mut []).unwrap()
+                pipeline::run(feed, purifier, classifier, &config, clock, &stop, &mut []).unwrap()
             }
         });
         let run = Self { health, stop, thread };

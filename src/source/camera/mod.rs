@@ -12,6 +12,8 @@ pub mod raw;
 mod spec;
 
 #[cfg(feature = "camera")]
+mod limited;
+#[cfg(feature = "camera")]
 mod meter;
 #[cfg(feature = "camera")]
 mod offer;
@@ -63,9 +65,11 @@ fn open_once(
 ) -> Result<Box<dyn super::Source>, CameraError> {
     #[cfg(target_os = "linux")]
     if spec.backend == CameraBackend::System {
-        return Ok(Box::new(video4linux::Camera::open(spec, pixels, quota, clock)?));
+        let camera = video4linux::Camera::open(spec, pixels, &quota, clock)?;
+        return Ok(Box::new(limited::Limited::new(camera, quota)));
     }
-    Ok(Box::new(portable::Camera::open(spec, pixels, quota, clock)?))
+    let camera = portable::Camera::open(spec, pixels, &quota, clock)?;
+    Ok(Box::new(limited::Limited::new(camera, quota)))
 }
 
 /// The rate may be given in the URI or as an option, and twice only if both say the same.

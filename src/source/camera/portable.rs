@@ -11,13 +11,14 @@ use nokhwa::utils::{
 };
 
 use super::error::{CameraError, Reason};
+use super::limited;
 use super::meter::Meter;
 use super::offer::{Interval, Offer, choose};
 use super::picture::{Pictures, Quota};
 use super::spec::{CameraDevice, CameraFormat, CameraSpec};
-use crate::clock::{Clock, StopFlag};
+use crate::clock::Clock;
 use crate::frame::PixelFormat;
-use crate::source::{Next, Pacing, Source, SourceError};
+use crate::source::Next;
 
 const FORMATS: [FrameFormat; 3] = [FrameFormat::GRAY, FrameFormat::YUYV, FrameFormat::MJPEG];
 
@@ -27,16 +28,14 @@ pub(super) struct Camera {
     device: Nokhwa,
     meter: Meter,
     pictures: Pictures,
-    quota: Quota,
     clock: Arc<dyn Clock>,
-    ended: bool,
 }
 
 impl Camera {
     pub(super) fn open(
         spec: &CameraSpec,
         pixels: PixelFormat,
-        quota: Quota,
+        quota: &Quota,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, CameraError> {
         let camera = format!("camera {}", spec.device);
@@ -52,33 +51,18 @@ impl Camera {
         device.set_camera_requset(exact).map_err(refused("set the format"))?;
         device.open_stream().map_err(refused("start streaming"))?;
         let pictures = Pictures::new(mode, 0, pixels, quota.clone());
-        Ok(Self { camera, device, meter: Meter::default(), pictures, quota, clock, ended: false })
+        Ok(Self { camera, device, meter: Meter::default(), pictures, clock })
     }
 }
 
-impl Source for Camera {
-    fn next(&mut self, stop: &StopFlag) -> Result<Next, SourceError> {
-        self.ended |= stop.is_set() || self.quota.is_used_up();
-        if self.ended {
-            return Ok(Next::End);
-        }
-        let next = match self.device.frame_raw() {
-            Ok(bytes) => {
-                let dequeued_at = self.clock.now();
-                Ok(self.pictures.next(self.meter.place(None, dequeued_at, None), dequeued_at, Ok(&bytes)))
-            }
-            Err(error) => Err(CameraError::Lost { camera: self.camera.clone(), reason: words(&error) }),
-        };
-        self.ended = matches!(next, Err(_) | Ok(Next::End));
-        Ok(next?)
-    }
-
-    fn frames(&self) -> Option<u64> {
-        self.quota.most()
-    }
-
-    fn pacing(&self) -> Pacing {
-        Pacing::Live
+impl limited::Capture for Camera {
+    fn capture(&mut self) -> Result<Next, CameraError> {
+        let bytes = self.device.frame_raw().map_err(|error| {
+            let (camera, reason) = (self.camera.clone(), words(&error));
+            CameraError::Lost { camera, reason }
+        })?;
+        let dequeued_at = self.clock.now();
+        Ok(self.pictures.next(self.meter.place(None, dequeued_at, None), dequeued_at, Ok(&bytes)))
     }
 }
 

@@ -19,14 +19,15 @@ use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC, Fraction};
 
 use super::error::{CameraError, Reason};
+use super::limited;
 use super::meter::Meter;
 use super::offer::{Mode, Offer, choose};
 use super::picture::{Pictures, Quota};
 use super::spec::{CameraDevice, CameraFormat, CameraSpec};
 use super::v4l_offers;
-use crate::clock::{Clock, StopFlag, monotonic};
+use crate::clock::{Clock, monotonic};
 use crate::frame::PixelFormat;
-use crate::source::{FrameFault, Next, PATIENCE, Pacing, Source, SourceError};
+use crate::source::{FrameFault, Next, PATIENCE};
 
 /// Buffers that the driver is asked for.
 const BUFFERS: u32 = 4;
@@ -43,11 +44,9 @@ pub(super) struct Camera {
     tap: Tap,
     meter: Meter,
     pictures: Pictures,
-    quota: Quota,
     clock: Arc<dyn Clock>,
     /// When the last frame was given.
     asked: Option<Instant>,
-    ended: bool,
 }
 
 impl Camera {
@@ -55,7 +54,7 @@ impl Camera {
     pub(super) fn open(
         spec: &CameraSpec,
         pixels: PixelFormat,
-        quota: Quota,
+        quota: &Quota,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, CameraError> {
         let camera = path(&spec.device).display().to_string();
@@ -66,9 +65,11 @@ impl Camera {
             Stream::with_buffers(&device, Type::VideoCapture, BUFFERS).map_err(refused(&camera, "give buffers"))?;
         let pictures = Pictures::new(mode, stride, pixels, quota.clone());
         let tap = Tap { camera, stream, streams: false, holds: false };
-        Ok(Self { tap, meter: Meter::default(), pictures, quota, clock, asked: None, ended: false })
+        Ok(Self { tap, meter: Meter::default(), pictures, clock, asked: None })
     }
+}
 
+impl limited::Capture for Camera {
     fn capture(&mut self) -> Result<Next, CameraError> {
         let now = self.clock.now();
         let paused = self.asked.is_some_and(|asked| now.saturating_duration_since(asked) > PAUSE);
@@ -97,26 +98,6 @@ impl Camera {
         };
         self.asked = Some(self.clock.now());
         Ok(next)
-    }
-}
-
-impl Source for Camera {
-    fn next(&mut self, stop: &StopFlag) -> Result<Next, SourceError> {
-        self.ended |= stop.is_set() || self.quota.is_used_up();
-        if self.ended {
-            return Ok(Next::End);
-        }
-        let next = self.capture();
-        self.ended = matches!(next, Err(_) | Ok(Next::End));
-        Ok(next?)
-    }
-
-    fn frames(&self) -> Option<u64> {
-        self.quota.most()
-    }
-
-    fn pacing(&self) -> Pacing {
-        Pacing::Live
     }
 }
 
