@@ -9,6 +9,7 @@ use crate::attack::Aim;
 use crate::evaluate::adaptive::Outcome;
 use crate::evaluate::{BLACK_BOX, Cell, Results, Row};
 use crate::paper::{self, Line};
+use crate::puvae::PuvaeConfig;
 use crate::runs::substitute::Origin;
 
 /// Reads results files.
@@ -138,7 +139,15 @@ fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String 
     };
     let before = header["config"]["from"]["epochs_done"].as_u64();
     let before = before.map_or_else(String::new, |epochs| format!(" after another run's {epochs}"));
-    format!("{name} for {length}{before}{published}")
+    format!("{name} for {length}{before}{published}{}", departures(header))
+}
+
+/// What a purifier's recipe changes of its preset; of the paper's network, the preset is the paper.
+fn departures(header: &serde_json::Value) -> String {
+    let config = serde_json::from_value::<PuvaeConfig>(header["config"]["network"].clone());
+    let departures = config.map_or_else(|_| Vec::new(), |config| config.departures());
+    let named = departures.iter().map(|(field, value, usual)| format!(" with {field} {value} in place of {usual}"));
+    named.collect::<Vec<_>>().join(" and")
 }
 
 fn with_paper(ours: f64, paper: Option<f64>) -> String {

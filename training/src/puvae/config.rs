@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Which layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -166,6 +167,22 @@ impl PuvaeConfig {
         .into()
     }
 
+    /// The fields that are not as the preset has them: name, value, the preset's value.
+    #[must_use]
+    pub fn departures(&self) -> Vec<(String, Value, Value)> {
+        let fields = |config: &Self| match serde_json::to_value(config) {
+            Ok(Value::Object(fields)) => fields,
+            _ => unreachable!("a structure of plain fields becomes an object"),
+        };
+        let preset = fields(&Self::preset(self.size, self.side_px, self.channels, self.classes));
+        let own = fields(self).into_iter();
+        own.filter_map(|(name, value)| {
+            let usual = preset[&name].clone();
+            (value != usual).then_some((name, value, usual))
+        })
+        .collect()
+    }
+
     /// Values in a picture.
     #[must_use]
     pub fn pixels(&self) -> i64 {
@@ -260,5 +277,18 @@ impl PuvaeConfig {
             ),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_from_the_preset_is_named() {
+        let paper = PuvaeConfig::preset(Size::Paper, 28, 1, 10);
+        assert_eq!(paper.departures(), []);
+        let weaker = PuvaeConfig { lambda_kl: 0.01, ..paper };
+        assert_eq!(weaker.departures(), [("lambda_kl".into(), 0.01.into(), 0.1.into())]);
     }
 }

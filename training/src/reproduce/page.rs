@@ -20,9 +20,9 @@ Accuracies are in percent, of test images that were chosen by the seed before an
 
 - **undefended** is M_t on the images as they are. In the first table of each block the attacker sees M_t only (the paper's \"white-box\"); attacks aim at a random
   wrong class unless they are called untargeted. The paper states neither iFGSM's steps nor CW's constants, so its numbers stand beside each of ours.
-- **puvae-paper** is the paper's network and loss, **puvae-lite** the shipped purifier; both learned from another classifier than the target, and never
-  saw the target. **magnet** and **adversarial** are the paper's baselines. **classifier-…** answers in the target's place; **binarise** and **median** need
-  no training: what every defence has to beat, as has **uniform noise** every attack.
+- **puvae-paper** is the paper's network and loss, save what “Trained” names; **puvae-lite** is the shipped purifier. Both learned from another
+  classifier than the target, and never saw the target. **magnet** and **adversarial** are the paper's baselines. **classifier-…** answers in the target's
+  place; **binarise** and **median** need no training: what every defence has to beat, as has **uniform noise** every attack.
 - **y\\*** is the purifier's own choice of a class; it is shown where it differs from M_t's answer.
 - The second table is the attacker who knows the defence: projected gradient descent through it. An image counts as right only if every attack and
   every random start left it right (**worst of all**). **without a bound** must be about 0, or the attack does not find its way.
