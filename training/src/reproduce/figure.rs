@@ -118,9 +118,11 @@ impl Figure {
                 .legend(move |(x, y)| Rectangle::new([(x, y - 4), (x + 14, y + 4)], colour.filled()));
             chart.draw_series(points.map(|point| Circle::new(point, 3, colour.filled())))?;
         }
+        // Where the figures have no points: accuracy falls along ε, and the fast defences are on the left of time.
+        let legend = if self.x.logarithmic { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::LowerLeft };
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::LowerLeft)
+            .position(legend)
             .background_style(WHITE.mix(0.85))
             .border_style(BLACK.mix(0.3))
             .draw()?;
@@ -128,12 +130,16 @@ impl Figure {
         Ok(())
     }
 
-    /// From the smallest to the largest x.
+    /// From the smallest to the largest x; on a logarithmic axis a little more, so that no point lies on the frame.
     fn extent(&self) -> std::ops::Range<f64> {
         let points = self.series.iter().flat_map(|series| &series.points);
         let extended = |(low, high): (f64, f64), &[x, _]: &[f64; 2]| (low.min(x), high.max(x));
         let (low, high) = points.fold((f64::INFINITY, f64::NEG_INFINITY), extended);
-        if low <= high { low..high } else { 0.0..1.0 }
+        match (low <= high, self.x.logarithmic) {
+            (true, true) => low / 1.3..high * 1.3,
+            (true, false) => low..high,
+            (false, _) => 0.0..1.0,
+        }
     }
 }
 
