@@ -220,6 +220,38 @@ fn who_measures_anew_keeps_the_same_question_and_replaces_another() {
 }
 
 #[test]
+fn a_defence_that_is_added_gets_its_column_and_leaves_the_others_alone() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let (path, whole) = (folder.path().join("results.json"), folder.path().join("whole.json"));
+    let (set, target) = (set(), target(1));
+    let evaluated = |path: &Path, resume, contestants: &[(&str, u32)]| {
+        let contestant = |&(name, calls): &(&str, u32)| {
+            let noise = PowerCut { calls_left: Cell::new(calls) };
+            Contestant { name: name.into(), guard: Guard::Defence(Box::new(noise)), about: Value::Null }
+        };
+        let contestants: Vec<Contestant> = contestants.iter().map(contestant).collect();
+        let participants = Participants { target: &target, substitute: None, contestants: &contestants };
+        evaluate::run(&set, (&set.test, "test"), participants, &measures(0.2), Destination { path, resume })
+    };
+    evaluated(&whole, Resume::Never, &[("a", u32::MAX), ("b", u32::MAX)]).unwrap();
+    evaluated(&path, Resume::Never, &[("b", u32::MAX)]).unwrap();
+    // What is known is not computed again.
+    evaluated(&path, Resume::Same, &[("a", u32::MAX), ("b", 0)]).unwrap();
+    assert_eq!(without_seconds(&path), without_seconds(&whole));
+
+    let refused = evaluated(&path, Resume::Same, &[("b", 0)]).unwrap_err().to_string();
+    assert!(
+        refused.contains("results.json: results with a, which is not asked for or was made in another way"),
+        "{refused}"
+    );
+    evaluated(&path, Resume::SameOrAnew, &[("b", 0), ("c", u32::MAX)]).unwrap();
+    let left = json(&path);
+    assert!(left["rows"][2]["defended"].as_object().unwrap().keys().eq(["b", "c"]), "{left}");
+    assert!(left["adaptive"].as_object().unwrap().keys().eq(["b", "c", "undefended"]), "{left}");
+}
+
+#[test]
 fn two_contestants_of_the_same_name_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (set, target) = (set(), target(1));

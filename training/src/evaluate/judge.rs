@@ -1,6 +1,7 @@
 //! Puts every attack before the target and all its defences.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
@@ -10,11 +11,14 @@ use super::{BLACK_BOX, Cell, Contestant, Guard, Measures, NOISE, Participants, R
 use crate::attack::{self, Attack, Plan, answers};
 use crate::classifier::Classifier;
 use crate::data::Split;
-use crate::defence::{Cleaned, percent_right, purify_all};
+use crate::defence::{Cleaned, Defence, percent_right, purify_all};
 use crate::progress;
 
 /// Share of clean held-out images that the detector lets pass.
 const ACCEPTED_QUANTILE: f64 = 0.99;
+
+/// A row's cells, by their defences' names.
+type Cells = BTreeMap<String, Cell>;
 
 /// What a row is about.
 pub(super) enum Subject<'a> {
@@ -49,7 +53,8 @@ pub(super) struct Judge<'a> {
     images: Split,
     /// Clean held-out images that the detectors are calibrated on, as many as are evaluated.
     clean: Split,
-    thresholds: OnceCell<Vec<Option<f64>>>,
+    /// Of each contestant's detector, calibrated when its first cell needs it.
+    thresholds: Vec<OnceCell<Option<f64>>>,
 }
 
 impl<'a> Judge<'a> {
@@ -63,7 +68,7 @@ impl<'a> Judge<'a> {
         ensure!(!images.is_empty(), "no images to evaluate on; --images must be at least 1");
         let clean = held_out.first(measures.images.unwrap_or(usize::MAX));
         ensure!(!clean.is_empty(), "no held-out images to calibrate detectors on");
-        let thresholds = OnceCell::new();
+        let thresholds = vec![OnceCell::new(); contestants.len()];
         let substitute = substitute.map(|trained| &trained.network);
         Ok(Self { target: &target.network, substitute, contestants, measures, images, clean, thresholds })
     }
@@ -80,20 +85,25 @@ impl<'a> Judge<'a> {
         [Subject::Clean].into_iter().chain(noise).chain(white_box).chain(black_box).collect()
     }
 
-    /// The row of a subject; its seconds include the detectors' calibration if it is the first to need it.
-    pub(super) fn row(&self, subject: &Subject<'_>) -> Result<Row> {
+    /// The row of a subject, with the cells that it has in `before`; `None` where none is missing. Its seconds include the
+    /// calibration of detectors that it is the first to need.
+    pub(super) fn row(&self, subject: &Subject<'_>, before: Option<&Row>) -> Result<Option<Row>> {
+        let known = before.map(|row| row.defended.clone()).unwrap_or_default();
+        if before.is_some() && self.contestants.iter().all(|contestant| known.contains_key(&contestant.name)) {
+            return Ok(None);
+        }
         let name = subject.name();
         let (row, seconds) = timed(|| match subject {
-            Subject::Clean => Ok(self.judged(&name, &self.images, &self.images.all().x)),
-            Subject::Noise(epsilon) => Ok(self.noise(&name, *epsilon)),
-            Subject::Attack(plan) => self.attack(&name, *plan, self.target),
-            Subject::BlackBox(plan, substitute) => self.attack(&name, *plan, substitute),
+            Subject::Clean => Ok(self.judged(&name, &self.images, &self.images.all().x, known)),
+            Subject::Noise(epsilon) => Ok(self.noise(&name, *epsilon, known)),
+            Subject::Attack(plan) => self.attack(&name, *plan, self.target, known),
+            Subject::BlackBox(plan, substitute) => self.attack(&name, *plan, substitute, known),
         });
-        Ok(Row { seconds, ..row? })
+        Ok(Some(Row { seconds: seconds + before.map_or(0.0, |row| row.seconds), ..row? }))
     }
 
     /// An attack on `seen`, judged on the target.
-    fn attack(&self, name: &str, plan: Plan, seen: &Classifier) -> Result<Row> {
+    fn attack(&self, name: &str, plan: Plan, seen: &Classifier, known: Cells) -> Result<Row> {
         let costly = matches!(plan.attack, Attack::CarliniWagner { .. } | Attack::Pgd { .. });
         let few = costly.then(|| self.images.sample(self.measures.costly_images, plan.seed));
         let images = few.as_ref().unwrap_or(&self.images);
@@ -104,11 +114,11 @@ impl<'a> Judge<'a> {
             zero_gradient: Some(100.0 * adversarial.zero_gradient),
             mean_l2: adversarial.mean_l2,
             mean_linf: adversarial.mean_linf,
-            ..self.judged(name, images, &adversarial.x)
+            ..self.judged(name, images, &adversarial.x, known)
         })
     }
 
-    fn noise(&self, name: &str, epsilon: f64) -> Row {
+    fn noise(&self, name: &str, epsilon: f64, known: Cells) -> Row {
         let clean = self.images.all().x;
         tch::manual_seed(self.measures.seed as i64);
         let noisy = (&clean + (clean.rand_like() * 2.0 - 1.0) * epsilon).clamp(0.0, 1.0);
@@ -117,23 +127,28 @@ impl<'a> Judge<'a> {
         Row {
             mean_l2: mean(delta.square().sum_dim_intlist(1, false, Kind::Float).sqrt()),
             mean_linf: mean(delta.abs().amax(1, false)),
-            ..self.judged(name, &self.images, &noisy)
+            ..self.judged(name, &self.images, &noisy, known)
         }
     }
 
-    /// Pictures `x` of `images` before the target and each contestant.
-    fn judged(&self, name: &str, images: &Split, x: &Tensor) -> Row {
+    /// Pictures `x` of `images` before the target and each contestant whose cell is not known.
+    fn judged(&self, name: &str, images: &Split, x: &Tensor, known: Cells) -> Row {
         let y = images.labels();
-        let cells = self.contestants.iter().zip(self.thresholds()).map(|(contestant, &threshold)| {
+        let mut defended = known;
+        for (contestant, threshold) in self.contestants.iter().zip(&self.thresholds) {
+            if defended.contains_key(&contestant.name) {
+                continue;
+            }
             let cell = match &contestant.guard {
                 Guard::Replacement(classifier) => Cell::of(percent_right(&answers(classifier, x), &y)),
                 Guard::Defence(defence) => {
+                    let threshold = *threshold.get_or_init(|| self.threshold(&contestant.name, defence.as_ref()));
                     let bar = progress::bar(&format!("{} {name}", contestant.name), images.len());
                     self.cell(&purify_all(defence.as_ref(), x, self.measures.seed as i64, &bar), &y, threshold)
                 }
             };
-            (contestant.name.clone(), cell)
-        });
+            defended.insert(contestant.name.clone(), cell);
+        }
         Row {
             attack: name.into(),
             parameters: None,
@@ -143,20 +158,15 @@ impl<'a> Judge<'a> {
             mean_l2: 0.0,
             mean_linf: 0.0,
             undefended: percent_right(&answers(self.target, x), &y),
-            defended: cells.collect(),
+            defended,
             seconds: 0.0,
         }
     }
 
-    /// The threshold of each contestant's detector, calibrated when the first row needs it.
-    fn thresholds(&self) -> &[Option<f64>] {
-        self.thresholds.get_or_init(|| self.contestants.iter().map(|contestant| self.threshold(contestant)).collect())
-    }
-
-    fn threshold(&self, contestant: &Contestant) -> Option<f64> {
-        let Guard::Defence(defence) = &contestant.guard else { return None };
-        let bar = progress::bar(&format!("calibrate {}", contestant.name), self.clean.len());
-        let score = purify_all(defence.as_ref(), &self.clean.all().x, self.measures.seed as i64, &bar).score?;
+    /// The threshold of a defence's detector.
+    fn threshold(&self, name: &str, defence: &dyn Defence) -> Option<f64> {
+        let bar = progress::bar(&format!("calibrate {name}"), self.clean.len());
+        let score = purify_all(defence, &self.clean.all().x, self.measures.seed as i64, &bar).score?;
         let quantile = score.to_kind(Kind::Double).quantile_scalar(ACCEPTED_QUANTILE, 0, false, "linear");
         Some(quantile.double_value(&[]))
     }

@@ -119,7 +119,7 @@ impl Measures {
 }
 
 /// Evaluates a target and the defences on a named split. Each row and each outcome is printed and written as soon as it is
-/// known; those that the file has already, for the same question, are kept.
+/// known; those that the file has already, for the same question, are kept, and defences added to it get the cells they lack.
 ///
 /// # Errors
 /// When an attack's parameters are absurd, there are no images, the target was trained on other data, the substitute is another
@@ -143,8 +143,8 @@ pub fn run(
     let judge = Judge::new(participants, split, &set.held_out, measures)?;
     for subject in judge.subjects() {
         let name = subject.name();
-        if results.row(&name).is_none() {
-            results.rows.push(judge.row(&subject)?);
+        if let Some(row) = judge.row(&subject, results.row(&name))? {
+            results.put(row);
             results.save(at.path)?;
         }
         results.row(&name).into_iter().for_each(|row| println!("{}", row.lines()));

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::adaptive::Outcome;
-use super::checks;
+use super::{UNDEFENDED, checks};
 use crate::attack::Attack;
 use crate::checkpoint::first_difference;
 use crate::files;
@@ -115,9 +115,10 @@ pub struct Destination<'a> {
 pub enum Resume {
     /// Finished ones are replaced, unfinished ones refused.
     Never,
-    /// Those of the same question are kept, others refused.
+    /// Those of the same question are kept, others refused; defences may be added.
     Same,
-    /// Those of the same question are kept, others replaced, with a note that names the first difference.
+    /// Those of the same question are kept, others replaced, with a note that names the first difference. Of the defences those are
+    /// kept that are asked for again.
     SameOrAnew,
 }
 
@@ -146,8 +147,8 @@ impl Results {
     pub(super) fn begin(self, at: Destination<'_>) -> Result<Self> {
         let there = at.path.metadata().is_ok_and(|file| file.len() > 0);
         match (there, at.resume) {
-            (true, Resume::Same) => self.go_on(at.path),
-            (true, Resume::SameOrAnew) => Ok(self.clone().go_on(at.path).unwrap_or_else(|difference| {
+            (true, Resume::Same) => self.go_on(at),
+            (true, Resume::SameOrAnew) => Ok(self.clone().go_on(at).unwrap_or_else(|difference| {
                 eprintln!("note: {difference:#}; measuring anew");
                 self
             })),
@@ -159,8 +160,9 @@ impl Results {
         }
     }
 
-    fn go_on(self, path: &Path) -> Result<Self> {
-        let found = Self::read(path)?;
+    fn go_on(self, at: Destination<'_>) -> Result<Self> {
+        let path = at.path;
+        let mut found = Self::read(path)?;
         ensure!(
             found.schema == self.schema,
             "{}: results of version {}, expected {}; evaluate again without --resume",
@@ -174,14 +176,30 @@ impl Results {
                 path.display()
             );
         }
-        Ok(Self { command: found.command, rows: found.rows, adaptive: found.adaptive, ..self })
+        let kept = |name: &str, about: &serde_json::Value| self.defences.get(name) == Some(about);
+        if let Some(name) = found.defences.iter().find_map(|(name, about)| (!kept(name, about)).then_some(name)) {
+            ensure!(
+                at.resume == Resume::SameOrAnew,
+                "{}: results with {name}, which is not asked for or was made in another way; defences may be added, not left out or exchanged",
+                path.display()
+            );
+            eprintln!("note: {}: {name} is not asked for or was made in another way; its column goes", path.display());
+        }
+        found.defences.retain(|name, about| kept(name, about));
+        let kept = |name: &String| found.defences.contains_key(name);
+        found.rows.iter_mut().for_each(|row| row.defended.retain(|name, _| kept(name)));
+        found.adaptive.retain(|name, _| name == UNDEFENDED || kept(name));
+        // A command that adds defences names the others too.
+        let command = if found.defences == self.defences { found.command } else { self.command };
+        Ok(Self { command, rows: found.rows, adaptive: found.adaptive, ..self })
     }
 
-    /// The content without its answers: two files with the same question can be one.
+    /// The content without its answers and without who was asked: two files with the same question can be one.
     fn question(&self) -> Result<serde_json::Value> {
         Ok(serde_json::to_value(Self {
             finished: false,
             command: String::new(),
+            defences: BTreeMap::new(),
             rows: Vec::new(),
             adaptive: BTreeMap::new(),
             warnings: Vec::new(),
@@ -208,6 +226,14 @@ impl Results {
     /// The row of this name.
     pub(super) fn row(&self, name: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.attack == name)
+    }
+
+    /// Puts a row in the place of the one of its name, or at the end.
+    pub(super) fn put(&mut self, row: Row) {
+        match self.rows.iter_mut().find(|there| there.attack == row.attack) {
+            Some(there) => *there = row,
+            None => self.rows.push(row),
+        }
     }
 }
 
