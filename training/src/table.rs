@@ -129,8 +129,9 @@ pub fn trained(results: &Results) -> String {
 }
 
 fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String {
-    let published = paper::published_training(name, dataset);
-    let published = published.map_or_else(String::new, |length| format!(" (published: {length})"));
+    let published = paper::published_training(name, dataset).map(|length| format!("published: {length}"));
+    let remarks: Vec<String> = published.into_iter().chain(departures(header)).collect();
+    let remarks = if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) };
     let schedule = &header["config"]["schedule"];
     let epochs = header["epoch"].as_u64().unwrap_or(0);
     let length = match (schedule["checkpoint_every"].as_u64(), schedule["iterations"].as_u64()) {
@@ -139,15 +140,14 @@ fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String 
     };
     let before = header["config"]["from"]["epochs_done"].as_u64();
     let before = before.map_or_else(String::new, |epochs| format!(" after another run's {epochs}"));
-    format!("{name} for {length}{before}{published}{}", departures(header))
+    format!("{name} for {length}{before}{remarks}")
 }
 
 /// What a purifier's recipe changes of its preset; of the paper's network, the preset is the paper.
-fn departures(header: &serde_json::Value) -> String {
+fn departures(header: &serde_json::Value) -> Vec<String> {
     let config = serde_json::from_value::<PuvaeConfig>(header["config"]["network"].clone());
     let departures = config.map_or_else(|_| Vec::new(), |config| config.departures());
-    let named = departures.iter().map(|(field, value, usual)| format!(" with {field} {value} in place of {usual}"));
-    named.collect::<Vec<_>>().join(" and")
+    departures.into_iter().map(|(field, value, usual)| format!("{field} {value} in place of {usual}")).collect()
 }
 
 fn with_paper(ours: f64, paper: Option<f64>) -> String {

@@ -225,30 +225,34 @@ fn a_defence_that_is_added_gets_its_column_and_leaves_the_others_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (path, whole) = (folder.path().join("results.json"), folder.path().join("whole.json"));
     let (set, target) = (set(), target(1));
-    let evaluated = |path: &Path, resume, contestants: &[(&str, u32)]| {
-        let contestant = |&(name, calls): &(&str, u32)| {
-            let noise = PowerCut { calls_left: Cell::new(calls) };
-            Contestant { name: name.into(), guard: Guard::Defence(Box::new(noise)), about: Value::Null }
+    let evaluated = |path: &Path, resume, contestants: &[(&str, u32, Value)]| {
+        let contestant = |(name, calls, about): &(&str, u32, Value)| {
+            let noise = PowerCut { calls_left: Cell::new(*calls) };
+            Contestant { name: (*name).into(), guard: Guard::Defence(Box::new(noise)), about: about.clone() }
         };
         let contestants: Vec<Contestant> = contestants.iter().map(contestant).collect();
         let participants = Participants { target: &target, substitute: None, contestants: &contestants };
         evaluate::run(&set, (&set.test, "test"), participants, &measures(0.2), Destination { path, resume })
     };
-    evaluated(&whole, Resume::Never, &[("a", u32::MAX), ("b", u32::MAX)]).unwrap();
-    evaluated(&path, Resume::Never, &[("b", u32::MAX)]).unwrap();
+    let (a, b) = (|calls| ("a", calls, Value::Null), |calls| ("b", calls, Value::Null));
+    evaluated(&whole, Resume::Never, &[a(u32::MAX), b(u32::MAX)]).unwrap();
+    evaluated(&path, Resume::Never, &[b(u32::MAX)]).unwrap();
     // What is known is not computed again.
-    evaluated(&path, Resume::Same, &[("a", u32::MAX), ("b", 0)]).unwrap();
+    evaluated(&path, Resume::Same, &[a(u32::MAX), b(0)]).unwrap();
     assert_eq!(without_seconds(&path), without_seconds(&whole));
 
-    let refused = evaluated(&path, Resume::Same, &[("b", 0)]).unwrap_err().to_string();
-    assert!(
-        refused.contains("results.json: results with a, which is not asked for or was made in another way"),
-        "{refused}"
-    );
-    evaluated(&path, Resume::SameOrAnew, &[("b", 0), ("c", u32::MAX)]).unwrap();
-    let left = json(&path);
-    assert!(left["rows"][2]["defended"].as_object().unwrap().keys().eq(["b", "c"]), "{left}");
-    assert!(left["adaptive"].as_object().unwrap().keys().eq(["b", "c", "undefended"]), "{left}");
+    let other = |calls| ("a", calls, json!("longer training"));
+    for asked in [vec![b(0)], vec![other(0), b(0)]] {
+        let refused = evaluated(&path, Resume::Same, &asked).unwrap_err().to_string();
+        let words = "results.json: results with a, which is not asked for or was made in another way";
+        assert!(refused.contains(words), "{refused}");
+    }
+    // Who may measure anew keeps a column that he does not ask for, and exchanges one that was made in another way.
+    evaluated(&path, Resume::SameOrAnew, &[a(0)]).unwrap();
+    assert_eq!(without_seconds(&path), without_seconds(&whole));
+    let results = evaluated(&path, Resume::SameOrAnew, &[other(u32::MAX)]).unwrap();
+    assert_eq!(results.defences["a"], "longer training");
+    assert!(results.rows.iter().all(|row| row.defended.len() == 2) && results.adaptive.len() == 3, "{results:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::adaptive::Outcome;
-use super::{UNDEFENDED, checks};
+use super::checks;
 use crate::attack::Attack;
 use crate::checkpoint::first_difference;
 use crate::files;
@@ -117,8 +117,8 @@ pub enum Resume {
     Never,
     /// Those of the same question are kept, others refused; defences may be added.
     Same,
-    /// Those of the same question are kept, others replaced, with a note that names the first difference. Of the defences those are
-    /// kept that are asked for again.
+    /// Those of the same question are kept, others replaced, with a note that names the first difference. Defences that were made in
+    /// another way are measured anew, and those that are not asked for keep what they have.
     SameOrAnew,
 }
 
@@ -160,7 +160,7 @@ impl Results {
         }
     }
 
-    fn go_on(self, at: Destination<'_>) -> Result<Self> {
+    fn go_on(mut self, at: Destination<'_>) -> Result<Self> {
         let path = at.path;
         let mut found = Self::read(path)?;
         ensure!(
@@ -176,19 +176,26 @@ impl Results {
                 path.display()
             );
         }
-        let kept = |name: &str, about: &serde_json::Value| self.defences.get(name) == Some(about);
-        if let Some(name) = found.defences.iter().find_map(|(name, about)| (!kept(name, about)).then_some(name)) {
+        for (name, about) in found.defences.clone() {
+            let asked = self.defences.get(&name);
+            if asked == Some(&about) {
+                continue;
+            }
             ensure!(
                 at.resume == Resume::SameOrAnew,
                 "{}: results with {name}, which is not asked for or was made in another way; defences may be added, not left out or exchanged",
                 path.display()
             );
-            eprintln!("note: {}: {name} is not asked for or was made in another way; its column goes", path.display());
+            if asked.is_none() {
+                eprintln!("note: {}: keeps what it has of {name}", path.display());
+                self.defences.insert(name, about);
+                continue;
+            }
+            eprintln!("note: {}: {name} was made in another way; measuring it anew", path.display());
+            found.rows.iter_mut().for_each(|row| drop(row.defended.remove(&name)));
+            found.adaptive.remove(&name);
+            found.defences.remove(&name);
         }
-        found.defences.retain(|name, about| kept(name, about));
-        let kept = |name: &String| found.defences.contains_key(name);
-        found.rows.iter_mut().for_each(|row| row.defended.retain(|name, _| kept(name)));
-        found.adaptive.retain(|name, _| name == UNDEFENDED || kept(name));
         // A command that adds defences names the others too.
         let command = if found.defences == self.defences { found.command } else { self.command };
         Ok(Self { command, rows: found.rows, adaptive: found.adaptive, ..self })

@@ -24,6 +24,9 @@ const GRID: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
 /// Training images, and passes over them, of each of the small purifiers.
 const IMAGES: usize = 5_000;
 const EPOCHS: u32 = 4;
+/// What the page says of them.
+pub(super) const ABOUT: &str = "Each point is a purifier of the paper's layers and loss, trained on 5,000 images for 4 epochs: enough to compare them, not to judge one. \
+     One coefficient is varied, the others are the paper's (λ_RC 0.01, λ_KL 0.1, λ_CE 10).\n\n";
 /// Held-out images that each is judged on.
 const JUDGED: usize = 1_000;
 

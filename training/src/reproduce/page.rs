@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::figure::Figure;
 use super::speed::Speeds;
 use super::tables::{BLOCKS, SLOW};
-use super::within;
+use super::{coefficients, within};
 use crate::evaluate::Results;
 use crate::files;
 use crate::table;
@@ -49,12 +49,7 @@ not strong enough to be believed.
 const TABLES: [(u32, &str); 4] =
     [(3, "MNIST"), (4, "Fashion-MNIST"), (5, "CIFAR-10"), (6, "Fashion-MNIST, attacks made on a substitute")];
 const FIGURES: [(&str, &str, &str); 3] = [
-    (
-        "fig7",
-        "what the coefficients do",
-        "Each point is a purifier of the paper's layers and loss, trained on 5,000 images for 4 epochs: enough to compare them, not to judge one. One coefficient is varied, the others are \
-         the paper's (λ_RC 0.01, λ_KL 0.1, λ_CE 10).\n\n",
-    ),
+    ("fig7", "what the coefficients do", coefficients::ABOUT),
     (
         "fig8",
         "FGSM with the gradient through the defence",

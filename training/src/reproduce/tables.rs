@@ -73,7 +73,7 @@ pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()
     let path = settings.results().join(format!("{}.json", block.name()));
     let participants = Participants { target: &target, substitute: substitute.as_ref(), contestants: &taking_part };
     let at = Destination { path: &path, resume: Resume::SameOrAnew };
-    evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
+    let results = evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
     let slow = settings.slow_images.unwrap_or(measures.costly_images);
     let gan = if slow > 0 { zoo.find(Network::DefenseGan)? } else { None };
     if let Some(run) = gan {
@@ -85,6 +85,10 @@ pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()
         evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
     }
 
+    if taking_part.len() < results.defences.len() {
+        eprintln!("note: {}: has defences that are not there; its pictures stay as they are", path.display());
+        return Ok(());
+    }
     let strength = paper::strength(zoo.set.channels);
     let (attack, aim) = names::parse(SHOWN, strength.epsilon, strength.alpha)?;
     let shown = zoo.set.test.sample(samples::COUNT, settings.seed);
