@@ -192,7 +192,9 @@ impl Results {
                 continue;
             }
             eprintln!("note: {}: {name} was made in another way; measuring it anew", path.display());
-            found.rows.iter_mut().for_each(|row| drop(row.defended.remove(&name)));
+            for row in &mut found.rows {
+                row.defended.remove(&name);
+            }
             found.adaptive.remove(&name);
             found.defences.remove(&name);
         }
