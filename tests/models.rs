@@ -39,7 +39,7 @@ struct Tensor {
 }
 
 /// What a shipped model may weigh.
-const MOST_BYTES: u64 = 12_000_000;
+const MOST_BYTES: u64 = 15_000_000;
 
 /// The ONNX files in a folder of the repository, by name.
 fn models_in(folder: &str) -> Vec<PathBuf> {
@@ -117,8 +117,10 @@ fn every_shipped_model_is_what_it_says_and_computes_what_it_computed_in_training
 
 #[test]
 fn the_shipped_models_are_complete_and_small() {
-    for data in ["fashion-mnist", "mnist"] {
-        for name in ["classifier-a", "classifier-b", "puvae-lite", "puvae-lite-for-b", "magnet"] {
+    let grey = ["classifier-a", "classifier-b", "puvae-lite", "puvae-lite-for-b", "magnet"].as_slice();
+    let colour = ["classifier-c", "puvae-lite"].as_slice();
+    for (data, names) in [("fashion-mnist", grey), ("mnist", grey), ("cifar10", colour)] {
+        for name in names {
             let file = |ending: &str| format!("{}/models/{data}-{name}.{ending}", env!("CARGO_MANIFEST_DIR"));
             let bytes = |ending: &str| std::fs::metadata(file(ending)).map(|metadata| metadata.len());
             for ending in ["onnx", "golden.json"] {

@@ -13,6 +13,7 @@ use crate::attack::{Goal, Victim, direction};
 use crate::data::{Batch, Split};
 use crate::evaluate;
 use crate::fit::{Scalars, Task, scalar};
+use crate::nn::int8::Weights;
 use crate::nn::params::Params;
 use crate::nn::torch::Torch;
 use crate::nn::{Backend, Conv};
@@ -55,6 +56,12 @@ impl Architecture {
             Self::D => "classifier-d",
             Self::E => "classifier-e",
         }
+    }
+
+    /// The letter of its column.
+    #[must_use]
+    pub fn letter(self) -> &'static str {
+        self.name().trim_start_matches("classifier-")
     }
 
     fn layers(self) -> Layers {
@@ -160,6 +167,9 @@ pub struct ClassifierConfig {
     /// Whether it was trained adversarially.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adversarial: Option<AdversarialTraining>,
+    /// Whether its weights were rounded after training.
+    #[serde(default, skip_serializing_if = "Weights::are_exact")]
+    pub weights: Weights,
 }
 
 /// Channels of the pictures of configurations from before there was colour.

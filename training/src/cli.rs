@@ -14,6 +14,7 @@ use puvae_training::defence::defense_gan::Projection;
 use puvae_training::defence::magnet::MagnetConfig;
 use puvae_training::evaluate::{Destination, Measures, Participants, Resume, contestants};
 use puvae_training::gan::GanSchedule;
+use puvae_training::nn::int8::Weights;
 use puvae_training::puvae::{Form, PuvaeConfig, Size};
 use puvae_training::reproduce::{self, Part, Settings};
 use puvae_training::runs::{self, Place};
@@ -118,6 +119,9 @@ enum Command {
         /// Layout of a purifier's graph.
         #[arg(long, value_enum, default_value = "shared")]
         form: Form,
+        /// How a classifier's weights are stored.
+        #[arg(long, value_enum, default_value = "f32")]
+        weights: Weights,
     },
     /// Write an untrained purifier as an ONNX file: for measuring speed, and nothing else.
     ExportUntrained {
@@ -314,11 +318,17 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
                 Destination { path: &out, resume: if resume { Resume::Same } else { Resume::Never } },
             )?;
         }
-        Command::Export { data, run, out, form } => {
+        Command::Export { data, run, out, form, weights } => {
             files::check_writable(&out)?;
+            let kind = runs::kind(&run)?;
+            ensure!(
+                weights == Weights::F32 || kind == "classifier",
+                "{}: a {kind}, and --weights int8 is for classifiers; leave it out",
+                run.display()
+            );
             let set = data.load()?;
-            match runs::kind(&run)?.as_str() {
-                "classifier" => export::classifier(&runs::load_classifier(&run, device)?, &set, &out)?,
+            match kind.as_str() {
+                "classifier" => export::classifier(&runs::load_classifier(&run, device)?, &set, weights, &out)?,
                 "puvae" => export::puvae(&runs::load_puvae(&run, device)?, &set, form, &out)?,
                 "magnet" => export::magnet(&runs::load_magnet(&run, device)?, &set, &out)?,
                 other => {

@@ -12,6 +12,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::defence::magnet::{self, MagnetConfig};
 use crate::files;
+use crate::nn::int8::Weights;
 use crate::nn::onnx::{Onnx, floats};
 use crate::nn::params::Params;
 use crate::nn::proto::{self, ValueInfo};
@@ -66,9 +67,10 @@ impl Golden {
 }
 
 /// Every kind of layer, and the small networks of which no trained one is shipped, by the name of their golden files.
-pub const LAYERS: [&str; 30] = [
+pub const LAYERS: [&str; 32] = [
     "add",
     "conv",
+    "conv-int8",
     "conv-strided",
     "conv-dilated",
     "conv-even",
@@ -80,6 +82,7 @@ pub const LAYERS: [&str; 30] = [
     "deconv-same",
     "deconv-valid",
     "linear",
+    "linear-int8",
     "class-rows",
     "softplus",
     "sigmoid",
@@ -118,9 +121,14 @@ pub fn write_layers(folder: &Path) -> Result<()> {
 #[must_use]
 pub fn layer_files(name: &str) -> (Vec<u8>, Golden) {
     let params = Params::new(7, Device::Cpu);
+    let (kind, weights) = name.strip_suffix("-int8").map_or((name, Weights::F32), |kind| (kind, Weights::Int8));
+    if weights == Weights::Int8 {
+        let _ = tch::no_grad(|| layer(&mut Torch::eval(&params), kind, &input(kind, 1)));
+        params.round_to_int8();
+    }
     let cases = [1, 3].map(|n| {
-        let x = input(name, n);
-        let y = tch::no_grad(|| layer(&mut Torch::eval(&params), name, &x));
+        let x = input(kind, n);
+        let y = tch::no_grad(|| layer(&mut Torch::eval(&params), kind, &x));
         let case = Case {
             inputs: BTreeMap::from([("x".into(), (&x).into())]),
             outputs: BTreeMap::from([("y".into(), (&y).into())]),
@@ -128,8 +136,8 @@ pub fn layer_files(name: &str) -> (Vec<u8>, Golden) {
         (case, x.size(), y)
     });
     let batch = |sizes: &[i64]| [&[-1], &sizes[1..]].concat();
-    let mut onnx = Onnx::new(&params);
-    let y = layer(&mut onnx, name, &"x".to_owned());
+    let mut onnx = Onnx::new(&params, weights);
+    let y = layer(&mut onnx, kind, &"x".to_owned());
     let y_type = if cases[0].2.kind() == Kind::Int64 { proto::INT64 } else { proto::FLOAT };
     let bytes = onnx.finish(
         vec![ValueInfo::tensor("x", proto::FLOAT, &batch(&cases[0].1))],

@@ -1,6 +1,7 @@
 //! An exported file read back as a trained network, so that what was shipped can be attacked and evaluated without
 //! the run that made it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,7 +10,9 @@ use puvae::model::spec::{METADATA_KEY, ModelSpec};
 use tch::{Kind, Tensor};
 
 use crate::checkpoint::{Checkpoint, Header};
-use crate::nn::proto::{FLOAT, Model, TensorData};
+use crate::nn::int8::Int8;
+use crate::nn::onnx::STEPS;
+use crate::nn::proto::{FLOAT, INT8, Model, TensorData};
 
 /// Reads `path` as the checkpoint it was exported from, without optimiser state.
 ///
@@ -28,11 +31,33 @@ pub fn checkpoint(path: &Path) -> Result<Checkpoint> {
     let spec = ModelSpec::from_json(&spec.value)
         .with_context(|| format!("{}: its {METADATA_KEY} is not a model spec", path.display()))?;
     let graph = model.graph.with_context(|| format!("{}: an ONNX file without a graph", path.display()))?;
-    let stored = graph.initializer.iter().filter(|stored| stored.data_type == FLOAT);
-    let params = stored.map(|stored| Ok((stored.name.clone(), tensor(stored)?))).collect::<Result<_>>();
-    let params = params.with_context(|| format!("{}: a broken initializer", path.display()))?;
+    let params = params(&graph.initializer).with_context(|| format!("{}: a broken initializer", path.display()))?;
     let header = header(&spec).with_context(|| path.display().to_string())?;
     Ok(Checkpoint::of_params(header, params))
+}
+
+/// By name; what is stored in eight bits becomes floating-point numbers.
+fn params(stored: &[TensorData]) -> Result<BTreeMap<String, Tensor>> {
+    let of_type = |data_type| stored.iter().filter(move |stored| stored.data_type == data_type);
+    let mut params = of_type(FLOAT)
+        .map(|stored| Ok((stored.name.clone(), tensor(stored, Kind::Float)?)))
+        .collect::<Result<BTreeMap<_, _>>>()?;
+    for stored in of_type(INT8) {
+        let numbers = tensor(stored, Kind::Int8)?;
+        let steps = params.remove(&format!("{}{STEPS}", stored.name));
+        let steps = steps.with_context(|| format!("{}: in eight bits, but without its steps", stored.name))?;
+        let weight = Int8 { numbers, steps };
+        ensure!(
+            weight.numbers.dim() > 1 && weight.steps.size() == weight.shape_of_steps(),
+            "{}: in eight bits, its shape is {:?} and that of its steps {:?}, expected {:?}",
+            stored.name,
+            weight.numbers.size(),
+            weight.steps.size(),
+            weight.shape_of_steps()
+        );
+        params.insert(stored.name.clone(), weight.weight());
+    }
+    Ok(params)
 }
 
 fn header(spec: &ModelSpec) -> Result<Header> {
@@ -59,17 +84,18 @@ fn header(spec: &ModelSpec) -> Result<Header> {
 }
 
 /// A table of classes is stored as `[1, K, width]` and was made as `[K, width]`.
-fn tensor(stored: &TensorData) -> Result<Tensor> {
+fn tensor(stored: &TensorData, kind: Kind) -> Result<Tensor> {
     let shape = match stored.dims.as_slice() {
         [1, rows, width] => vec![*rows, *width],
         other => other.to_vec(),
     };
     let count = shape.iter().product::<i64>() as usize;
+    let size = kind.elt_size_in_bytes();
     ensure!(
-        stored.raw_data.len() == 4 * count,
-        "{}: {} bytes for {count} values of 4 bytes",
+        stored.raw_data.len() == size * count,
+        "{}: {} bytes for {count} values of {size} bytes",
         stored.name,
         stored.raw_data.len()
     );
-    Ok(Tensor::f_from_data_size(&stored.raw_data, &shape, Kind::Float)?)
+    Ok(Tensor::f_from_data_size(&stored.raw_data, &shape, kind)?)
 }

@@ -16,6 +16,7 @@ use crate::defence::magnet::{Magnet, MagnetConfig, MagnetTask};
 use crate::fit::{Schedule, fit};
 use crate::gan::{Critic, GanConfig, GanSchedule, GanTask, Generator};
 use crate::import;
+use crate::nn::int8::Weights;
 use crate::nn::params::Params;
 use crate::puvae::{Puvae, PuvaeConfig, PuvaeTask};
 use crate::resumable::{self, Run};
@@ -104,6 +105,7 @@ pub fn train_classifier(
         channels: set.channels,
         classes: set.class_count(),
         adversarial,
+        weights: Weights::F32,
     };
     let classifier = Classifier::new(network.clone(), Params::new(place.seed, device));
     let run =

@@ -130,7 +130,9 @@ pub fn trained(results: &Results) -> String {
 
 fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String {
     let published = paper::published_training(name, dataset).map(|length| format!("published: {length}"));
-    let remarks: Vec<String> = published.into_iter().chain(departures(header)).collect();
+    let rounded =
+        (header["config"]["network"]["weights"] == "int8").then(|| "weights rounded to eight bits".to_owned());
+    let remarks: Vec<String> = published.into_iter().chain(departures(header)).chain(rounded).collect();
     let remarks = if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) };
     let schedule = &header["config"]["schedule"];
     let epochs = header["epoch"].as_u64().unwrap_or(0);

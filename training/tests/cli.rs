@@ -79,6 +79,21 @@ fn a_folder_without_a_run_and_an_unknown_field_are_refused() {
 }
 
 #[test]
+fn only_a_classifier_is_exported_in_eight_bits() {
+    let magnet = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist-magnet.onnx");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.onnx");
+    let data = ["--data", folder.path().to_str().unwrap(), "--dataset", "mnist", "--out", out.to_str().unwrap()];
+    let (code, text) = train(&[&["export", "--run", magnet, "--weights", "int8"], &data[..]].concat());
+    assert_eq!(code, Some(1));
+    assert!(
+        text.contains("mnist-magnet.onnx: a magnet, and --weights int8 is for classifiers; leave it out"),
+        "{text}"
+    );
+    assert!(!out.exists());
+}
+
+#[test]
 fn a_defense_gan_refuses_absurd_schedules_before_it_writes_anything() {
     let folder = tempfile::tempdir().unwrap();
     mnist(folder.path(), 10, 10);

@@ -11,6 +11,7 @@ use puvae_training::defence::trivial::{Binarise, MedianFilter};
 use puvae_training::defence::{Cleaned, Defence, purify_all};
 use puvae_training::evaluate::adaptive::{self, Effort, Stronghold};
 use puvae_training::fit::Task as _;
+use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
 use puvae_training::optim::Adam;
 use puvae_training::progress;
@@ -28,8 +29,14 @@ fn my_turn() -> MutexGuard<'static, ()> {
 
 /// A classifier of the squares, trained for a few steps.
 fn trained(adversarial: Option<AdversarialTraining>) -> Classifier {
-    let config =
-        ClassifierConfig { architecture: Architecture::B, side_px: 28, channels: 1, classes: CLASSES, adversarial };
+    let config = ClassifierConfig {
+        architecture: Architecture::B,
+        side_px: 28,
+        channels: 1,
+        classes: CLASSES,
+        adversarial,
+        weights: Weights::F32,
+    };
     let classifier = Classifier::new(config, Params::new(3, Device::Cpu));
     let data = squares(64, CLASSES, 1);
     tch::manual_seed(1);

@@ -16,6 +16,7 @@ use puvae_training::data::DataSet;
 use puvae_training::defence::{Cleaned, Defence};
 use puvae_training::evaluate::adaptive::Effort;
 use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results, Resume};
+use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
 use puvae_training::runs::Trained;
 use puvae_training::table;
@@ -51,6 +52,7 @@ fn target(seed: u64) -> Trained<Classifier> {
         channels: 1,
         classes: CLASSES,
         adversarial: None,
+        weights: Weights::F32,
     };
     let header = Header {
         kind: "classifier".into(),

@@ -3,15 +3,19 @@
 
 use std::path::{Path, PathBuf};
 
+use prost::Message as _;
 use puvae_training::attack::Victim as _;
 use puvae_training::checkpoint::Header;
+use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig};
 use puvae_training::data::{DataSet, Split};
 use puvae_training::defence::Defence as _;
 use puvae_training::defence::magnet::{Magnet, MagnetConfig};
 use puvae_training::export;
 use puvae_training::fit::Schedule;
 use puvae_training::golden::{Array, Golden};
+use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
+use puvae_training::nn::proto::{Model, TensorData};
 use puvae_training::runs::{Trained, load_classifier, load_magnet, load_puvae};
 use tch::{Device, Kind, Tensor};
 
@@ -70,18 +74,22 @@ fn ramps(side_px: i64, channels: i64) -> DataSet {
     }
 }
 
+fn header(kind: &str, network: &impl serde::Serialize) -> Header {
+    Header {
+        kind: kind.into(),
+        dataset: "ramps".into(),
+        config: serde_json::json!({ "network": network, "schedule": Schedule { epochs: 1, batch: 128, rate: 1e-3 } }),
+        seed: 5,
+        epochs: 1,
+        epoch: 1,
+    }
+}
+
 #[test]
 fn a_magnet_is_exported_as_a_reformer_and_read_back_the_same() {
     for (side, channels) in [(28, 1), (32, 3)] {
         let network = Magnet::new(MagnetConfig::published(side, channels), Params::new(5, Device::Cpu));
-        let header = Header {
-            kind: "magnet".into(),
-            dataset: "ramps".into(),
-            config: serde_json::json!({ "network": network.config, "schedule": Schedule { epochs: 1, batch: 128, rate: 1e-3 } }),
-            seed: 5,
-            epochs: 1,
-            epoch: 1,
-        };
+        let header = header("magnet", &network.config);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.onnx");
         export::magnet(&Trained { network, header }, &ramps(side, channels), &path).unwrap();
@@ -95,6 +103,66 @@ fn a_magnet_is_exported_as_a_reformer_and_read_back_the_same() {
         assert!(cleaned.frames.allclose(&tensor(&case.outputs["purified"]), 1e-5, 1e-6, false));
         assert!(cleaned.score.unwrap().allclose(&tensor(&case.outputs["score"]), 1e-5, 1e-6, false));
     }
+}
+
+#[test]
+fn a_classifier_in_eight_bits_is_a_quarter_of_the_size_and_read_back_as_it_was_rounded() {
+    let config = ClassifierConfig {
+        architecture: Architecture::A,
+        side_px: 28,
+        channels: 1,
+        classes: 2,
+        adversarial: None,
+        weights: Weights::F32,
+    };
+    let trained = || {
+        let network = Classifier::new(config.clone(), Params::new(5, Device::Cpu));
+        for bias in network.params.all().values().filter(|tensor| tensor.dim() == 1) {
+            let _ = tch::no_grad(|| bias.shallow_clone().fill_(0.123));
+        }
+        Trained { network, header: header("classifier", &config) }
+    };
+    let set = ramps(28, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, small] = ["whole.onnx", "small.onnx"].map(|name| folder.path().join(name));
+    export::classifier(&trained(), &set, Weights::F32, &whole).unwrap();
+    let rounded = trained();
+    export::classifier(&rounded, &set, Weights::Int8, &small).unwrap();
+    let [whole, bytes] = [&whole, &small].map(|path| std::fs::metadata(path).unwrap().len());
+    assert!(bytes * 39 / 10 < whole, "{bytes} of {whole} bytes");
+    let read = load_classifier(&small, Device::Cpu).unwrap();
+    assert_eq!(read.network.config, ClassifierConfig { weights: Weights::Int8, ..config });
+    for (name, weight) in read.network.params.all() {
+        assert!(weight.allclose(&rounded.network.params.all()[&name], 1e-6, 0.0, false), "{name}");
+        let before = &trained().network.params.all()[&name];
+        assert_eq!(weight.allclose(before, 1e-6, 0.0, false), name.ends_with("bias"), "{name} was rounded");
+    }
+    let golden = std::fs::read_to_string(small.with_extension("golden.json")).unwrap();
+    let case = &serde_json::from_str::<Golden>(&golden).unwrap().cases[0];
+    let logits = tch::no_grad(|| read.network.logits(&tensor(&case.inputs["frames"])));
+    assert!(logits.allclose(&tensor(&case.outputs["logits"]), 1e-5, 1e-5, false));
+
+    let bytes = std::fs::read(&small).unwrap();
+    let refused = |change: fn(&mut Vec<TensorData>)| {
+        let mut model = Model::decode(bytes.as_slice()).unwrap();
+        change(&mut model.graph.as_mut().unwrap().initializer);
+        std::fs::write(&small, model.encode_to_vec()).unwrap();
+        format!("{:#}", load_classifier(&small, Device::Cpu).unwrap_err())
+    };
+    let error = refused(|stored| stored.retain(|tensor| tensor.name != "fc1.weight.steps"));
+    assert!(
+        error.contains("small.onnx: a broken initializer: fc1.weight: in eight bits, but without its steps"),
+        "{error}"
+    );
+    let error = refused(|stored| {
+        let steps = stored.iter_mut().find(|tensor| tensor.name == "fc2.weight.steps").unwrap();
+        steps.dims.reverse();
+    });
+    assert!(
+        error
+            .contains("fc2.weight: in eight bits, its shape is [2, 128] and that of its steps [1, 2], expected [2, 1]"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod common;
 use common::squares;
 use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig};
 use puvae_training::fit::Task as _;
+use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
 use puvae_training::nn::torch::Torch;
 use puvae_training::nn::{Backend, Conv};
@@ -20,7 +21,8 @@ fn puvae(size: Size, (side, channels): (i64, i64)) -> Puvae {
 }
 
 fn classifier(architecture: Architecture, (side_px, channels): (i64, i64)) -> Classifier {
-    let config = ClassifierConfig { architecture, side_px, channels, classes: 10, adversarial: None };
+    let config =
+        ClassifierConfig { architecture, side_px, channels, classes: 10, adversarial: None, weights: Weights::F32 };
     Classifier::new(config, Params::new(2, Device::Cpu))
 }
 

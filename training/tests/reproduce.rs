@@ -66,11 +66,23 @@ fn a_table_is_trained_measured_and_written_down_and_a_second_call_trains_nothing
     let pictures = image::open(root.join("quick/docs/figures/table3-a.png")).unwrap();
     assert_eq!(pictures.width(), 4 + 10 * 60, "ten columns of 2 × 28 pixels and a gap");
 
+    let (code, _, stderr) = reproduce(root, &["table3", "--target", "c"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("--target c: expected one of what is asked for (a, b)"), "{stderr}");
+    let (code, stdout, stderr) = reproduce(root, &["table3", "--target", "b", "--no-training"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("table3-b") && !stdout.contains("table3-a\n"), "{stdout}");
     let (code, stdout, stderr) = reproduce(root, &["table3", "--no-training"]);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(!stderr.contains("training"), "{stderr}");
     assert!(stdout.contains("ifgsm-40"), "{stdout}");
     assert_eq!(Results::read(&path).unwrap().seconds, results.seconds, "rows that are there are not measured again");
+
+    std::fs::remove_file(&path).unwrap();
+    let (code, _, stderr) = reproduce(root, &["page"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let page = std::fs::read_to_string(root.join("quick/docs/results.md")).unwrap();
+    assert!(page.contains("Target B is not measured yet: `puvae-train reproduce table3 --target b`"), "{page}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use puvae_training::data::{DataSet, Split};
 use puvae_training::defence::trivial::MedianFilter;
 use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results, Resume};
 use puvae_training::fit::Task as _;
+use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
 use puvae_training::optim::Adam;
 use puvae_training::runs::{self, Place, Trained};
@@ -32,7 +33,14 @@ fn my_turn() -> MutexGuard<'static, ()> {
 }
 
 fn classifier(architecture: Architecture, seed: u64) -> Classifier {
-    let config = ClassifierConfig { architecture, side_px: 28, channels: 1, classes: CLASSES, adversarial: None };
+    let config = ClassifierConfig {
+        architecture,
+        side_px: 28,
+        channels: 1,
+        classes: CLASSES,
+        adversarial: None,
+        weights: Weights::F32,
+    };
     Classifier::new(config, Params::new(seed, Device::Cpu))
 }
 

@@ -14,6 +14,7 @@ use puvae_training::checkpoint::{Checkpoint, Header};
 use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask};
 use puvae_training::data::{Batch, Split};
 use puvae_training::fit::{Run, Scalars, Schedule, Task, fit};
+use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
 use puvae_training::puvae::{Puvae, PuvaeConfig, PuvaeTask, Size};
 use tch::{Device, Tensor};
@@ -34,6 +35,7 @@ fn classifier() -> Classifier {
         channels: 1,
         classes: CLASSES,
         adversarial: None,
+        weights: Weights::F32,
     };
     Classifier::new(config, Params::new(3, Device::Cpu))
 }

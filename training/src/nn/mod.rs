@@ -3,6 +3,7 @@
 //! A network is a function over a [`Backend`]. [`torch::Torch`] computes it, [`onnx::Onnx`] writes it down,
 //! so the two cannot describe different networks. Parameters have names; shapes follow from the input.
 
+pub mod int8;
 pub mod onnx;
 pub mod params;
 pub mod proto;

@@ -5,17 +5,21 @@ use std::collections::BTreeSet;
 use prost::Message;
 use tch::{Device, Kind, Tensor};
 
+use super::int8::{Int8, Weights};
 use super::params::Params;
 use super::proto::{self, Attribute, Node, TensorData, ValueInfo};
 use super::{Backend, Classes, Conv, Deconv};
 
 const OPSET: i64 = 17;
 const IR_VERSION: i64 = 8;
+/// What is added to the name of a weight in eight bits, for its steps.
+pub(crate) const STEPS: &str = ".steps";
 
 /// A graph being written; values are the names of tensors.
 #[derive(Debug)]
 pub struct Onnx<'a> {
     params: &'a Params,
+    weights: Weights,
     nodes: Vec<Node>,
     initializers: Vec<TensorData>,
     stored: BTreeSet<String>,
@@ -24,10 +28,10 @@ pub struct Onnx<'a> {
 }
 
 impl<'a> Onnx<'a> {
-    /// An empty graph that takes its weights from `params`.
+    /// An empty graph that takes its weights from `params`, which are already rounded where they are to be stored in eight bits.
     #[must_use]
-    pub fn new(params: &'a Params) -> Self {
-        Self { params, nodes: Vec::new(), initializers: Vec::new(), stored: BTreeSet::new(), made: 0 }
+    pub fn new(params: &'a Params, weights: Weights) -> Self {
+        Self { params, weights, nodes: Vec::new(), initializers: Vec::new(), stored: BTreeSet::new(), made: 0 }
     }
 
     /// The bytes of the file. An output is what it is called here, what it shall be called, its type and shape.
@@ -87,14 +91,26 @@ impl<'a> Onnx<'a> {
         self.constant(name, &shape, &floats(&tensor))
     }
 
+    /// The weight of a layer, stored as is asked for. ONNX Runtime computes Cast and Mul of constants once, when it loads the file; a
+    /// DequantizeLinear it would keep for its kernels in eight bits, and compute each time.
+    fn weight(&mut self, name: &str) -> String {
+        if self.weights == Weights::F32 {
+            return self.parameter(name, None);
+        }
+        let Int8 { numbers, steps } = Int8::nearest(&self.tensor(name));
+        let flat = numbers.reshape([-1]);
+        let bytes = Vec::<i8>::try_from(&flat).expect("a flat i8 tensor is a vector of i8");
+        let bytes = bytes.into_iter().flat_map(i8::to_le_bytes).collect();
+        let stored = self.initializer(name, proto::INT8, &numbers.size(), bytes);
+        let steps = self.constant(&format!("{name}{STEPS}"), &steps.size(), &floats(&steps));
+        let numbers = self.node("Cast", &[&stored], vec![Attribute::int("to", proto::FLOAT.into())]);
+        self.node("Mul", &[&numbers, &steps], vec![])
+    }
+
     fn integers(&mut self, values: &[i64]) -> String {
         let name = format!("ints.{}", values.iter().map(i64::to_string).collect::<Vec<_>>().join("_"));
-        if self.stored.insert(name.clone()) {
-            let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            let dims = vec![values.len() as i64];
-            self.initializers.push(TensorData { dims, data_type: proto::INT64, name: name.clone(), raw_data });
-        }
-        name
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.initializer(&name, proto::INT64, &[values.len() as i64], bytes)
     }
 
     /// A transposed convolution whose output is `stride` times as large as its input, as an ordinary one: output
@@ -197,14 +213,14 @@ impl<'a> Onnx<'a> {
     }
 
     fn constant(&mut self, name: &str, shape: &[i64], values: &[f32]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.initializer(name, proto::FLOAT, shape, bytes)
+    }
+
+    /// Stores values under a name, once.
+    fn initializer(&mut self, name: &str, data_type: i32, shape: &[i64], raw_data: Vec<u8>) -> String {
         if self.stored.insert(name.into()) {
-            let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            self.initializers.push(TensorData {
-                dims: shape.into(),
-                data_type: proto::FLOAT,
-                name: name.into(),
-                raw_data,
-            });
+            self.initializers.push(TensorData { dims: shape.into(), data_type, name: name.into(), raw_data });
         }
         name.into()
     }
@@ -215,7 +231,7 @@ impl<'a> Onnx<'a> {
     }
 
     fn layer(&mut self, op: &str, x: &str, name: &str, attributes: Vec<Attribute>) -> String {
-        let weight = self.parameter(&format!("{name}.weight"), None);
+        let weight = self.weight(&format!("{name}.weight"));
         let bias = self.parameter(&format!("{name}.bias"), None);
         self.node(op, &[x, &weight, &bias], attributes)
     }

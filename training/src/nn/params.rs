@@ -8,6 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use tch::{Device, Kind, Tensor};
 
+use super::int8::Int8;
+
 /// The parameters of one network. A parameter is made the first time a forward pass asks for it, from a
 /// random stream of its own (seed and name), so the order of layers does not matter.
 #[derive(Debug)]
@@ -76,6 +78,13 @@ impl Params {
     #[must_use]
     pub fn count(&self) -> usize {
         self.tensors.borrow().values().map(Tensor::numel).sum()
+    }
+
+    /// Rounds every weight of convolutions and linear layers to what eight bits can hold; biases stay.
+    pub fn round_to_int8(&self) {
+        for weight in self.tensors.borrow().values().filter(|tensor| tensor.dim() > 1) {
+            tch::no_grad(|| weight.shallow_clone().copy_(&Int8::nearest(weight).weight()));
+        }
     }
 
     /// Overwrites every parameter with the one of the same name.

@@ -6,6 +6,8 @@ use prost::Message;
 
 /// `TensorProto.DataType`: 32-bit float.
 pub const FLOAT: i32 = 1;
+/// `TensorProto.DataType`: 8-bit integer with a sign.
+pub const INT8: i32 = 3;
 /// `TensorProto.DataType`: 64-bit integer.
 pub const INT64: i32 = 7;
 

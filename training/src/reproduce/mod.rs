@@ -19,11 +19,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use tch::Device;
 
+use crate::classifier::Architecture;
 use crate::data::{DataSet, Shape};
 use crate::defence::defense_gan::Projection;
 use crate::files;
 use figure::Figure;
-use tables::BLOCKS;
+use tables::{BLOCKS, Block};
 use zoo::Zoo;
 
 /// What to make again.
@@ -72,6 +73,9 @@ pub struct Settings {
     /// Use the runs and files that are there, also those that were cut off, and leave out what is missing.
     #[arg(long)]
     pub no_training: bool,
+    /// Of the tables, only the blocks of this target.
+    #[arg(long, value_enum)]
+    pub target: Option<Architecture>,
     /// Test images [default: all of 28×28, 1000 of 32×32].
     #[arg(long)]
     pub images: Option<usize>,
@@ -155,6 +159,16 @@ pub fn run(part: Part, settings: &Settings, device: Device) -> Result<()> {
     let page = settings.docs().join("results.md");
     files::check_writable(&page)?;
     settings.projection.check()?;
+    if let Some(target) = settings.target {
+        let targets: Vec<&str> =
+            BLOCKS.iter().filter(|block| part.has(block)).map(|block| block.target.letter()).collect();
+        ensure!(
+            BLOCKS.iter().any(|block| part.asks_for(block, settings)),
+            "--target {}: expected one of what is asked for ({}); leave it out for all of them",
+            target.letter(),
+            if targets.is_empty() { "which has no targets".to_owned() } else { targets.join(", ") }
+        );
+    }
     ensure!(settings.adaptive_restarts > 0, "--adaptive-restarts is 0, expected at least 1");
     let needed = ["mnist", "fashion-mnist", "cifar10"].into_iter().filter(|dataset| part.needs(dataset));
     let load = |dataset| DataSet::load(&settings.data, dataset, Shape::default(), device);
@@ -182,6 +196,15 @@ impl Part {
         }
     }
 
+    fn asks_for(self, block: &Block, settings: &Settings) -> bool {
+        let wanted = settings.target.is_none_or(|target| target == block.target);
+        wanted && self.has(block)
+    }
+
+    fn has(self, block: &Block) -> bool {
+        self == Self::All || self.table() == Some(block.table)
+    }
+
     /// The figures are about the grey data sets.
     fn needs(self, dataset: &str) -> bool {
         let figure = matches!(self, Self::Fig7 | Self::Fig8 | Self::Fig9) && dataset != "cifar10";
@@ -206,7 +229,7 @@ fn on_data(part: Part, mut set: DataSet, settings: &Settings, device: Device) ->
         device,
     };
     for block in BLOCKS.into_iter().filter(|block| block.dataset == dataset) {
-        if part == Part::All || part.table() == Some(block.table) {
+        if part.asks_for(&block, settings) {
             println!("{}", block.name());
             tables::run(block, &zoo, settings)?;
         }

@@ -52,7 +52,7 @@ impl Block {
     /// `table3-a` …, the name of its results file.
     #[must_use]
     pub(super) fn name(&self) -> String {
-        format!("table{}{}", self.table, self.target.name().replace("classifier", ""))
+        format!("table{}-{}", self.table, self.target.letter())
     }
 
     fn is_black_box(&self) -> bool {

@@ -78,14 +78,14 @@ impl Network {
     pub(super) fn name(self) -> String {
         match self {
             Self::Classifier(architecture) => architecture.name().into(),
-            Self::Adversarial(architecture) => architecture.name().replace("classifier", "adversarial"),
+            Self::Adversarial(architecture) => format!("adversarial-{}", architecture.letter()),
             Self::Magnet => "magnet".into(),
             Self::DefenseGan => "defense-gan".into(),
-            Self::Substitute(target) => target.name().replace("classifier", "substitute-of"),
+            Self::Substitute(target) => format!("substitute-of-{}", target.letter()),
             Self::Puvae(size, target) => {
                 let size = if size == Size::Paper { "paper" } else { "lite" };
                 let second = matches!(target, Architecture::B | Architecture::D);
-                let target = if second { target.name().replace("classifier", "-for") } else { String::new() };
+                let target = if second { format!("-for-{}", target.letter()) } else { String::new() };
                 format!("puvae-{size}{target}")
             }
         }

@@ -14,6 +14,7 @@ use crate::evaluate::Contestant;
 use crate::evaluate::adaptive::Stronghold;
 use crate::files;
 use crate::fit::Schedule;
+use crate::nn::int8::Weights;
 use crate::nn::params::Params;
 use crate::resumable::{self, Run};
 
@@ -53,7 +54,8 @@ pub fn train(
     ensure!(!path.exists(), "{}: a run is there already; choose another --out", path.display());
     files::check_writable(&path)?;
     let (side_px, channels, classes) = (set.side_px, set.channels, set.class_count());
-    let network = ClassifierConfig { architecture, side_px, channels, classes, adversarial: None };
+    let network =
+        ClassifierConfig { architecture, side_px, channels, classes, adversarial: None, weights: Weights::F32 };
     let substitute = Classifier::new(network.clone(), Params::new(place.seed, device));
     let bare = Stronghold { defence: None, classifier: &target.network };
     let stronghold = defence.map_or(bare, |contestant| contestant.stronghold(&target.network));
