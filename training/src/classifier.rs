@@ -220,6 +220,18 @@ impl Victim for Classifier {
     }
 }
 
+/// Classifiers that share a batch, each reading its part of it: what a purifier that learns from several of them sees as one.
+#[derive(Debug, Clone)]
+pub struct Sources<'a>(pub Vec<&'a Classifier>);
+
+impl Victim for Sources<'_> {
+    fn logits(&self, x: &Tensor) -> Tensor {
+        let parts = x.chunk(self.0.len() as i64, 0);
+        let logits: Vec<Tensor> = self.0.iter().zip(&parts).map(|(classifier, part)| classifier.logits(part)).collect();
+        Tensor::cat(&logits, 0)
+    }
+}
+
 /// Training a classifier: cross-entropy of the logits.
 #[derive(Debug)]
 pub struct ClassifierTask<'a> {

@@ -216,7 +216,7 @@ enum Command {
         #[command(flatten)]
         settings: Settings,
     },
-    /// Train a purifier against a source classifier.
+    /// Train a purifier against a source classifier, or several.
     Puvae {
         /// Which layers and defaults.
         #[arg(long, value_enum, default_value = "lite")]
@@ -224,9 +224,9 @@ enum Command {
         /// TOML file with fields that differ from the preset.
         #[arg(long)]
         config: Option<PathBuf>,
-        /// Run folder of the source classifier M_s.
-        #[arg(long)]
-        source: PathBuf,
+        /// Run folder of the source classifier M_s; repeated, several share each batch.
+        #[arg(long, required = true)]
+        source: Vec<PathBuf>,
         /// Run folder of a purifier with the same layers, to begin with its weights.
         #[arg(long)]
         from: Option<PathBuf>,
@@ -261,9 +261,9 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             let set = training.data.load()?;
             let preset = PuvaeConfig::preset(preset, set.side_px, set.channels, set.class_count());
             let config = config.map_or(Ok(preset.clone()), |path| with_file(&preset, &path))?;
-            let source = runs::load_classifier(&source, device)?;
+            let sources = source.iter().map(|run| runs::load_classifier(run, device)).collect::<Result<Vec<_>>>()?;
             let from = from.map(|run| runs::load_puvae(&run, device)).transpose()?;
-            runs::train_puvae(&set, config, &source, from.as_ref(), training.schedule, training.place(), device)?;
+            runs::train_puvae(&set, config, &sources, from.as_ref(), training.schedule, training.place(), device)?;
         }
         Command::Magnet { noise, training } => {
             let set = training.data.load()?;

@@ -3,8 +3,7 @@
 
 use tch::{Kind, Tensor};
 
-use crate::attack::{Goal, clip, direction};
-use crate::classifier::Classifier;
+use crate::attack::{Goal, Victim, clip, direction};
 use crate::data::Batch;
 use crate::puvae::Puvae;
 
@@ -12,7 +11,7 @@ use crate::puvae::Puvae;
 /// uniform up to the configured largest. The first images of the batch are those attacked through the purifier, so
 /// that the selector loss, which takes the start of the batch, sees all of them; which of the others are
 /// disturbed, and how, is random.
-pub fn add(puvae: &Puvae, source: &Classifier, batch: &Batch) -> Tensor {
+pub fn add(puvae: &Puvae, source: &dyn Victim, batch: &Batch) -> Tensor {
     let config = &puvae.config;
     let n = batch.y.numel() as i64;
     let count = |share: f64, most: i64| ((share * n as f64).round() as i64).min(most);
@@ -26,7 +25,7 @@ pub fn add(puvae: &Puvae, source: &Classifier, batch: &Batch) -> Tensor {
     let pick = |index: &Tensor| Batch { x: batch.x.index_select(0, index), y: batch.y.index_select(0, index) };
     let part = |start, len| pick(&order.narrow(0, start, len));
     let noisy = random_noise(config.epsilon_max, &part(0, random).x);
-    let adversarial = fgsm(config.epsilon_max, source, &part(random, attacked));
+    let adversarial = fgsm(config.epsilon_max, source, config.classes, &part(random, attacked));
     let clean = part(random + attacked, n - own - random - attacked).x;
     let rest = Tensor::cat(&[noisy, adversarial, clean], 0).index_select(0, &order.argsort(0, false)); // in the batch's order
     if own == 0 {
@@ -54,9 +53,8 @@ fn random_noise(epsilon_max: f64, x: &Tensor) -> Tensor {
 
 /// Targeted FGSM of the source at random classes; for half of the images with the gradient at a randomly disturbed
 /// picture, so that more gradients are met than each image's one.
-fn fgsm(epsilon_max: f64, source: &Classifier, batch: &Batch) -> Tensor {
+fn fgsm(epsilon_max: f64, source: &dyn Victim, classes: i64, batch: &Batch) -> Tensor {
     let n = batch.x.size()[0];
-    let classes = source.config.classes;
     let epsilons = draw_epsilons(epsilon_max, &batch.x);
     let shift = Tensor::randint(classes - 1, [n], (Kind::Int64, batch.x.device())) + 1;
     let target = (&batch.y + shift).remainder(classes);

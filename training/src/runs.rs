@@ -10,7 +10,7 @@ use serde_json::json;
 use tch::Device;
 
 use crate::checkpoint::{Checkpoint, Header};
-use crate::classifier::{AdversarialTraining, Architecture, Classifier, ClassifierConfig, ClassifierTask};
+use crate::classifier::{AdversarialTraining, Architecture, Classifier, ClassifierConfig, ClassifierTask, Sources};
 use crate::data::DataSet;
 use crate::defence::magnet::{Magnet, MagnetConfig, MagnetTask};
 use crate::fit::{Schedule, fit};
@@ -36,7 +36,7 @@ pub struct Recipe<C, S = Schedule> {
     pub network: C,
     /// How long and how fast.
     pub schedule: S,
-    /// For a purifier, the source classifier it learned from.
+    /// For a purifier, the source classifier it learned from; an array of them where it learned from several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<serde_json::Value>,
     /// The run whose weights it began with, if it did not begin with random ones.
@@ -114,42 +114,47 @@ pub fn train_classifier(
     fit(&ClassifierTask { classifier: &classifier, held_out: &set.held_out }, &set.train, &schedule, &run)
 }
 
-/// Trains a purifier against a source classifier.
+/// Trains a purifier against source classifiers, of which the paper has one.
 ///
 /// # Errors
-/// As [`fit`], and when the configuration is absurd or the source was trained on other data.
+/// As [`fit`], and when the configuration is absurd or a source was trained on other data.
 pub fn train_puvae(
     set: &DataSet,
     config: PuvaeConfig,
-    source: &Trained<Classifier>,
+    sources: &[Trained<Classifier>],
     from: Option<&Trained<Puvae>>,
     schedule: Schedule,
     place: Place<'_>,
     device: Device,
 ) -> Result<()> {
     config.check()?;
-    same_data(set, &source.header)?;
+    ensure!(!sources.is_empty(), "no source classifier, expected at least one");
+    sources.iter().try_for_each(|source| same_data(set, &source.header))?;
     let puvae = Puvae::new(config.clone(), Params::new(place.seed, device));
     if let Some(from) = from {
         same_data(set, &from.header)?;
         puvae.params.copy_from(&from.network.params.all()).context("--from is a run of another network")?;
     }
-    ensure!(
-        config.classes == source.network.config.classes,
-        "classes is {}, but the source classifier has {}",
-        config.classes,
-        source.network.config.classes
-    );
+    for source in sources {
+        ensure!(
+            config.classes == source.network.config.classes,
+            "classes is {}, but the source classifier has {}",
+            config.classes,
+            source.network.config.classes
+        );
+    }
+    let identities: Vec<_> = sources.iter().map(|source| identity(&source.header)).collect();
     let recipe = Recipe {
         network: config,
         schedule,
-        source: Some(identity(&source.header)),
+        source: Some(if let [only] = &identities[..] { only.clone() } else { identities.into() }),
         from: from.map(|from| identity(&from.header)),
         substitute: None,
     };
     let run = place.run("puvae", set, &recipe)?;
     eprintln!("puvae: {} parameters, effective β {:.3}", puvae.params.count(), puvae.config.effective_beta());
-    let task = PuvaeTask::new(&puvae, &source.network, set.held_out.first(VALIDATION_IMAGES))?;
+    let sources = Sources(sources.iter().map(|source| &source.network).collect());
+    let task = PuvaeTask::new(&puvae, sources, set.held_out.first(VALIDATION_IMAGES))?;
     fit(&task, &set.train, &schedule, &run)
 }
 

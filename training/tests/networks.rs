@@ -3,7 +3,8 @@
 mod common;
 
 use common::squares;
-use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig};
+use puvae_training::attack::Victim as _;
+use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig, Sources};
 use puvae_training::fit::Task as _;
 use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
@@ -128,12 +129,25 @@ fn absurd_configurations_are_refused_by_field() {
 }
 
 #[test]
+fn several_sources_share_a_batch_in_order() {
+    let sources = [Architecture::A, Architecture::B].map(|architecture| classifier(architecture, SHAPES[0]));
+    let x = squares(5, 10, 1).all().x;
+    let shared = tch::no_grad(|| Sources(sources.iter().collect()).logits(&x));
+    for (source, rows) in sources.iter().zip([[0, 3], [3, 2]]) {
+        let alone = tch::no_grad(|| source.logits(&x.narrow(0, rows[0], rows[1])));
+        assert!(shared.narrow(0, rows[0], rows[1]).allclose(&alone, 1e-5, 1e-6, false));
+    }
+    let one = tch::no_grad(|| Sources(sources.iter().collect()).logits(&x.narrow(0, 0, 1)));
+    assert_eq!(one.size(), [1, 10], "fewer pictures than sources");
+}
+
+#[test]
 fn the_papers_network_takes_a_step_with_the_papers_losses() {
     let source = classifier(Architecture::A, SHAPES[0]);
     source.params.freeze();
     let puvae = puvae(Size::Paper, SHAPES[0]);
     let data = squares(4, 10, 1);
-    let task = PuvaeTask::new(&puvae, &source, data.first(2)).unwrap();
+    let task = PuvaeTask::new(&puvae, Sources(vec![&source]), data.first(2)).unwrap();
     let mut adam = Adam::new(&puvae.params);
     let losses = [0, 1, 2].map(|_| {
         tch::manual_seed(1);

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::{Result, bail};
 use common::squares;
 use puvae_training::checkpoint::{Checkpoint, Header};
-use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask};
+use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask, Sources};
 use puvae_training::data::{Batch, Split};
 use puvae_training::fit::{Run, Scalars, Schedule, Task, fit};
 use puvae_training::nn::int8::Weights;
@@ -125,7 +125,7 @@ fn a_resumed_purifier_goes_on_with_the_noise_of_an_uninterrupted_one() {
     source.params.freeze();
     let train = |out: &Path, resume, epochs| {
         let puvae = Puvae::new(PuvaeConfig::preset(Size::Lite, 28, 1, CLASSES), Params::new(1, Device::Cpu));
-        train_task(&PuvaeTask::new(&puvae, &source, data.first(8)).unwrap(), &data, out, resume, epochs)
+        train_task(&PuvaeTask::new(&puvae, Sources(vec![&source]), data.first(8)).unwrap(), &data, out, resume, epochs)
     };
     train(&whole, false, 9).unwrap();
     assert!(train(&broken, false, 2).is_err());
@@ -224,7 +224,7 @@ fn a_purifier_learns_with_every_loss_on_and_leaves_its_source_alone() {
 
     let config = PuvaeConfig::preset(Size::Lite, 28, 1, CLASSES);
     let puvae = Puvae::new(config, Params::new(1, Device::Cpu));
-    let task = PuvaeTask::new(&puvae, &source, data.first(16)).unwrap();
+    let task = PuvaeTask::new(&puvae, Sources(vec![&source]), data.first(16)).unwrap();
     let out = folder.path().join("puvae");
     fit(&task, &data, &schedule(4), &run(&out, false, schedule(4))).unwrap();
 

@@ -7,7 +7,7 @@ use super::config::{CrossEntropy, PuvaeConfig, Reduction};
 use super::network::{choose, decode, denoise, encode, trunk};
 use super::{Puvae, zero};
 use crate::attack::{self, Aim, Attack, Plan, Victim};
-use crate::classifier::Classifier;
+use crate::classifier::Sources;
 use crate::data::{Batch, Split};
 use crate::defence::{percent_right, purify_all};
 use crate::fit::{Scalars, Task, scalar};
@@ -21,28 +21,28 @@ use crate::progress;
 /// Keeps the logarithm of a variance finite.
 const SMALLEST_VARIANCE: f64 = 1e-12;
 
-/// Training a purifier against a frozen source classifier M_s.
+/// Training a purifier against frozen source classifiers M_s; the paper has one.
 #[derive(Debug)]
 pub struct PuvaeTask<'a> {
     puvae: &'a Puvae,
-    source: &'a Classifier,
+    sources: Sources<'a>,
     held_out: Split,
     attacked: Tensor,
 }
 
 impl<'a> PuvaeTask<'a> {
-    /// Also attacks the source on the held-out images that each epoch ends with a look at.
+    /// Also attacks the sources on the held-out images that each epoch ends with a look at.
     ///
     /// # Errors
     /// When the configuration is absurd or there are no held-out images.
-    pub fn new(puvae: &'a Puvae, source: &'a Classifier, held_out: Split) -> Result<Self> {
+    pub fn new(puvae: &'a Puvae, sources: Sources<'a>, held_out: Split) -> Result<Self> {
         puvae.config.check()?;
         let attacked = {
             let epsilon = paper::strength(puvae.config.channels).epsilon;
             let plan = Plan { attack: Attack::Fgsm { epsilon }, aim: Aim::Targeted, seed: 0 };
-            attack::run(source, plan, &held_out, puvae.config.classes)?.x
+            attack::run(&sources, plan, &held_out, puvae.config.classes)?.x
         };
-        Ok(Self { puvae, source, held_out, attacked })
+        Ok(Self { puvae, sources, held_out, attacked })
     }
 
     fn selected_rightly(&self, x: &Tensor) -> f64 {
@@ -61,7 +61,7 @@ impl Task for PuvaeTask<'_> {
         let config = &self.puvae.config;
         let b = &mut Torch::train(&self.puvae.params);
         let n = batch.y.numel() as i64;
-        let frames = noise::add(self.puvae, self.source, batch);
+        let frames = noise::add(self.puvae, &self.sources, batch);
 
         let denoised = denoise(b, config, &frames);
         let hidden = trunk(b, config, choose(config.encoder_input, &frames, denoised.as_ref())); // [N, F]
@@ -71,7 +71,7 @@ impl Task for PuvaeTask<'_> {
 
         let rc = reduce(&bernoulli(&reconstruction, &batch.x), config);
         let kl = reduce(&divergence(&latent.mu, &latent.sigma), config);
-        let ce = cross_entropy(config, self.source, &reconstruction, &batch.y);
+        let ce = cross_entropy(config, &self.sources, &reconstruction, &batch.y);
         let denoising = denoised
             .as_ref()
             .map_or_else(|| zero(frames.device()), |denoised| reduce(&bernoulli(denoised, &batch.x), config));
@@ -133,7 +133,7 @@ fn share(n: i64, share: f64) -> i64 {
 }
 
 /// Eq. 17 and 18, on the configured share of the batch: the end of it, since the selector loss takes the start.
-fn cross_entropy(config: &PuvaeConfig, source: &Classifier, reconstruction: &Tensor, y: &Tensor) -> Tensor {
+fn cross_entropy(config: &PuvaeConfig, source: &dyn Victim, reconstruction: &Tensor, y: &Tensor) -> Tensor {
     if config.lambda_ce == 0.0 {
         return zero(reconstruction.device());
     }

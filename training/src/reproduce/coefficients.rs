@@ -1,5 +1,7 @@
 //! Figure 7: what the coefficients λ_RC, λ_KL and λ_CE do.
 
+use std::slice;
+
 use anyhow::{Context, Result};
 use tch::Tensor;
 
@@ -102,7 +104,7 @@ impl Study<'_> {
             eprintln!("{name} = {lambda}");
             let few = DataSet { train: few, ..set.shallow_clone() };
             let place = Place { out: &out, resume: true, seed: 1 };
-            runs::train_puvae(&few, config, self.source, None, schedule, place, zoo.device)
+            runs::train_puvae(&few, config, slice::from_ref(self.source), None, schedule, place, zoo.device)
                 .with_context(|| format!("{name} = {lambda}"))?;
         } else if !Run::checkpoint(&out).exists() {
             return Ok(None);

@@ -154,7 +154,7 @@ impl Zoo<'_> {
             Network::Puvae(size, target) => {
                 let config = PuvaeConfig::preset(size, set.side_px, set.channels, set.class_count());
                 let source = self.classifier(source_for(target))?;
-                runs::train_puvae(set, config, &source, None, schedule, place, device)
+                runs::train_puvae(set, config, &[source], None, schedule, place, device)
             }
         }
     }
