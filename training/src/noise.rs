@@ -1,5 +1,5 @@
-//! What a purifier sees in training: clean pictures, random noise, FGSM of the source classifier, and attacks at
-//! its own selection.
+//! What a purifier sees in training: clean pictures, as they are or mirrored, random noise, FGSM of the source classifier, and
+//! attacks at its own selection.
 
 use tch::{Kind, Tensor};
 
@@ -33,6 +33,16 @@ pub fn add(puvae: &Puvae, source: &dyn Victim, batch: &Batch) -> Tensor {
     }
     let first = Batch { x: batch.x.narrow(0, 0, own), y: batch.y.narrow(0, 0, own) };
     Tensor::cat(&[at_selection(puvae, &first), rest], 0)
+}
+
+/// The batch with the configured share of its pictures mirrored left to right.
+pub fn mirror(share: f64, batch: &Batch) -> Batch {
+    let y = batch.y.shallow_clone();
+    if share == 0.0 {
+        return Batch { x: batch.x.shallow_clone(), y };
+    }
+    let drawn = Tensor::rand([batch.x.size()[0], 1, 1, 1], (Kind::Float, batch.x.device())).lt(share);
+    Batch { x: batch.x.flip([3]).where_self(&drawn, &batch.x), y }
 }
 
 /// ε for each image, `[N, 1, 1, 1]`, uniform in `(0, most)`.
@@ -82,4 +92,24 @@ fn at_selection(puvae: &Puvae, batch: &Batch) -> Tensor {
         x = (x - gradient.sign() * &alpha).clamp_tensor(Some(&low), Some(&high));
     }
     x.detach()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configured_share_of_the_pictures_is_mirrored_each_as_a_whole() {
+        tch::manual_seed(1);
+        let x = Tensor::arange(3 * 4, (Kind::Float, tch::Device::Cpu)).reshape([1, 3, 2, 2]).repeat([1000, 1, 1, 1]);
+        let batch = Batch { x, y: Tensor::zeros([1000], (Kind::Int64, tch::Device::Cpu)) };
+        let (as_is, mirrored) = (batch.x.narrow(0, 0, 1), batch.x.narrow(0, 0, 1).flip([3]));
+        let count = |share: f64, picture: &Tensor| {
+            let same = mirror(share, &batch).x.eq_tensor(picture).flatten(1, -1).all_dim(1, false);
+            same.sum(Kind::Int64).int64_value(&[])
+        };
+        assert_eq!((count(0.0, &as_is), count(1.0, &mirrored)), (1000, 1000));
+        let quarter = count(0.25, &mirrored);
+        assert!((200..300).contains(&quarter), "{quarter} of 1000 mirrored");
+    }
 }

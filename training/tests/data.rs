@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use image::{GrayImage, RgbImage};
 use puvae::idx::{Images, write_images, write_labels};
 use puvae_training::data::publisher::{self, Hashed, Remote};
-use puvae_training::data::{DataSet, Shape};
+use puvae_training::data::{DataSet, Shape, Split};
 use sha2::{Digest, Sha256};
 use tch::{Device, Tensor};
 
@@ -40,6 +40,12 @@ fn bytes(x: &Tensor) -> Vec<i64> {
     Vec::try_from(&(x * 255.0).round().to_kind(tch::Kind::Int64).reshape([-1])).unwrap()
 }
 
+/// The first picture of a class, as a batch.
+fn first_of(split: &Split, class: i64) -> Tensor {
+    let index = (0..split.len()).find(|&index| split.range(index..index + 1).y.int64_value(&[0]) == class).unwrap();
+    split.range(index..index + 1).x
+}
+
 #[test]
 fn a_folder_for_each_class_is_a_data_set_of_any_size_and_colour() {
     let folder = tempfile::tempdir().unwrap();
@@ -48,14 +54,25 @@ fn a_folder_for_each_class_is_a_data_set_of_any_size_and_colour() {
     assert_eq!(set.classes, ["grey", "red"]);
     assert_eq!((set.train.len(), set.held_out.len(), set.test.len()), (10, 2, 4));
     assert_eq!((set.side_px, set.channels, set.train.shape()), (16, 3, [3, 16, 16]));
-    let first_red = set.test.range(2..3);
-    assert_eq!(bytes(&first_red.x)[..256], [255; 256]);
-    assert_eq!(bytes(&first_red.x)[256..], [0; 512]);
-    assert_eq!(set.held_out.labels(), Tensor::from_slice(&[0i64, 1]));
+    let red = first_of(&set.test, 1);
+    assert_eq!(bytes(&red)[..256], [255; 256]);
+    assert_eq!(bytes(&red)[256..], [0; 512]);
+    assert_eq!(set.held_out.labels().sort(0, false).0, Tensor::from_slice(&[0i64, 1]));
 
     let set = load(folder.path(), "signs", Shape { side: None, channels: Some(1) }).unwrap();
     assert_eq!(set.train.shape(), [1, 32, 32]);
-    assert!(bytes(&set.test.range(0..1).x).iter().all(|&value| value == 100));
+    assert!(bytes(&first_of(&set.test, 0)).iter().all(|&value| value == 100));
+}
+
+#[test]
+fn the_first_pictures_of_a_part_are_of_every_class() {
+    let folder = tempfile::tempdir().unwrap();
+    pictures(folder.path());
+    let set = load(folder.path(), "signs", Shape::default()).unwrap();
+    let (labels, _, counts) = set.train.first(6).labels().unique_consecutive(false, true, 0);
+    assert!(labels.numel() > 2, "one class after the other: {counts:?}");
+    let again = load(folder.path(), "signs", Shape::default()).unwrap();
+    assert_eq!(set.train.labels(), again.train.labels(), "the same order every time");
 }
 
 #[test]
@@ -154,9 +171,11 @@ fn idx_files_of_ones_own_have_numbers_or_the_lines_of_a_file_for_names() {
 fn a_grey_picture_becomes_colour_by_repeating() {
     let folder = tempfile::tempdir().unwrap();
     pictures(folder.path());
-    GrayImage::from_pixel(32, 32, image::Luma([9])).save(folder.path().join("signs/test/grey/0.png")).unwrap();
+    for name in ["0.png", "1.png"] {
+        GrayImage::from_pixel(32, 32, image::Luma([9])).save(folder.path().join("signs/test/grey").join(name)).unwrap();
+    }
     let set = load(folder.path(), "signs", Shape::default()).unwrap();
-    assert_eq!(bytes(&set.test.range(0..1).x), [9; 3 * 32 * 32]);
+    assert_eq!(bytes(&first_of(&set.test, 0)), [9; 3 * 32 * 32]);
 }
 
 /// Serves `body` at `/file.gz` to as many requests as come, and nothing else.

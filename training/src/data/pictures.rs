@@ -10,7 +10,7 @@ use puvae::model::spec::InputShape;
 use puvae::preprocess::{Picture, PixelFormat, Prep, Preprocessor};
 use tch::Tensor;
 
-use super::split::Split;
+use super::split::{Split, permutation};
 use super::{Contents, Shape};
 use crate::progress::{self, ProgressBar};
 
@@ -49,7 +49,7 @@ pub(super) fn read(folder: &Path, shape: Shape) -> Result<Contents> {
         testing.extend(pictures.into_iter().map(|picture| (picture, label as i64)));
     }
     let bar = progress::bar("pictures", training.len() + held_out.len() + testing.len());
-    let parts = [training, held_out, testing].map(|files| decode_all(&files, shape, &bar));
+    let parts = [training, held_out, testing].map(|files| decode_all(&mixed(files), shape, &bar));
     bar.finish_and_clear();
     let [train, held_out, test] = parts;
     Ok(Contents { classes, train: train?, held_out: held_out?, test: test? })
@@ -100,6 +100,12 @@ fn same_classes(folder: &Path, train: &[String], test: &[String]) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// The files in an order drawn once and for all. They are listed class by class, and the first images of a part, which
+/// thresholds and curves look at, have to be of every class.
+fn mixed(files: Vec<(PathBuf, i64)>) -> Vec<(PathBuf, i64)> {
+    permutation(files.len(), 0, 0).into_iter().map(|index| files[index as usize].clone()).collect()
 }
 
 /// Decodes the files on all processors, in the order given.

@@ -85,6 +85,9 @@ pub struct PuvaeConfig {
     pub lambda_select: f64,
     /// Share of each batch on which the selector loss is computed, in `(0, 1]`.
     pub select_share: f64,
+    /// Share of the images mirrored left to right before anything else, in `[0, 1]`: each image is drawn anew each time.
+    #[serde(default)]
+    pub mirror_share: f64,
     /// Share of each batch with random noise added, in `[0, 1]`.
     pub random_share: f64,
     /// Share of each batch attacked with FGSM of the source classifier, in `[0, 1]`; the rest stays clean.
@@ -130,6 +133,7 @@ impl PuvaeConfig {
             lambda_denoise: 0.0,
             lambda_select: 0.0,
             select_share: 1.0,
+            mirror_share: 0.0,
             random_share: 0.0,
             fgsm_share: 0.0,
             epsilon_max: 0.0,
@@ -225,6 +229,7 @@ impl PuvaeConfig {
             ensure!((low..=1.0).contains(&value), "{name} is {value}, expected {low} to 1");
             Ok(())
         };
+        share("mirror_share", self.mirror_share, 0.0)?;
         share("random_share", self.random_share, 0.0)?;
         share("fgsm_share", self.fgsm_share, 0.0)?;
         share("self_share", self.self_share, 0.0)?;

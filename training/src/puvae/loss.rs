@@ -61,6 +61,7 @@ impl Task for PuvaeTask<'_> {
         let config = &self.puvae.config;
         let b = &mut Torch::train(&self.puvae.params);
         let n = batch.y.numel() as i64;
+        let batch = &noise::mirror(config.mirror_share, batch);
         let frames = noise::add(self.puvae, &self.sources, batch);
 
         let denoised = denoise(b, config, &frames);
