@@ -1,10 +1,12 @@
-//! Writing files so that a program that is killed, or a full disk, does not cost what was there.
+//! Writing files so that a program that is killed, or a full disk, does not cost what was there; and what tells one content from
+//! another.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
 
 /// Puts `bytes` in place of the file at `path` in one step: whoever reads it sees the old content or the new.
 ///
@@ -34,7 +36,7 @@ pub fn replace_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Res
 /// When it cannot.
 pub fn check_writable(path: &Path) -> Result<()> {
     let existed = path.exists();
-    let tried = || -> std::io::Result<()> {
+    let tried = || -> io::Result<()> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
@@ -42,4 +44,14 @@ pub fn check_writable(path: &Path) -> Result<()> {
         if existed { Ok(()) } else { std::fs::remove_file(path) }
     };
     tried().with_context(|| format!("{}: cannot write there; choose another --out", path.display()))
+}
+
+/// SHA-256 of all there is to read, as 64 hex digits.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256(mut content: impl Read) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    io::copy(&mut content, &mut hasher)?;
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

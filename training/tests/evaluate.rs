@@ -187,8 +187,26 @@ fn a_results_file_of_another_question_is_refused_by_the_field_that_differs() {
     assert!(text.contains("measures.images is 12 there, expected null"), "{text}");
     let text = refused(Measures { seed: 5, ..measures(0.2) });
     assert!(text.contains("seed is 4 there, expected 5; only the options of that evaluation"), "{text}");
+    let mut other_images = json(&path);
+    other_images["images_sha256"] = json!("00ff");
+    std::fs::write(&path, other_images.to_string()).unwrap();
+    let text = refused(measures(0.2));
+    assert!(text.contains(r#"images_sha256 is "00ff" there, expected ""#), "{text}");
     std::fs::write(&path, "{}").unwrap();
     assert!(refused(measures(0.2)).contains("results.json: not a results file"));
+}
+
+#[test]
+fn a_results_file_from_before_the_images_were_told_is_gone_on_with() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    killed(&path, 2);
+    let mut untold = json(&path);
+    untold.as_object_mut().unwrap().remove("images_sha256").unwrap();
+    std::fs::write(&path, untold.to_string()).unwrap();
+    let results = evaluated(&path, true, &measures(0.2), u32::MAX).unwrap();
+    assert_eq!(results.images_sha256.len(), 64, "{results:?}");
 }
 
 #[test]

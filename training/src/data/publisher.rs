@@ -1,12 +1,11 @@
 //! Fetching the published data sets: each file from its publisher, checked against its hash before it is put in place.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
-use sha2::{Digest, Sha256};
 
 use crate::files;
 use crate::progress;
@@ -132,8 +131,8 @@ impl Remote {
     fn check(&self, path: &Path) -> Result<()> {
         let file = BufReader::new(File::open(path)?);
         let sha256 = match self.hashed {
-            Hashed::Unpacked => hash(GzDecoder::new(file)),
-            Hashed::Archive => hash(file),
+            Hashed::Unpacked => files::sha256(GzDecoder::new(file)),
+            Hashed::Archive => files::sha256(file),
         };
         let sha256 = sha256.with_context(|| format!("{}: not a whole gzip file", self.file))?;
         ensure!(sha256 == self.sha256, "its content has SHA-256 {sha256}, expected {}", self.sha256);
@@ -152,12 +151,6 @@ impl Remote {
             self.sha256
         )
     }
-}
-
-fn hash(mut content: impl Read) -> Result<String> {
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut content, &mut hasher)?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn unpack(archive: &Path, folder: &Path) -> Result<()> {

@@ -1,10 +1,13 @@
 //! Labelled pictures, and the ways to take some of them.
 
+use std::io::Read;
 use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use tch::{Device, Kind, Tensor};
+
+use crate::files;
 
 /// Random stream of [`Split::sample`]: none that training draws from.
 const SAMPLE_STREAM: u64 = u64::MAX;
@@ -126,6 +129,16 @@ impl Split {
             return self.shallow_clone();
         }
         self.subset(&permutation(self.len(), seed, SAMPLE_STREAM)[..count])
+    }
+
+    /// SHA-256 of the labels and the pictures, in order, as 64 hex digits: which images these are, however they came.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        let labels = Vec::<i64>::try_from(self.labels.to_device(Device::Cpu)).expect("labels are whole numbers");
+        let labels: Vec<u8> = labels.into_iter().flat_map(i64::to_le_bytes).collect();
+        let pixels = self.images.to_device(Device::Cpu).flatten(0, -1);
+        let pixels = Vec::<u8>::try_from(pixels).expect("pictures are bytes");
+        files::sha256(labels.as_slice().chain(&pixels[..])).expect("memory can be read")
     }
 
     pub(super) fn from(&self, start: usize) -> Split {

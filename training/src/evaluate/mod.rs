@@ -193,6 +193,7 @@ fn question(
         command: command(),
         dataset: set.name.clone(),
         split: split_name.into(),
+        images_sha256: split.sha256(),
         seed: measures.seed,
         device: device::name(split.device()),
         target: serde_json::to_value(&target.header)?,

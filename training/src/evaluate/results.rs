@@ -35,6 +35,9 @@ pub struct Results {
     pub dataset: String,
     /// `test`, or `held-out` for choices.
     pub split: String,
+    /// SHA-256 of the split's labels and pictures in their order, 64 hex digits; empty before it was told.
+    #[serde(default)]
+    pub images_sha256: String,
     /// Seed of targets, of latent noise, and of the choice of images where not all are used.
     pub seed: u64,
     /// What computed.
@@ -170,6 +173,9 @@ impl Results {
             found.schema,
             self.schema
         );
+        if found.images_sha256.is_empty() {
+            found.images_sha256.clone_from(&self.images_sha256);
+        }
         if let Some((field, expected, found)) = first_difference(&self.question()?, &found.question()?, "") {
             bail!(
                 "{}: results of another question: {field} is {found} there, expected {expected}; only the options of that evaluation go on with it",
