@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, Header, Learning};
@@ -62,6 +63,15 @@ pub struct Run {
     pub resume: bool,
     /// What the checkpoint belongs to; `epoch` is 0.
     pub header: Header,
+    /// A checkpoint's configuration as this version writes it, with the fields that are newer than the checkpoint; `None` where
+    /// it is no such configuration.
+    pub reread: fn(&serde_json::Value) -> Option<serde_json::Value>,
+}
+
+/// A configuration read as `C` and written again.
+#[must_use]
+pub fn reread<C: Serialize + DeserializeOwned>(config: &serde_json::Value) -> Option<serde_json::Value> {
+    serde_json::to_value(C::deserialize(config).ok()?).ok()
 }
 
 impl Run {
@@ -106,7 +116,10 @@ fn start(learner: &mut dyn Learner, run: &Run) -> Result<Vec<EpochLog>> {
             bail!("{}: a run is there already; go on with --resume, or choose another --out", path.display())
         }
         (true, true) => {
-            let checkpoint = Checkpoint::load(&path)?;
+            let mut checkpoint = Checkpoint::load(&path)?;
+            if let Some(config) = (run.reread)(&checkpoint.header.config) {
+                checkpoint.header.config = config;
+            }
             checkpoint.restore(&path, &run.header, learner.networks())?;
             read_log(&run.out.join(LOG), checkpoint.header.epoch as usize)
         }

@@ -5,6 +5,7 @@ pub mod substitute;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tch::Device;
@@ -68,11 +69,17 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn run<C: Serialize>(&self, kind: &str, set: &DataSet, recipe: &Recipe<C>) -> Result<Run> {
+    fn run<C: Serialize + DeserializeOwned>(&self, kind: &str, set: &DataSet, recipe: &Recipe<C>) -> Result<Run> {
         self.run_of(kind, set, recipe, recipe.schedule.epochs)
     }
 
-    fn run_of(&self, kind: &str, set: &DataSet, recipe: &impl Serialize, epochs: u32) -> Result<Run> {
+    fn run_of<R: Serialize + DeserializeOwned>(
+        &self,
+        kind: &str,
+        set: &DataSet,
+        recipe: &R,
+        epochs: u32,
+    ) -> Result<Run> {
         let header = Header {
             kind: kind.into(),
             dataset: set.name.clone(),
@@ -81,7 +88,7 @@ impl Place<'_> {
             epochs,
             epoch: 0,
         };
-        Ok(Run { out: self.out.into(), resume: self.resume, header })
+        Ok(Run { out: self.out.into(), resume: self.resume, header, reread: resumable::reread::<R> })
     }
 }
 
@@ -167,6 +174,13 @@ pub fn identity(trained: &Header) -> serde_json::Value {
         "epochs_done": trained.epoch,
         "seed": trained.seed
     })
+}
+
+/// The sources that a purifier learned from, by the header of its checkpoint: one, several, or none of what is no purifier.
+pub fn sources(header: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
+    let source = &header["config"]["source"];
+    let one = source.is_object().then_some(source);
+    source.as_array().into_iter().flatten().chain(one)
 }
 
 /// Reads a classifier back.
@@ -289,10 +303,11 @@ fn load(out: &Path) -> Result<(std::path::PathBuf, Checkpoint)> {
     Ok((path, checkpoint))
 }
 
-/// Refuses a network that was trained on other data than `set`.
+/// Refuses a network that was trained on other data than `set`, as far as its header tells: another data set, pictures of
+/// another size, other channels, or another number of classes.
 ///
 /// # Errors
-/// Names both data sets.
+/// Names what differs.
 pub fn same_data(set: &DataSet, header: &Header) -> Result<()> {
     ensure!(
         header.dataset == set.name,
@@ -301,5 +316,16 @@ pub fn same_data(set: &DataSet, header: &Header) -> Result<()> {
         header.dataset,
         set.name
     );
+    let network = &header.config["network"];
+    for (field, here) in [("side_px", set.side_px), ("channels", set.channels), ("classes", set.class_count())] {
+        let there = network[field].as_i64();
+        ensure!(
+            there.is_none_or(|there| there == here),
+            "the {} was trained on {} with {field} {}, but {field} is {here} now; read the pictures with the --side, --channels and class folders of that run",
+            header.kind,
+            set.name,
+            network[field]
+        );
+    }
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::evaluate::adaptive::Outcome;
 use crate::evaluate::{BLACK_BOX, Cell, Results, Row};
 use crate::paper::{self, Line};
 use crate::puvae::PuvaeConfig;
+use crate::runs;
 use crate::runs::substitute::Origin;
 
 /// Reads results files.
@@ -78,8 +79,8 @@ fn cells(results: &Results, target: &str, row: &Row, names: &[&String]) -> Vec<S
     let paper = paper_line(results, target, row);
     let undefended = match (paper, row.attack == "clean") {
         (Some(line), _) => with_paper(row.undefended, Some(line.undefended)),
-        (None, true) => with_paper(row.undefended, paper::clean(&results.dataset, target)),
-        (None, false) => percent(Some(row.undefended)),
+        (None, true) if results.split == "test" => with_paper(row.undefended, paper::clean(&results.dataset, target)),
+        (None, _) => percent(Some(row.undefended)),
     };
     let paper_of = |name: &str| paper.and_then(|line| line.of(name));
     let cell = |name: &String| row.defended.get(name).map(|cell| defended(cell, paper_of(name)));
@@ -140,9 +141,13 @@ fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String 
         (Some(every), Some(iterations)) => format!("{} iterations", iterations.min(epochs * every)),
         _ => format!("{epochs} epochs"),
     };
+    let sources: Vec<String> = runs::sources(header)
+        .filter_map(|source| Some(source["config"]["architecture"].as_str()?.to_uppercase()))
+        .collect();
+    let sources = if sources.is_empty() { String::new() } else { format!(" on classifier {}", sources.join(", ")) };
     let before = header["config"]["from"]["epochs_done"].as_u64();
     let before = before.map_or_else(String::new, |epochs| format!(" after another run's {epochs}"));
-    format!("{name} for {length}{before}{remarks}")
+    format!("{name}{sources} for {length}{before}{remarks}")
 }
 
 /// What a purifier's recipe changes of its preset; of the paper's network, the preset is the paper.

@@ -165,6 +165,25 @@ fn idx_files_of_ones_own_have_numbers_or_the_lines_of_a_file_for_names() {
     assert_eq!(load(folder.path(), "own", Shape::default()).unwrap().classes, ["cat", "dog", "owl"]);
     std::fs::write(own.join("classes.txt"), "cat\ndog\n").unwrap();
     assert!(refused(folder.path(), "own").contains("label 2, expected 0 to 1; name all classes in classes.txt"));
+    std::fs::write(own.join("classes.txt"), "\ncat\n").unwrap();
+    assert!(refused(folder.path(), "own").contains("classes.txt: 1 class names, expected at least 2, one a line"));
+}
+
+#[test]
+fn idx_files_of_ones_own_may_stand_class_by_class() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels: Vec<u8> = (0..100).map(|image| image / 50).collect();
+    for (name, prefix) in ["own", "mnist"].into_iter().flat_map(|name| [(name, "train"), (name, "t10k")]) {
+        std::fs::create_dir_all(folder.path().join(name)).unwrap();
+        let images = Images { count: 100, height: 28, width: 28, pixels: vec![7; 78_400] };
+        write_images(&folder.path().join(name).join(format!("{prefix}-images-idx3-ubyte.gz")), &images).unwrap();
+        write_labels(&folder.path().join(name).join(format!("{prefix}-labels-idx1-ubyte.gz")), &labels).unwrap();
+    }
+    let ones = |name: &str| {
+        load(folder.path(), name, Shape::default()).unwrap().held_out.labels().sum(tch::Kind::Int64).int64_value(&[])
+    };
+    assert!((1..20).contains(&ones("own")), "{} of 20 held-out images are of class 1", ones("own"));
+    assert_eq!(ones("mnist"), 20, "the published sets keep their order");
 }
 
 #[test]
@@ -230,6 +249,21 @@ fn another_content_or_no_file_leaves_nothing_behind_and_says_how_to_place_it_by_
         assert!(text.contains("get it on another machine and put it at") && text.contains(file), "{text}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_archive_that_was_placed_by_hand_is_unpacked() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(8);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, "batches/one.bin", &b"pictures"[..]).unwrap();
+    let content = gzip(&archive.into_inner().unwrap());
+    std::fs::write(folder.path().join("file.tar.gz"), &content).unwrap();
+    let published = Remote { hashed: Hashed::Archive, ..remote("http://127.0.0.1:9", "file.tar.gz", &content) };
+    publisher::fetch(folder.path(), &[published]).unwrap();
+    assert_eq!(std::fs::read(folder.path().join("batches/one.bin")).unwrap(), b"pictures");
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn run(out: &Path, resume: bool, schedule: GanSchedule) -> Run {
         epochs: schedule.epochs(),
         epoch: 0,
     };
-    Run { out: out.into(), resume, header }
+    Run { out: out.into(), resume, header, reread: |_| None }
 }
 
 #[test]

@@ -227,6 +227,42 @@ fn without_resume_a_finished_file_is_written_anew_and_an_unfinished_one_is_kept(
 }
 
 #[test]
+fn what_is_no_results_file_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("classifier.onnx");
+    std::fs::write(&path, "weights").unwrap();
+    let error = format!("{:#}", evaluated(&path, false, &measures(0.2), 0).unwrap_err());
+    assert!(
+        error.contains("it would be overwritten; choose another --out") && error.contains("not a results file"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "weights");
+}
+
+#[test]
+fn numbers_of_images_that_leave_nothing_are_refused_before_anything_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    let refused = |measures| evaluated(&path, false, &measures, 0).unwrap_err().to_string();
+    assert!(
+        refused(Measures { costly_images: 0, ..measures(0.2) }).contains("--costly-images is 0, expected at least 1")
+    );
+    assert!(refused(Measures { images: Some(0), ..measures(0.2) }).contains("--images is 0, expected at least 1"));
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_target_of_pictures_of_another_size_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = DataSet { side_px: 32, ..set() };
+    let target = target(1);
+    let participants = Participants { target: &target, substitute: None, contestants: &[] };
+    let at = Destination { path: &folder.path().join("results.json"), resume: Resume::Never };
+    let error = evaluate::run(&other, (&other.test, "test"), participants, &measures(0.2), at).unwrap_err().to_string();
+    assert!(error.contains("the classifier was trained on squares with side_px 28, but side_px is 32 now"), "{error}");
+}
+
+#[test]
 fn who_measures_anew_keeps_the_same_question_and_replaces_another() {
     let _turn = my_turn();
     let folder = tempfile::tempdir().unwrap();

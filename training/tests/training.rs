@@ -17,6 +17,7 @@ use puvae_training::fit::{Run, Scalars, Schedule, Task, fit};
 use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
 use puvae_training::puvae::{Puvae, PuvaeConfig, PuvaeTask, Size};
+use puvae_training::resumable::reread;
 use tch::{Device, Tensor};
 
 const CLASSES: i64 = 4;
@@ -49,7 +50,7 @@ fn run(out: &Path, resume: bool, schedule: Schedule) -> Run {
         epochs: schedule.epochs,
         epoch: 0,
     };
-    Run { out: out.into(), resume, header }
+    Run { out: out.into(), resume, header, reread: |_| None }
 }
 
 fn schedule(epochs: u32) -> Schedule {
@@ -178,6 +179,29 @@ fn a_checkpoint_of_another_configuration_is_refused_by_the_field_that_differs() 
     let error = fit(&task, &data, &faster, &run(folder.path(), true, faster)).unwrap_err().to_string();
     assert!(error.contains("config.schedule.rate is 0.001 there, expected 0.002"), "{error}");
     assert!(error.contains("checkpoint.safetensors"), "{error}");
+}
+
+#[test]
+fn a_run_from_before_a_field_of_the_configuration_is_gone_on_with() {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Recipe {
+        schedule: Schedule,
+        #[serde(default)]
+        newer: f64,
+    }
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let (classifier, data) = (classifier(), squares(64, CLASSES, 1));
+    train(&classifier, &data, folder.path(), false, u32::MAX).unwrap();
+    let task = ClassifierTask { classifier: &classifier, held_out: &data };
+    let with = |newer| {
+        let run = run(folder.path(), true, schedule(3));
+        let config = serde_json::to_value(Recipe { schedule: schedule(3), newer }).unwrap();
+        Run { header: Header { config, ..run.header }, reread: reread::<Recipe>, ..run }
+    };
+    fit(&task, &data, &schedule(3), &with(0.0)).unwrap();
+    let error = fit(&task, &data, &schedule(3), &with(0.5)).unwrap_err().to_string();
+    assert!(error.contains("config.newer is 0.0 there, expected 0.5"), "{error}");
 }
 
 #[test]

@@ -74,6 +74,12 @@ enum Method {
 }
 
 impl Attack {
+    /// Whether it takes so long that fewer images have to do: PGD with restarts, and CW.
+    #[must_use]
+    pub fn is_costly(&self) -> bool {
+        matches!(self, Self::CarliniWagner { .. } | Self::Pgd { .. })
+    }
+
     /// The name results files use.
     #[must_use]
     pub fn name(&self) -> String {

@@ -9,6 +9,7 @@ use puvae_training::data::publisher::{self, Remote};
 use puvae_training::data::{DataSet, Shape, Split};
 use puvae_training::evaluate::adaptive::Effort;
 use puvae_training::fit::Schedule;
+use puvae_training::paper::Strength;
 use puvae_training::runs::Place;
 use puvae_training::{device, paper};
 
@@ -59,7 +60,7 @@ pub(super) struct Adaptive {
     /// Bound of the L∞ norm of the attack that knows the defence [default: the paper's].
     #[arg(long)]
     pub(super) adaptive_epsilon: Option<f64>,
-    /// Size of one of its steps; a quarter of it in the second half of the steps [default: the paper's].
+    /// Size of one of its steps; a quarter of it in the second half of the steps [default: a tenth of the bound, as in the paper].
     #[arg(long)]
     pub(super) adaptive_alpha: Option<f64>,
     /// Its steps from each start.
@@ -72,14 +73,15 @@ pub(super) struct Adaptive {
 
 impl Adaptive {
     pub(super) fn effort(&self, set: &DataSet) -> Effort {
-        let paper = paper::strength(set.channels);
-        Effort {
-            epsilon: self.adaptive_epsilon.unwrap_or(paper.epsilon),
-            alpha: self.adaptive_alpha.unwrap_or(paper.alpha),
-            steps: self.adaptive_steps,
-            restarts: self.adaptive_restarts,
-        }
+        let Strength { epsilon, alpha } = strength(set, self.adaptive_epsilon, self.adaptive_alpha);
+        Effort { epsilon, alpha, steps: self.adaptive_steps, restarts: self.adaptive_restarts }
     }
+}
+
+/// What was asked for, otherwise as in the paper.
+fn strength(set: &DataSet, epsilon: Option<f64>, alpha: Option<f64>) -> Strength {
+    let usual = epsilon.map_or_else(|| paper::strength(set.channels), Strength::within);
+    Strength { alpha: alpha.unwrap_or(usual.alpha), ..usual }
 }
 
 #[derive(Debug, Args)]
@@ -90,15 +92,14 @@ pub(super) struct Attacks {
     /// Bound of the attacks' L∞ norm [default: the paper's, 0.3 for grey pictures and 0.06 for colour].
     #[arg(long)]
     pub(super) epsilon: Option<f64>,
-    /// Size of a step of iFGSM and PGD [default: the paper's, 0.03 for grey pictures and a tenth of ε, 0.006, for colour].
+    /// Size of a step of iFGSM and PGD [default: a tenth of the bound, as in the paper: 0.03 of 0.3].
     #[arg(long)]
     pub(super) alpha: Option<f64>,
 }
 
 impl Attacks {
     pub(super) fn kinds(&self, set: &DataSet) -> Result<Vec<(Attack, Aim)>> {
-        let paper = paper::strength(set.channels);
-        let (epsilon, alpha) = (self.epsilon.unwrap_or(paper.epsilon), self.alpha.unwrap_or(paper.alpha));
+        let Strength { epsilon, alpha } = strength(set, self.epsilon, self.alpha);
         self.attacks.iter().map(|name| names::parse(name, epsilon, alpha)).collect()
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use puvae::idx;
 use tch::{Kind, Tensor};
 
-use super::split::Split;
+use super::split::{Split, permutation};
 use super::{Contents, known, trained_on};
 
 pub(super) fn are_in(folder: &Path) -> bool {
@@ -21,6 +21,8 @@ pub(super) fn read(folder: &Path, name: &str) -> Result<Contents> {
     let classes = classes(folder, name, &train)?;
     check_labels(folder, &train, classes.len())?;
     check_labels(folder, &test, classes.len())?;
+    // Nobody knows in which order other files stand, and the images at the end are held out.
+    let train = if known::is_known(name) { train } else { train.subset(&permutation(train.len(), 0, 0)) };
     let count = trained_on(folder, train.len())?;
     Ok(Contents { classes, train: train.first(count), held_out: train.from(count), test })
 }
@@ -56,7 +58,10 @@ fn classes(folder: &Path, name: &str, train: &Split) -> Result<Vec<String>> {
     if path.exists() {
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("{}: cannot read class names", path.display()))?;
-        return Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect());
+        let names: Vec<String> =
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
+        ensure!(names.len() > 1, "{}: {} class names, expected at least 2, one a line", path.display(), names.len());
+        return Ok(names);
     }
     let largest = if train.is_empty() { 0 } else { train.labels().max().int64_value(&[]) };
     Ok((0..=largest.max(1)).map(|label| label.to_string()).collect())

@@ -46,7 +46,8 @@ pub struct DataSet {
     pub side_px: i64,
     /// For training.
     pub train: Split,
-    /// Of the training files, for choices: the last [`HELD_OUT`], or the last fifth of each class's pictures.
+    /// Of the training files, for choices: the last [`HELD_OUT`] of the published sets, as many of other IDX files, or the last fifth of
+    /// each class's pictures.
     pub held_out: Split,
     /// For reporting only.
     pub test: Split,

@@ -100,15 +100,14 @@ impl Remote {
     fn fetch(&self, folder: &Path) -> Result<()> {
         let path = folder.join(&self.file);
         if path.exists() {
-            return self
-                .check(&path)
-                .with_context(|| format!("{}: there already; remove it to fetch it", path.display()));
+            self.check(&path).with_context(|| format!("{}: there already; remove it to fetch it", path.display()))?;
+        } else {
+            let fetched = files::replace_with(&path, |partial| {
+                self.download(partial)?;
+                self.check(partial).with_context(|| self.url()).inspect_err(|_| drop(std::fs::remove_file(partial)))
+            });
+            fetched.with_context(|| self.by_hand(folder))?;
         }
-        files::replace_with(&path, |partial| {
-            self.download(partial)?;
-            self.check(partial).with_context(|| self.url()).inspect_err(|_| drop(std::fs::remove_file(partial)))
-        })
-        .with_context(|| self.by_hand(folder))?;
         match self.hashed {
             Hashed::Unpacked => Ok(()),
             Hashed::Archive => unpack(&path, folder),

@@ -1,11 +1,30 @@
 //! Signs that an evaluation is broken (Carlini et al., "On Evaluating Adversarial Robustness", 2019).
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::adaptive::Outcome;
-use super::{BLACK_BOX, NOISE, Row};
+use super::{BLACK_BOX, NOISE, Row, UNDEFENDED};
 use crate::attack::Attack;
+use crate::runs;
 
 /// Share of zero gradients, and accuracy under an attack without a bound, above which an attack is not believed, in percent.
 const TOO_MANY: f64 = 5.0;
+
+/// Purifiers that learned from the very target they are to defend, whose attacks they then know. `target` and `defences` are headers
+/// of checkpoints.
+#[must_use]
+pub fn of_sources(target: &Value, defences: &BTreeMap<String, Value>) -> Vec<String> {
+    let recipe = &target["config"];
+    let own = [&recipe["network"]["architecture"], &recipe["schedule"], &target["epoch"], &target["seed"]];
+    let is_target = |source: &Value| {
+        [&source["config"]["architecture"], &source["schedule"], &source["epochs_done"], &source["seed"]] == own
+    };
+    let guilty = defences.iter().filter(|(_, about)| runs::sources(about).any(is_target));
+    let text = guilty.map(|(name, _)| format!("{name} learned from the target itself, whose attacks it has seen"));
+    text.collect()
+}
 
 /// Signs in the rows of an evaluation, looked for on the undefended classifier, which is what the attacker sees. Targeted
 /// and untargeted attacks are compared among themselves.
@@ -97,19 +116,33 @@ pub fn of_outcome(name: &str, outcome: &Outcome, rows: &[Row]) -> Vec<String> {
     for row in
         rows.iter().filter(|row| row.parameters.is_some_and(|attack| attack.epsilon() == Some(outcome.effort.epsilon)))
     {
-        if let Some(cell) = row.defended.get(name).filter(|cell| cell.accuracy < outcome.worst) {
+        let left =
+            if name == UNDEFENDED { Some(row.undefended) } else { row.defended.get(name).map(|cell| cell.accuracy) };
+        if let Some(left) = left.filter(|&left| clearly_above((outcome.worst, outcome.n), (left, row.n))) {
             found.push(format!(
-                "{name}: {}, which does not know it, leaves {:.2} %, the attack that knows it {:.2} %: the stronger attacker should do more",
-                row.attack, cell.accuracy, outcome.worst
+                "{name}: {}, which does not know it, leaves {left:.2} % of {}, the attack that knows it {:.2} % of {}: the stronger attacker should do more",
+                row.attack, row.n, outcome.worst, outcome.n
             ));
         }
     }
     found
 }
 
+/// Whether other images would hardly turn it round: the 95 % interval of the difference of two accuracies in percent, each with its
+/// number of images, with a success and a failure added to either (Agresti and Caffo, 2000).
+fn clearly_above(above: (f64, usize), below: (f64, usize)) -> bool {
+    let estimate = |(percent, n): (f64, usize)| {
+        let n = n as f64;
+        let share = (percent / 100.0 * n + 1.0) / (n + 2.0);
+        (share, share * (1.0 - share) / (n + 2.0))
+    };
+    let ((above, spread), (below, other)) = (estimate(above), estimate(below));
+    above - below > 1.96 * (spread + other).sqrt()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use serde_json::json;
 
     use super::super::Cell;
     use super::super::adaptive::{Effort, OutcomeRow};
@@ -173,13 +206,30 @@ mod tests {
     }
 
     #[test]
+    fn a_purifier_that_learned_from_its_target_is_named() {
+        let target = json!({ "config": { "network": { "architecture": "a" }, "schedule": { "epochs": 3 } }, "epoch": 3, "seed": 2 });
+        let source = |seed| json!({ "config": { "architecture": "a" }, "schedule": { "epochs": 3 }, "epochs_done": 3, "seed": seed });
+        let of = |source| {
+            of_sources(&target, &BTreeMap::from([("p".to_owned(), json!({ "config": { "source": source } }))]))
+        };
+        assert_eq!(of(source(1)), [""; 0]);
+        assert_eq!(of(Value::Null), [""; 0]);
+        let named = ["p learned from the target itself, whose attacks it has seen"];
+        assert_eq!(of(source(2)), named);
+        assert_eq!(of(json!([source(1), source(2)])), named);
+    }
+
+    #[test]
     fn an_attack_that_knows_the_defence_and_does_less_is_not_believed() {
         let rows = rows(60.0, 12.0, 3.0, 0.0);
         let text = |outcome: &Outcome| of_outcome("d", outcome, &rows).join("\n");
         assert!(
-            text(&outcome(50.0, 0.0, 0.0))
-                .contains("fgsm, which does not know it, leaves 12.00 %, the attack that knows it 50.00 %")
+            text(&outcome(50.0, 0.0, 0.0)).contains(
+                "fgsm, which does not know it, leaves 12.00 % of 1000, the attack that knows it 50.00 % of 100"
+            )
         );
+        assert_eq!(text(&outcome(2.0, 0.0, 0.0)), "", "a difference that other images may make");
+        assert!(of_outcome(UNDEFENDED, &outcome(50.0, 0.0, 0.0), &rows).join("").contains("undefended: fgsm"));
         assert!(text(&outcome(0.0, 30.0, 0.0)).contains("an attack without a bound still leaves 30.0 %"));
         assert!(
             text(&outcome(0.0, 0.0, 60.0))

@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 
 use super::adaptive::Stronghold;
 use super::{BLACK_BOX, Cell, Contestant, Guard, Measures, NOISE, Participants, Row, UNDEFENDED, timed};
-use crate::attack::{self, Attack, Plan, answers};
+use crate::attack::{self, Plan, answers};
 use crate::classifier::Classifier;
 use crate::data::Split;
 use crate::defence::{Cleaned, Defence, percent_right, purify_all};
@@ -104,8 +104,7 @@ impl<'a> Judge<'a> {
 
     /// An attack on `seen`, judged on the target.
     fn attack(&self, name: &str, plan: Plan, seen: &Classifier, known: Cells) -> Result<Row> {
-        let costly = matches!(plan.attack, Attack::CarliniWagner { .. } | Attack::Pgd { .. });
-        let few = costly.then(|| self.images.sample(self.measures.costly_images, plan.seed));
+        let few = plan.attack.is_costly().then(|| self.images.sample(self.measures.costly_images, plan.seed));
         let images = few.as_ref().unwrap_or(&self.images);
         let adversarial = attack::transfer(seen, self.target, plan, images, self.target.config.classes)?;
         Ok(Row {

@@ -93,6 +93,11 @@ pub struct Measures {
 impl Measures {
     fn check(&self) -> Result<()> {
         self.attacks.iter().try_for_each(|(attack, _)| attack.check())?;
+        ensure!(self.images != Some(0), "--images is 0, expected at least 1");
+        ensure!(
+            self.costly_images > 0 || !self.attacks.iter().any(|(attack, _)| attack.is_costly()),
+            "--costly-images is 0, expected at least 1 for CW and PGD; or leave these attacks out"
+        );
         self.adaptive.map_or(Ok(()), |(effort, _)| effort.check())
     }
 

@@ -155,11 +155,17 @@ impl Results {
                 eprintln!("note: {difference:#}; measuring anew");
                 self
             })),
-            (true, Resume::Never) if Self::read(at.path).is_ok_and(|found| !found.finished) => bail!(
-                "{}: an evaluation that was not finished is there; go on with --resume, choose another --out, or delete it",
-                at.path.display()
-            ),
-            _ => Ok(self),
+            (true, Resume::Never) => {
+                let found =
+                    Self::read(at.path).context("it would be overwritten; choose another --out, or delete it")?;
+                ensure!(
+                    found.finished,
+                    "{}: an evaluation that was not finished is there; go on with --resume, choose another --out, or delete it",
+                    at.path.display()
+                );
+                Ok(self)
+            }
+            (false, _) => Ok(self),
         }
     }
 
@@ -228,7 +234,8 @@ impl Results {
     /// # Errors
     /// When it cannot be written.
     pub(super) fn save(&mut self, path: &Path) -> Result<()> {
-        self.warnings = checks::of_rows(&self.rows);
+        self.warnings = checks::of_sources(&self.target, &self.defences);
+        self.warnings.extend(checks::of_rows(&self.rows));
         for (name, outcome) in &self.adaptive {
             self.warnings.extend(checks::of_outcome(name, outcome, &self.rows));
         }
