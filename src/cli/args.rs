@@ -55,7 +55,7 @@ pub(crate) struct EngineArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RunArgs {
-    /// Where frames come from: camera:N[?…], dir:FOLDER, idx:IMAGES[,LABELS] or synthetic:…
+    /// Where frames come from: camera:N[?…], dir:FOLDER, idx:IMAGES[,LABELS], stdin:gray|rgb:WxH or synthetic:…
     #[arg(long, value_name = "URI")]
     source: Option<String>,
     /// The purifier's ONNX file, or `none` for no defence

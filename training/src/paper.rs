@@ -130,6 +130,7 @@ pub fn published_training(defence: &str, dataset: &str) -> Option<&'static str> 
     match (defence, dataset) {
         ("puvae-paper", "cifar10") => Some("1024 epochs"),
         ("puvae-paper", _) => Some("350 epochs"),
+        ("magnet", "cifar10") => Some("400 epochs"),
         ("magnet", _) => Some("100 epochs"),
         ("defense-gan", _) => Some("200,000 iterations"),
         _ => None,

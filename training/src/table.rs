@@ -144,7 +144,11 @@ fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String 
     let sources: Vec<String> = runs::sources(header)
         .filter_map(|source| Some(source["config"]["architecture"].as_str()?.to_uppercase()))
         .collect();
-    let sources = if sources.is_empty() { String::new() } else { format!(" on classifier {}", sources.join(", ")) };
+    let sources = match &sources[..] {
+        [] => String::new(),
+        [one] => format!(" on classifier {one}"),
+        several => format!(" on classifiers {}", several.join(", ")),
+    };
     let before = header["config"]["from"]["epochs_done"].as_u64();
     let before = before.map_or_else(String::new, |epochs| format!(" after another run's {epochs}"));
     format!("{name}{sources} for {length}{before}{remarks}")

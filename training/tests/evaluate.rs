@@ -273,6 +273,7 @@ fn who_measures_anew_keeps_the_same_question_and_replaces_another() {
     let other = Measures { seed: 5, ..measures(0.2) };
     assert_eq!(evaluated_at(at, &other, u32::MAX).unwrap().seed, 5);
     assert_eq!(Results::read(&path).unwrap().seed, 5);
+    assert_eq!(Results::read(&path.with_extension("before.json")).unwrap().seed, 4, "what was finished is set aside");
 }
 
 #[test]

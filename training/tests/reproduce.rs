@@ -61,7 +61,7 @@ fn a_table_is_trained_measured_and_written_down_and_a_second_call_trains_nothing
     for number in ["(paper 92.33)", "(paper 91.72)", "(paper 72.48)"] {
         assert!(row.contains(number), "{row}");
     }
-    assert!(page.contains("puvae-paper for 1 epochs (published: 350 epochs)"), "{page}");
+    assert!(page.contains("puvae-paper on classifier B for 1 epochs (published: 350 epochs)"), "{page}");
     assert!(page.contains("Not measured yet: `puvae-train reproduce table4`"), "{page}");
     let pictures = image::open(root.join("quick/docs/figures/table3-a.png")).unwrap();
     assert_eq!(pictures.width(), 4 + 10 * 60, "ten columns of 2 × 28 pixels and a gap");

@@ -120,7 +120,8 @@ pub enum Resume {
     Never,
     /// Those of the same question are kept, others refused; defences may be added.
     Same,
-    /// Those of the same question are kept, others replaced, with a note that names the first difference. Defences that were made in
+    /// Those of the same question are kept, others replaced, with a note that names the first difference; what was finished is set aside
+    /// as `NAME.before.json`. Defences that were made in
     /// another way are measured anew, and those that are not asked for keep what they have.
     SameOrAnew,
 }
@@ -151,10 +152,11 @@ impl Results {
         let there = at.path.metadata().is_ok_and(|file| file.len() > 0);
         match (there, at.resume) {
             (true, Resume::Same) => self.go_on(at),
-            (true, Resume::SameOrAnew) => Ok(self.clone().go_on(at).unwrap_or_else(|difference| {
+            (true, Resume::SameOrAnew) => self.clone().go_on(at).or_else(|difference| {
                 eprintln!("note: {difference:#}; measuring anew");
-                self
-            })),
+                set_aside(at.path)?;
+                Ok(self)
+            }),
             (true, Resume::Never) => {
                 let found =
                     Self::read(at.path).context("it would be overwritten; choose another --out, or delete it")?;
@@ -257,6 +259,17 @@ impl Results {
             None => self.rows.push(row),
         }
     }
+}
+
+/// Keeps what took long to measure, if it is whole, in a file beside it.
+fn set_aside(path: &Path) -> Result<()> {
+    if Results::read(path).is_ok_and(|found| !found.finished) {
+        return Ok(());
+    }
+    let aside = path.with_extension("before.json");
+    std::fs::rename(path, &aside).with_context(|| format!("{}: cannot be set aside", path.display()))?;
+    eprintln!("note: what was there is in {}", aside.display());
+    Ok(())
 }
 
 impl Row {

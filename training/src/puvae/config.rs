@@ -143,21 +143,27 @@ impl PuvaeConfig {
         };
         match size {
             Size::Paper => paper,
-            Size::Lite => Self {
-                denoiser: true,
-                encoder_input: Input::Denoised,
-                reference: Input::Denoised,
-                lambda_kl: 0.01,
-                cross_entropy: CrossEntropy::Categorical,
-                ce_share: 0.2,
-                lambda_denoise: 0.01,
-                lambda_select: 2.0,
-                select_share: 0.6,
-                random_share: 0.25,
-                fgsm_share: 0.35,
-                epsilon_max: if channels == 1 { 0.35 } else { 0.08 },
-                ..paper
-            },
+            Size::Lite => {
+                let lite = Self {
+                    denoiser: true,
+                    encoder_input: Input::Denoised,
+                    reference: Input::Denoised,
+                    lambda_kl: 0.01,
+                    cross_entropy: CrossEntropy::Categorical,
+                    ce_share: 0.2,
+                    lambda_denoise: 0.01,
+                    lambda_select: 2.0,
+                    select_share: 0.6,
+                    random_share: 0.25,
+                    fgsm_share: 0.35,
+                    epsilon_max: 0.35,
+                    ..paper
+                };
+                // In colour the decoder has to be held to the picture, and the selection to be kept up with it.
+                let colour =
+                    Self { lambda_rc: 0.1, lambda_select: 5.0, mirror_share: 0.5, epsilon_max: 0.08, ..lite.clone() };
+                if channels == 1 { lite } else { colour }
+            }
         }
     }
 

@@ -15,8 +15,9 @@ use crate::table;
 
 const HEAD: &str = "# Results
 
-Written by `puvae-train reproduce`; nothing here is typed but the explanations. In Tables 3, 4 and 7 the paper's numbers stand beside ours.
-Accuracies are in percent, of test images that were chosen by the seed before anything was seen; every choice and threshold came from held-out images.
+Written by `puvae-train reproduce`; nothing here is typed but the explanations. In Tables 3, 4 and 7 the paper's numbers stand beside ours; those in Table 6 are of the paper's Table 4.
+Accuracies are in percent, of test images that were chosen by the seed before anything was seen, but for Figures 7 and 9 and Table 8, which are of held-out images; every
+choice and threshold came from held-out images.
 
 - **undefended** is M_t on the images as they are. In the first table of each block the attacker sees M_t only (the paper's \"white-box\"); attacks aim at a random
   wrong class unless they are called untargeted. The paper states neither iFGSM's steps nor CW's constants, so its numbers stand beside each of ours.

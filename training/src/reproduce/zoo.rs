@@ -61,7 +61,17 @@ pub(super) struct Zoo<'a> {
     pub(super) device: Device,
 }
 
-/// The classifier that a purifier for `target` learns from.
+/// The classifiers that a purifier for `target` learns from. In colour `lite` needs several, or it paints what only one of them
+/// reads; then it saw neither C nor D, and is for both.
+#[must_use]
+fn sources_for(size: Size, target: Architecture) -> Vec<Architecture> {
+    match (size, target) {
+        (Size::Lite, Architecture::C | Architecture::D) => vec![Architecture::A, Architecture::B, Architecture::E],
+        _ => vec![source_for(target)],
+    }
+}
+
+/// The other classifier of the paper's pair: the source of a purifier for `target`.
 #[must_use]
 pub(super) fn source_for(target: Architecture) -> Architecture {
     match target {
@@ -83,8 +93,8 @@ impl Network {
             Self::DefenseGan => "defense-gan".into(),
             Self::Substitute(target) => format!("substitute-of-{}", target.letter()),
             Self::Puvae(size, target) => {
+                let second = matches!((size, target), (_, Architecture::B) | (Size::Paper, Architecture::D));
                 let size = if size == Size::Paper { "paper" } else { "lite" };
-                let second = matches!(target, Architecture::B | Architecture::D);
                 let target = if second { format!("-for-{}", target.letter()) } else { String::new() };
                 format!("puvae-{size}{target}")
             }
@@ -153,8 +163,8 @@ impl Zoo<'_> {
             }
             Network::Puvae(size, target) => {
                 let config = PuvaeConfig::preset(size, set.side_px, set.channels, set.class_count());
-                let source = self.classifier(source_for(target))?;
-                runs::train_puvae(set, config, &[source], None, schedule, place, device)
+                let sources = sources_for(size, target).into_iter().map(|source| self.classifier(source));
+                runs::train_puvae(set, config, &sources.collect::<Result<Vec<_>>>()?, None, schedule, place, device)
             }
         }
     }
@@ -177,7 +187,7 @@ impl Zoo<'_> {
         let (epochs, batch, rate) = match network {
             Network::Classifier(Architecture::B) => (8, 128, 1e-3),
             Network::Classifier(_) | Network::Adversarial(_) => (10, 128, 1e-3),
-            Network::Magnet => (100, 256, 1e-3),
+            Network::Magnet => (if grey { 100 } else { 400 }, 256, 1e-3),
             Network::Puvae(Size::Paper, _) => (10, 128, 1e-3),
             // Their schedules are those of the attacker and of the generator.
             Network::Substitute(_) | Network::DefenseGan => (1, 128, 1e-3),
@@ -195,9 +205,12 @@ mod tests {
     fn a_purifier_is_named_after_the_target_it_never_saw() {
         assert_eq!(Network::Puvae(Size::Lite, Architecture::A).name(), "puvae-lite");
         assert_eq!(Network::Puvae(Size::Paper, Architecture::D).name(), "puvae-paper-for-d");
+        assert_eq!(Network::Puvae(Size::Lite, Architecture::D).name(), "puvae-lite", "it saw neither C nor D");
         assert_eq!(Network::Adversarial(Architecture::B).name(), "adversarial-b");
         for target in [Architecture::A, Architecture::B, Architecture::C, Architecture::D] {
-            assert_ne!(source_for(target), target);
+            for size in [Size::Paper, Size::Lite] {
+                assert!(!sources_for(size, target).contains(&target));
+            }
             assert_eq!(source_for(source_for(target)), target);
         }
     }
