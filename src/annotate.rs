@@ -19,7 +19,10 @@ use puvae::report::output::OutputFile;
 use crate::cli::SpecArgs;
 
 pub(crate) fn run(args: &SpecArgs) -> anyhow::Result<ExitCode> {
-    check_files_differ(&[("the model", &args.file)], &[("--out", &args.out)])?;
+    let names = Path::new(&args.classes);
+    let mut inputs = vec![("the model", args.file.as_path())];
+    inputs.extend(names.is_file().then_some(("--classes", names)));
+    check_files_differ(&inputs, &[("--out", &args.out)])?;
     let out = OutputFile::reserve(&args.out, "--out")?;
     let classes = classes(&args.classes)?;
     let options = EngineOptions { library: args.ort_lib.clone(), provider: Provider::Cpu, threads: None };

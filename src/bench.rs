@@ -171,12 +171,14 @@ fn measure(
         }
     }
     let mut times = vec![Vec::new(); models.len()];
-    let done = |times: &Vec<Duration>| times.len() >= FEWEST_RUNS && times.iter().sum::<Duration>() >= time;
-    while !times.iter().all(done) {
+    let mut totals = vec![Duration::ZERO; models.len()];
+    let done = |times: &Vec<Duration>, total: Duration| times.len() >= FEWEST_RUNS && total >= time;
+    while !times.iter().zip(&totals).all(|(times, &total)| done(times, total)) {
         for (index, (model, frames)) in models.iter_mut().zip(&pictures).enumerate() {
-            if !done(&times[index]) {
+            if !done(&times[index], totals[index]) {
                 let took = model.time(&ids, frames)?;
                 times[index].push(took);
+                totals[index] += took;
                 progress.inc(took.as_millis() as u64);
             }
         }

@@ -143,15 +143,19 @@ impl Config {
         all.as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// This configuration, with what is missing taken from `below`.
+    /// This configuration, with what is missing taken from `below`. A hash stays with the file it was
+    /// written beside: where this one names another file, the hash of `below` goes with the one that it names.
     #[must_use]
     pub fn over(self, below: Self) -> Self {
+        let purifier_below = below.purifier_sha256.filter(|_| self.purifier.is_none() || below.purifier.is_none());
+        let classifier_below =
+            below.classifier_sha256.filter(|_| self.classifier.is_none() || below.classifier.is_none());
         Self {
             source: self.source.or(below.source),
+            purifier_sha256: self.purifier_sha256.or(purifier_below),
             purifier: self.purifier.or(below.purifier),
-            purifier_sha256: self.purifier_sha256.or(below.purifier_sha256),
+            classifier_sha256: self.classifier_sha256.or(classifier_below),
             classifier: self.classifier.or(below.classifier),
-            classifier_sha256: self.classifier_sha256.or(below.classifier_sha256),
             deadline: self.deadline.or(below.deadline),
             frames: self.frames.or(below.frames),
             fps: self.fps.or(below.fps),
@@ -198,6 +202,20 @@ mod tests {
         let flags = Config { deadline: Some("5ms".into()), ..Config::default() };
         let merged = flags.over(Config { deadline: Some("9ms".into()), seed: Some(3), ..config() });
         assert_eq!((merged.deadline.as_deref(), merged.seed), (Some("5ms"), Some(3)));
+    }
+
+    #[test]
+    fn a_models_hash_is_left_with_its_file() {
+        let below =
+            || Config { purifier_sha256: Some("a".repeat(64)), classifier_sha256: Some("b".repeat(64)), ..config() };
+        let merged = Config { purifier: Some(PathBuf::from("other.onnx").into()), ..Config::default() }.over(below());
+        assert_eq!((merged.purifier_sha256, merged.classifier_sha256), (None, below().classifier_sha256));
+        let pin = Config { purifier_sha256: Some("d".repeat(64)), ..Config::default() };
+        let named = Config { purifier: Some(PathBuf::from("p.onnx").into()), ..Config::default() };
+        assert_eq!(named.over(pin).purifier_sha256, Some("d".repeat(64)), "it stood beside no other file");
+        let own =
+            Config { classifier: Some("c.onnx".into()), classifier_sha256: Some("c".repeat(64)), ..Config::default() };
+        assert_eq!(own.over(below()).classifier_sha256, Some("c".repeat(64)));
     }
 
     #[test]

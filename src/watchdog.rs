@@ -5,7 +5,7 @@ mod judge;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,9 @@ use crate::clock::Clock;
 const TICK: Duration = Duration::from_millis(100);
 /// A watchdog that has not judged for this long is not well.
 const OVERDUE: Duration = Duration::from_secs(2);
+
+/// Lines that wait to be logged; a terminal that is stuck costs more than these, but no judgement.
+const LINES: usize = 16;
 
 /// A thread that judges until this is dropped.
 pub struct Watchdog {
@@ -46,10 +49,13 @@ impl Watchdog {
         let judgement = Judgement { clock, newest };
         let (alive, dropped) = channel();
         let entered = judgement.clone();
+        let (tell, told) = sync_channel::<Change>(LINES);
+        thread::Builder::new().name("puvae-watchdog-log".into()).spawn(move || told.iter().for_each(Change::log))?;
         thread::Builder::new().name("puvae-watchdog".into()).spawn(move || {
             let mut judge = Judge::default();
             while dropped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                entered.enter(judge.judge(&board.read()));
+                let change = entered.enter(judge.judge(&board.read()));
+                change.map(|change| tell.try_send(change).ok());
             }
         })?;
         Ok(Self { judgement, _alive: alive })
@@ -62,16 +68,33 @@ impl Watchdog {
     }
 }
 
+/// A judgement that is another than the one before, and worth a line.
+enum Change {
+    NotReady(Unready),
+    Ready,
+    ReadyAgain,
+}
+
+impl Change {
+    fn log(self) {
+        match self {
+            Self::NotReady(why) => tracing::warn!("not ready: {why}"),
+            Self::Ready => tracing::debug!("ready"),
+            Self::ReadyAgain => tracing::info!("ready again"),
+        }
+    }
+}
+
 impl Judgement {
-    fn enter(&self, judged: Result<(), Unready>) {
+    fn enter(&self, judged: Result<(), Unready>) -> Option<Change> {
         let now = self.clock.now();
         let before = std::mem::replace(&mut *self.newest.lock(), (now, judged.clone())).1;
         match (before, judged) {
-            (Ok(()), Err(Unready::Over)) => {}
-            (Ok(()), Err(why)) => tracing::warn!("not ready: {why}"),
-            (Err(Unready::Starting), Ok(())) => tracing::debug!("ready"),
-            (Err(_), Ok(())) => tracing::info!("ready again"),
-            _ => {}
+            (Ok(()), Err(Unready::Over)) => None,
+            (Ok(()), Err(why)) => Some(Change::NotReady(why)),
+            (Err(Unready::Starting), Ok(())) => Some(Change::Ready),
+            (Err(_), Ok(())) => Some(Change::ReadyAgain),
+            _ => None,
         }
     }
 

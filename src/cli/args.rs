@@ -135,6 +135,9 @@ pub(crate) struct BenchArgs {
     pub(crate) json: Option<PathBuf>,
 }
 
+/// The pace of frames that have none of their own.
+const CALIBRATION_FPS: f64 = 30.0;
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct CalibrateArgs {
     /// Where frames come from (default: synthetic pictures of 640x480)
@@ -149,9 +152,9 @@ pub(crate) struct CalibrateArgs {
     /// Frames to measure; with fewer than 2995 no deadline can be called held with confidence
     #[arg(long, default_value_t = 3000, value_name = "N")]
     pub(crate) frames: u64,
-    /// Frames a second, as your camera gives them
-    #[arg(long, default_value_t = 30.0, value_name = "F", allow_negative_numbers = true)]
-    pub(crate) fps: f64,
+    /// Frames a second, as your camera gives them (default: 30; of a camera or standard input, its own)
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    pub(crate) fps: Option<f64>,
     /// How frames are prepared, as in `puvae run`
     #[arg(long, value_name = "plain|ink")]
     pub(crate) prep: Option<Prep>,
@@ -169,13 +172,15 @@ impl CalibrateArgs {
     /// A run without a deadline.
     pub(crate) fn config(&self, classes: usize) -> Config {
         let synthetic = || format!("synthetic:640x480?classes={classes}");
+        let source = self.source.clone().unwrap_or_else(synthetic);
+        let own_pace = ["camera:", "stdin:"].into_iter().any(|scheme| source.starts_with(scheme));
         Config {
-            source: Some(self.source.clone().unwrap_or_else(synthetic)),
+            source: Some(source),
             purifier: Some(self.purifier.clone().into()),
             classifier: Some(self.classifier.clone()),
             deadline: Some("1h".into()),
             frames: Some(self.frames),
-            fps: Some(self.fps),
+            fps: self.fps.or((!own_pace).then_some(CALIBRATION_FPS)),
             prep: self.prep,
             roi: (!self.roi.is_empty()).then(|| self.roi.clone()),
             provider: self.engine.provider,

@@ -77,12 +77,14 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
     if found.frames() < FEWEST as usize {
         bail!("only {} frames came, expected at least {FEWEST}; give a source with more", found.frames());
     }
-    print(&found.table(&summary, args.fps, &engine))?;
+    let fps =
+        settings.fps.unwrap_or_else(|| (found.frames() as f64 / summary.duration.as_secs_f64() * 10.0).round() / 10.0);
+    print(&found.table(&summary, fps, &engine))?;
     if let Some(out) = out {
         let deadlines: Vec<_> = SHARES.into_iter().map(|share| found.json(share)).collect();
         let provider = engine.provider();
         let report = json!({
-            "schema": 1, "frames": found.frames(), "dropped": found.dropped(), "fps": args.fps,
+            "schema": 1, "frames": found.frames(), "dropped": found.dropped(), "fps": fps,
             "source": settings.source.to_string(), "regions": settings.regions, "confidence": CONFIDENCE,
             "deadlines": deadlines, "provider": provider, "threads": engine.threads().get(), "models": models,
             "puvae_version": env!("CARGO_PKG_VERSION"),
@@ -175,16 +177,16 @@ fn allowed(frames: usize, share: f64) -> usize {
 /// trials; `None` when even none at all would be no wonder.
 fn surely_allowed(frames: usize, share: f64) -> Option<usize> {
     let miss = 1.0 - share;
-    // P(misses = 0), then P(misses = k) from P(misses = k − 1).
-    let mut probability = (frames as f64 * share.ln()).exp();
-    let (mut at_most, mut misses) = (probability, 0_usize);
+    // ln P(misses = 0), then ln P(misses = k) from ln P(misses = k − 1): of many frames the first are too small for a float.
+    let mut logarithm = frames as f64 * share.ln();
+    let (mut at_most, mut misses) = (logarithm.exp(), 0_usize);
     if at_most > 1.0 - CONFIDENCE {
         return None;
     }
     loop {
         let next = misses + 1;
-        probability *= (frames - misses) as f64 / next as f64 * (miss / share);
-        at_most += probability;
+        logarithm += ((frames - misses) as f64 / next as f64 * (miss / share)).ln();
+        at_most += logarithm.exp();
         if next >= frames || at_most > 1.0 - CONFIDENCE {
             return Some(misses);
         }
@@ -217,6 +219,8 @@ mod tests {
             (Some(0), Some(0), Some(1))
         );
         assert_eq!(surely_allowed(58, 0.95), None);
+        // Where the probability of no miss is too small for a float.
+        assert_eq!((surely_allowed(100_000, 0.99), surely_allowed(1_000_000, 0.999)), (Some(948), Some(947)));
     }
 
     #[test]

@@ -14,12 +14,12 @@ use puvae::model::file::check_pair;
 use puvae::model::graph::Graph;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::onnx_purifier::OnnxPurifier;
-use puvae::pipeline::{self, PipelineConfig, Sink, StopFlag};
+use puvae::pipeline::{self, CapturePatience, PipelineConfig, Sink, StopFlag};
 use puvae::purifier::{Identity, Purifier, Slowed};
 use puvae::report::schema::{Models, RunInfo};
 use puvae::report::verdicts::VerdictLines;
 use puvae::report::{Report, Surroundings, table};
-use puvae::source::{self, SourceOptions, SourceUri};
+use puvae::source::{self, Pacing, SourceOptions, SourceUri};
 
 use super::outputs::{Outputs, verdict_lines};
 use super::progress::FrameProgress;
@@ -102,6 +102,7 @@ fn surroundings(settings: &Settings, engine: &Engine, models: Models) -> Surroun
         puvae_version: env!("CARGO_PKG_VERSION").into(),
         source: settings.source.to_string(),
         fps: settings.fps,
+        live: false,
         prep: settings.prep,
         started_at: Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string()),
         stamp_source: None,
@@ -126,6 +127,15 @@ fn slowed(settings: &Settings, purifier: Box<dyn Purifier>) -> Box<dyn Purifier>
     }
 }
 
+/// Frames a second, where it is known before there are any.
+fn rate(settings: &Settings) -> Option<f64> {
+    let of_camera = match &settings.source {
+        SourceUri::Camera(spec) => spec.rate.map(|rate| f64::from(rate.millihertz) / 1000.0),
+        _ => None,
+    };
+    settings.fps.or(of_camera)
+}
+
 /// How to open the source for this classifier.
 pub(super) fn source_options(settings: &Settings, classifier: &OnnxClassifier) -> SourceOptions {
     let pixels = if classifier.input().channels == 1 { PixelFormat::Gray8 } else { PixelFormat::Rgb8 };
@@ -146,6 +156,7 @@ fn run_pipeline(
     let clock = Arc::new(SystemClock);
     let options = source_options(settings, &classifier);
     let feed = source::open(&settings.source, &options, clock.clone())?;
+    surroundings.run.live = feed.source.pacing() == Pacing::Live;
     let purifier = slowed(settings, purifier);
     let mut verdicts = verdict_lines(settings, &surroundings.models)?;
     let config = PipelineConfig {
@@ -156,6 +167,7 @@ fn run_pipeline(
         health: watch.health.clone(),
         regions: settings.regions.clone(),
         on_unpurified: settings.on_unpurified,
+        patience: rate(settings).map_or_else(CapturePatience::default, CapturePatience::at),
         ..PipelineConfig::default()
     };
     let mut progress = (!settings.live).then(|| FrameProgress::new(feed.source.frames()));

@@ -108,6 +108,19 @@ mod tests {
     }
 
     #[test]
+    fn a_group_in_front_hides_nothing() {
+        let inside = wrapped(7, &wrapped(5, &tensor(1)));
+        let tag = |number: u64, kind: u64| {
+            let mut bytes = Vec::new();
+            put_varint(&mut bytes, number << 3 | kind);
+            bytes
+        };
+        let group = [tag(99, 3), wrapped(1, b"text"), tag(98, 3), tag(98, 4), tag(99, 4)].concat();
+        assert_eq!(weights_outside(&[&group[..], &inside].concat()).as_deref(), Some("weights.bin"));
+        assert_eq!(weights_outside(&[tag(99, 3), inside].concat()), None, "a group without an end is no model");
+    }
+
+    #[test]
     fn what_is_no_model_has_no_weights_outside() {
         for bytes in [b"".as_slice(), b"this is a text, no model", &[0xff; 40]] {
             assert_eq!(weights_outside(bytes), None);

@@ -3,6 +3,8 @@
 
 /// Wire type of strings and messages.
 const LENGTH_DELIMITED: u64 = 2;
+const START_GROUP: u64 = 3;
+const END_GROUP: u64 = 4;
 
 /// A field of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +20,8 @@ pub(super) enum Value<'a> {
     Varint(u64),
     /// A string, bytes, a message, or numbers in a row.
     Content(&'a [u8]),
-    /// Four or eight bytes, which nobody here wants to know.
-    Fixed,
+    /// Four or eight bytes, or a group, which nobody here wants to know.
+    Skipped,
 }
 
 impl<'a> Field<'a> {
@@ -41,16 +43,31 @@ pub(super) fn next_field(bytes: &[u8]) -> Option<(Field<'_>, &[u8])> {
             let (value, rest) = varint(rest)?;
             (Value::Varint(value), rest)
         }
-        1 => (Value::Fixed, rest.get(8..)?),
+        1 => (Value::Skipped, rest.get(8..)?),
         LENGTH_DELIMITED => {
             let (len, rest) = varint(rest)?;
             let (content, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
             (Value::Content(content), rest)
         }
-        5 => (Value::Fixed, rest.get(4..)?),
+        START_GROUP => (Value::Skipped, behind_group(rest)?),
+        5 => (Value::Skipped, rest.get(4..)?),
         _ => return None,
     };
     (number > 0).then_some((Field { number, value }, rest))
+}
+
+/// What follows a group, of which `bytes` are the content and the rest; groups may lie in groups.
+fn behind_group(mut bytes: &[u8]) -> Option<&[u8]> {
+    let mut depth = 1usize;
+    while depth > 0 {
+        let (tag, rest) = varint(bytes)?;
+        (depth, bytes) = match tag & 7 {
+            START_GROUP => (depth + 1, rest),
+            END_GROUP => (depth - 1, rest),
+            _ => (depth, next_field(bytes)?.1),
+        };
+    }
+    Some(bytes)
 }
 
 /// The fields of a message, up to the first that is not whole.

@@ -123,6 +123,16 @@ pub struct CapturePatience {
     pub abandon_after: Duration,
 }
 
+impl CapturePatience {
+    /// For a source that gives `fps` frames a second: a slow one is not late before three of its periods are over.
+    #[must_use]
+    pub fn at(fps: f64) -> Self {
+        let usual = Self::default();
+        let periods = Duration::try_from_secs_f64(3.0 / fps).unwrap_or(Duration::MAX);
+        Self { stall_after: usual.stall_after.max(periods), ..usual }
+    }
+}
+
 impl Default for CapturePatience {
     fn default() -> Self {
         Self { stall_after: Duration::from_secs(1), abandon_after: Duration::from_secs(2) }

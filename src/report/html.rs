@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use super::plot;
 use super::schema::{Histogram, Report, SCHEMA, Sample};
-use super::table::{age_limit, duration, findings, headline, optional, percent, rows};
+use super::table::{age_limit, duration, findings, headline, optional, pace, percent, rows};
 use crate::frame::StampSource;
 use crate::model::file::ModelInfo;
 
@@ -179,7 +179,7 @@ fn facts(report: &Report) -> String {
     }
     row("started", run.started_at.clone().unwrap_or_else(|| "n/a".into()));
     row("source", run.source.clone());
-    row("pace", run.fps.map_or("waits for the pipeline".into(), |fps| format!("{fps} frames a second")));
+    row("pace", pace(run));
     row("preprocessing", run.prep.to_string());
     row("time stamps", run.stamp_source.map_or("n/a", stamps).into());
     row("purifier", report.models.purifier.as_ref().map_or("none".into(), model));

@@ -161,8 +161,11 @@ pub struct RunInfo {
     pub puvae_version: String,
     /// The source's URI.
     pub source: String,
-    /// Frames a second; absent when the source waited for the pipeline.
+    /// Frames a second that were asked for; absent when the source waited for the pipeline, or kept a pace of its own.
     pub fps: Option<f64>,
+    /// Whether frames came at the source's own pace, as from a camera.
+    #[serde(default)]
+    pub live: bool,
     /// How pictures became tensors.
     #[serde(default)]
     pub prep: Prep,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table, TableComponent};
 
-use super::schema::{Accuracy, Histogram, Report};
+use super::schema::{Accuracy, Histogram, Report, RunInfo};
 use crate::pipeline::{CaptureCounters, OnUnpurified};
 
 /// What stands where nothing was measured.
@@ -129,7 +129,7 @@ pub(super) fn findings(report: &Report) -> Vec<(&'static str, String)> {
 /// What the age could be at best, where the frame rate alone makes the newest verdict older than the deadline:
 /// between two verdicts it grows to a response time and a frame period.
 pub(super) fn age_limit(report: &Report) -> Option<String> {
-    let fps = report.run.fps?;
+    let fps = rate(report)?;
     let response = &report.latency_us.response;
     let period_us = 1e6 / fps;
     if period_us + response.p50? as f64 <= report.deadline_us as f64 {
@@ -138,11 +138,29 @@ pub(super) fn age_limit(report: &Report) -> Option<String> {
     let peak_us = period_us + response.p99? as f64;
     let round_to = if peak_us < 1e5 { 100.0 } else { 1000.0 };
     let possible = duration(((peak_us / round_to).ceil() * round_to) as u64);
+    let who = if period_us > report.deadline_us as f64 { "no purifier can" } else { "these models cannot" };
+    let fps = (fps * 10.0).round() / 10.0;
     Some(format!(
-        "at {fps} frames a second no purifier can keep the newest verdict younger than {}; {possible} is possible \
+        "at {fps} frames a second {who} keep the newest verdict younger than {}; {possible} is possible \
          (frame period + response p99)",
         duration(report.deadline_us)
     ))
+}
+
+/// Frames a second: those asked for, or those that came of a source with a pace of its own.
+fn rate(report: &Report) -> Option<f64> {
+    let came = || report.ledger.captured as f64 / report.duration_s;
+    let came = (report.run.live && report.ledger.captured > 0 && report.duration_s > 0.0).then(came);
+    report.run.fps.or(came)
+}
+
+/// When frames came.
+pub(super) fn pace(run: &RunInfo) -> String {
+    match (run.fps, run.live) {
+        (Some(fps), _) => format!("{fps} frames a second"),
+        (None, true) => "as the source gives them".into(),
+        (None, false) => "waits for the pipeline".into(),
+    }
 }
 
 fn correct(accuracy: &Accuracy) -> String {

@@ -20,6 +20,14 @@ pub enum SourceError {
         /// What was asked for.
         got: f64,
     },
+    /// A rate that no camera has.
+    #[error(
+        "{got} frames a second, expected 0.001 to 1000 of a camera; give one of its own rates (`puvae cameras`), or leave --fps out"
+    )]
+    CameraFps {
+        /// What was asked for.
+        got: f64,
+    },
     /// No frames were asked for.
     #[error("0 frames were asked for, expected at least 1; leave --frames out to play the whole source")]
     NoFrames,

@@ -63,6 +63,9 @@ pub enum Next {
     Frame(Frame),
     /// A frame that came, but is not fit to be used.
     Broken(BrokenFrame),
+    /// So many frames that the driver lost, with no frame behind them: the source is about to end or to fail. They count as the
+    /// next ones.
+    Lost(u64),
     /// No frame yet; ask again.
     Nothing,
     /// There are no more frames.

@@ -143,6 +143,11 @@ impl ScriptedCamera {
     /// What happens instead of the frame that is due next, if anything does.
     fn instead(&mut self, device: &mut Device) -> Result<Option<Next>, SourceError> {
         let due = device.due(device.index);
+        if self.lost > 0
+            && device.faults.iter().any(|fault| fault.kind == FaultKind::Unplug && fault.at == device.index)
+        {
+            return Ok(Some(self.tell_lost()));
+        }
         if let Some(fault) = device.once(FaultKind::Unplug) {
             let back = due + fault.time;
             device.gone_until = Some(back);
@@ -160,6 +165,13 @@ impl ScriptedCamera {
             return Ok(Some(Next::Nothing));
         }
         Ok(None)
+    }
+
+    /// What was lost, where no frame comes that could say so.
+    fn tell_lost(&mut self) -> Next {
+        let lost = std::mem::take(&mut self.lost);
+        self.frames += lost;
+        Next::Lost(lost)
     }
 
     fn stamp(&mut self, device: &Device) -> Instant {
@@ -220,7 +232,7 @@ impl Source for ScriptedCamera {
             self.lost += device.skip_until(until);
         }
         if stop.is_set() || device.index >= device.end {
-            return Ok(Next::End);
+            return Ok(if self.lost > 0 { self.tell_lost() } else { Next::End });
         }
         let burst = device.has(FaultKind::Burst).map(|burst| burst.at + burst.frames - 1);
         let comes_at = device.due(burst.map_or(device.index, |last| last.min(device.end - 1)));

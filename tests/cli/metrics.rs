@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -249,7 +248,7 @@ fn a_port_that_is_taken_is_named_before_the_source_is_opened() {
         "another program listens there: end it, or give another port",
     ];
     fixture.run(&["--metrics", &address, "--source", "idx:nowhere", "--json", "r.json"]).expect(1, &words);
-    assert!(!Path::new("r.json").exists());
+    assert!(!fixture.path().join("r.json").exists());
 }
 
 #[test]

@@ -153,6 +153,9 @@ fn an_age_limit_that_the_frame_rate_alone_exceeds_is_named_with_one_that_is_poss
         ran.stdout
     );
     assert!(std::fs::read_to_string(fixture.path().join("r.html")).unwrap().contains(words));
+    let soon = ["--fps", "2", "--frames", "2", "--deadline", "500500us", "--html", "r.html"];
+    let ran = fixture.run(&soon).expect(0, &[]);
+    assert!(!ran.stdout.contains("no purifier can"), "the period alone is shorter: {}", ran.stdout);
     let ran = fixture.run(&["--fps", "100", "--frames", "2"]).expect(0, &[]);
     assert!(!ran.stdout.contains("no purifier can"), "{}", ran.stdout);
 }

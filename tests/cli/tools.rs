@@ -130,6 +130,9 @@ fn a_graph_that_does_not_fit_is_refused_and_nothing_is_written() {
     std::fs::write(fixture.path().join("text.onnx"), "no model").unwrap();
     fixture.puvae(&[&["spec", "text.onnx", "--out", "mine.onnx"], &NAMES[..]].concat()).expect(1, &["text.onnx"]);
     fixture.puvae(&[&["spec", "c.onnx", "--out", "c.onnx"], &NAMES[..]].concat()).expect(2, &["--out"]);
+    std::fs::write(fixture.path().join("names.txt"), "a\nb\nc\nd\n").unwrap();
+    let over = ["spec", "c.onnx", "--replace", "--classes", "names.txt", "--out", "names.txt"];
+    fixture.puvae(&over).expect(2, &["names.txt", "--classes", "--out"]);
     assert!(!fixture.path().join("mine.onnx").exists());
 }
 
@@ -157,5 +160,6 @@ fn calibrate_finds_a_deadline_and_says_how_sure_that_is() {
     assert!(deadlines[1]["surely_held_us"].is_null(), "400 frames are too few to be sure of 99.9 %");
     run(&["--frames", "99"]).expect(1, &["--frames is 99, expected at least 100"]);
     run(&["--source", "idx:images,labels"]).expect(1, &["only 12 frames came, expected at least 100"]);
+    run(&["--source", "stdin:gray:8x8"]).expect(1, &["only 0 frames came, expected at least 100"]);
     run(&["--fps", "0"]).expect(2, &["--fps is 0, expected 0.001 to 10000"]);
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 use crate::indifferent::Indifferent;
 use crate::lockstep::{SHAPE, Stub};
 use parking_lot::Mutex;
-use puvae::clock::{StopFlag, SystemClock};
+use puvae::clock::{Clock as _, StopFlag, SystemClock};
 use puvae::deadline::Deadline;
+use puvae::frame::{FrameId, StampSource};
 use puvae::pipeline::{
     self, CaptureHealth, CapturePatience, CaptureReason, CaptureState, Outcome, Pictures, PipelineConfig, Sink,
     SinkError, Summary,
 };
-use puvae::source::{self, Feed, Next, Pacing, Reopen, Source, SourceError, SourceOptions};
+use puvae::source::{self, BrokenFrame, Feed, FrameFault, Next, Pacing, Reopen, Source, SourceError, SourceOptions};
 
 /// Gives the frames of another source, then does not return until it is released.
 struct Blocking {
@@ -94,6 +95,50 @@ fn a_driver_that_does_not_return_is_left_to_itself_and_the_source_opened_again()
     assert!(summary.interrupted && summary.ledger.balances());
     let counters = health.snapshot().counters;
     assert!(counters.abandoned >= 1 && counters.recovered == 1 && counters.captured == 2, "{counters:?}");
+}
+
+/// A sink that takes long over its first outcome.
+struct Slow(Duration);
+
+impl Sink for Slow {
+    fn outcome(&mut self, _: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+        thread::sleep(std::mem::take(&mut self.0));
+        Ok(())
+    }
+}
+
+/// Endless broken frames, each of which is told at once: they fill what waits for the sinks.
+struct Broken(u64);
+
+impl Source for Broken {
+    fn next(&mut self, _: &StopFlag) -> Result<Next, SourceError> {
+        self.0 += 1;
+        let (id, captured_at) = (FrameId(self.0 - 1), SystemClock.now());
+        let (stamp_source, reason) = (StampSource::Driver, FrameFault::Marked);
+        Ok(if self.0 > 500 {
+            Next::End
+        } else {
+            Next::Broken(BrokenFrame { id, lost: 0, captured_at, stamp_source, reason })
+        })
+    }
+
+    fn pacing(&self) -> Pacing {
+        Pacing::Live
+    }
+}
+
+#[test]
+fn a_sink_that_is_stuck_is_not_taken_for_a_driver_that_does_not_return() {
+    let reopen: Reopen = Arc::new(|| panic!("the source is well"));
+    let feed = Feed { source: Box::new(Broken(0)), reopen: Some(reopen) };
+    let (health, clock) = (CaptureHealth::default(), Arc::new(SystemClock));
+    let patience = CapturePatience { abandon_after: Duration::from_millis(300), ..CapturePatience::default() };
+    let config = PipelineConfig { patience, health: health.clone(), ..PipelineConfig::default() };
+    let mut slow = Slow(Duration::from_millis(900));
+    let classifier = Indifferent::new(SHAPE, 4);
+    let sinks: &mut [&mut dyn Sink] = &mut [&mut slow];
+    let summary = pipeline::run(feed, Box::new(Stub), classifier, &config, clock, &StopFlag::new(), sinks).unwrap();
+    assert_eq!((summary.ledger.captured, health.snapshot().counters.abandoned), (500, 0));
 }
 
 #[test]

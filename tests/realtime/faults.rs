@@ -14,6 +14,9 @@ fn every_frame_meets_the_fate_that_the_fault_gives_it() {
     for (faults, fates) in [
         // Frames 2 to 4 never came.
         ("lose@2+3", "OOdddOOO"),
+        // The last ones, and those before the device went: no frame comes that could tell of them.
+        ("lose@5+10", "OOOOOddd"),
+        ("lose@1+2,unplug@3+50ms", "OddOOOO"),
         // Those due at 200, 300, 400 and 500 ms are lost; the one at 600 ms comes.
         ("stall@2+350ms", "OOddddOO"),
         ("block@2+350ms", "OOddddOO"),

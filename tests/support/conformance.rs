@@ -19,6 +19,10 @@ pub(crate) fn conforms(source: &mut dyn Source, now: impl Fn() -> Instant) -> bo
             }
             Ok(Next::Broken(frame)) => (frame.id, frame.lost, frame.captured_at),
             Ok(Next::Nothing) => continue,
+            Ok(Next::Lost(count)) => {
+                frames += count;
+                continue;
+            }
             Ok(Next::End) => {
                 assert!(matches!(source.next(&stop), Ok(Next::End)), "the end stays the end");
                 return true;

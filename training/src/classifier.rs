@@ -9,14 +9,17 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::attack::{Goal, Victim, direction};
-use crate::data::{Batch, Split};
-use crate::evaluate;
+use crate::attack::{Goal, Victim, answers, direction};
+use crate::data::{Batch, Split, batches};
+use crate::defence::percent_right;
 use crate::fit::{Scalars, Task, scalar};
 use crate::nn::int8::Weights;
 use crate::nn::params::Params;
 use crate::nn::torch::Torch;
 use crate::nn::{Backend, Conv};
+
+/// Images in memory as floats while an accuracy is measured.
+const JUDGED: usize = 250;
 
 /// Which column of Table 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -209,8 +212,9 @@ impl Classifier {
         if split.is_empty() {
             bail!("no images to measure an accuracy on");
         }
-        let batch = split.all();
-        Ok(evaluate::accuracy(self, &batch.x, &batch.y) / 100.0)
+        let answers: Vec<Tensor> =
+            batches(split.len(), JUDGED).map(|range| answers(self, &split.range(range).x)).collect();
+        Ok(percent_right(&Tensor::cat(&answers, 0), &split.labels()) / 100.0)
     }
 }
 

@@ -20,7 +20,7 @@ use puvae_training::reproduce::{self, Part, Settings};
 use puvae_training::runs::{self, Place};
 use puvae_training::{device, evaluate, export, files, frames, golden, npz, table};
 
-use args::{Adaptive, Attacks, DataArgs, SplitName, Training};
+use args::{Adaptive, Attacks, DataArgs, Preset, SplitName, Training};
 
 /// Trains, attacks, evaluates and exports the networks that puvae runs.
 #[derive(Debug, Parser)]
@@ -220,7 +220,7 @@ enum Command {
     Puvae {
         /// Which layers and defaults.
         #[arg(long, value_enum, default_value = "lite")]
-        preset: Size,
+        preset: Preset,
         /// TOML file with fields that differ from the preset.
         #[arg(long)]
         config: Option<PathBuf>,
@@ -259,7 +259,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         }
         Command::Puvae { preset, config, source, from, training } => {
             let set = training.data.load()?;
-            let preset = PuvaeConfig::preset(preset, set.side_px, set.channels, set.class_count());
+            let preset = preset.config(&set);
             let config = config.map_or(Ok(preset.clone()), |path| with_file(&preset, &path))?;
             let sources = source.iter().map(|run| runs::load_classifier(run, device)).collect::<Result<Vec<_>>>()?;
             let from = from.map(|run| runs::load_puvae(&run, device)).transpose()?;
@@ -385,8 +385,5 @@ fn describe(set: &DataSet) {
 fn with_file(preset: &PuvaeConfig, path: &Path) -> Result<PuvaeConfig> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("{}: cannot read the configuration", path.display()))?;
-    let fields: toml::Table = toml::from_str(&text).with_context(|| format!("{}: not TOML", path.display()))?;
-    let mut table = toml::Table::try_from(preset)?;
-    table.extend(fields);
-    table.try_into().with_context(|| format!("{}: not a configuration of a purifier", path.display()))
+    preset.with(&text).with_context(|| path.display().to_string())
 }

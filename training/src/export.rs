@@ -16,7 +16,7 @@ use crate::checkpoint::Header;
 use crate::classifier::Classifier;
 use crate::data::DataSet;
 use crate::defence::magnet::Magnet;
-use crate::defence::{self, Cleaned, Defence, purify_all};
+use crate::defence::{self, Cleaned, Defence, scores};
 use crate::golden::{Case, Golden};
 use crate::nn::int8::Weights;
 use crate::nn::onnx::Onnx;
@@ -195,7 +195,7 @@ pub fn puvae_graph(network: &Puvae, form: Form, spec: &ModelSpec) -> Vec<u8> {
 
 fn calibrate(defence: &dyn Defence, set: &DataSet) -> SuspectThreshold {
     let bar = progress::bar("calibrate", set.held_out.len());
-    let score = purify_all(defence, &set.held_out.all().x, 1, &bar).score.expect("what is exported has a detector");
+    let score = scores(defence, &set.held_out, 1, &bar).expect("what is exported has a detector");
     let threshold = score.to_kind(Kind::Double).quantile_scalar(SUSPECT_QUANTILE, 0, false, "linear").double_value(&[]);
     SuspectThreshold {
         threshold: threshold as f32,

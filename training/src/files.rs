@@ -30,6 +30,17 @@ pub fn replace_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Res
     written().with_context(|| format!("{}: cannot write; is the disk full or the folder read-only?", path.display()))
 }
 
+/// Keeps the JSON file at `path` beside it, as `NAME.before.json`, and says so.
+///
+/// # Errors
+/// When it cannot be renamed.
+pub fn set_aside(path: &Path) -> Result<()> {
+    let aside = path.with_extension("before.json");
+    std::fs::rename(path, &aside).with_context(|| format!("{}: cannot be set aside", path.display()))?;
+    eprintln!("note: what was there is in {}", aside.display());
+    Ok(())
+}
+
 /// Finds out, before hours of work, whether a file can be written; makes its folder.
 ///
 /// # Errors

@@ -67,7 +67,7 @@ impl Golden {
 }
 
 /// Every kind of layer, and the small networks of which no trained one is shipped, by the name of their golden files.
-pub const LAYERS: [&str; 32] = [
+pub const LAYERS: [&str; 33] = [
     "add",
     "conv",
     "conv-int8",
@@ -86,6 +86,7 @@ pub const LAYERS: [&str; 32] = [
     "class-rows",
     "softplus",
     "sigmoid",
+    "quantise",
     "pixel-shuffle",
     "deconv-relu-deconv",
     "concat",
@@ -201,6 +202,7 @@ fn layer<B: Backend>(b: &mut B, name: &str, x: &B::Value) -> B::Value {
         "double" => b.double(x),
         "softplus" => b.softplus(x),
         "sigmoid" => b.sigmoid(x),
+        "quantise" => b.quantise(x, 4),
         "pixel-shuffle" => b.pixel_shuffle(x, 2),
         "concat" => {
             let y = b.relu(x);

@@ -97,6 +97,31 @@ fn at_selection(puvae: &Puvae, batch: &Batch) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::params::Params;
+    use crate::puvae::{PuvaeConfig, Size};
+
+    #[test]
+    fn the_attack_at_the_selection_brings_another_class_nearer_and_stays_in_its_ball() {
+        tch::manual_seed(1);
+        let config = PuvaeConfig {
+            self_share: 1.0,
+            self_epsilon_max: 0.2,
+            self_steps: 4,
+            sigma_eps: 0.0,
+            ..PuvaeConfig::preset(Size::Lite, 16, 1, 3)
+        };
+        let puvae = Puvae::new(config, Params::new(2, tch::Device::Cpu));
+        let x = Tensor::rand([8, 1, 16, 16], (Kind::Float, tch::Device::Cpu));
+        let scores = |x: &Tensor| tch::no_grad(|| puvae.class_scores(x));
+        let label = tch::no_grad(|| puvae.purify(&x, &puvae.no_noise(8))).label;
+        assert_eq!(scores(&x).argmax(1, false), label, "larger is nearer");
+        let attacked = at_selection(&puvae, &Batch { x: x.shallow_clone(), y: label.shallow_clone() });
+        assert!((&attacked - &x).abs().max().double_value(&[]) <= 0.2 + 1e-6);
+        assert!(attacked.min().double_value(&[]) >= 0.0 && attacked.max().double_value(&[]) <= 1.0);
+        let margin = |x: &Tensor| Goal::Untargeted(label.shallow_clone()).margin(&scores(x));
+        let nearer = margin(&attacked).lt_tensor(&margin(&x)).sum(Kind::Int64).int64_value(&[]);
+        assert_eq!(nearer, 8);
+    }
 
     #[test]
     fn the_configured_share_of_the_pictures_is_mirrored_each_as_a_whole() {

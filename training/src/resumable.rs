@@ -126,11 +126,19 @@ fn start(learner: &mut dyn Learner, run: &Run) -> Result<Vec<EpochLog>> {
     }
 }
 
+/// The lines of a `log.jsonl`, `most` of them at most.
+///
+/// # Errors
+/// When it cannot be read or is no such log.
+pub(crate) fn read_lines(path: &Path, most: usize) -> Result<Vec<EpochLog>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read the log", path.display()))?;
+    let lines = text.lines().take(most).map(serde_json::from_str).collect::<Result<Vec<EpochLog>, _>>();
+    lines.with_context(|| format!("{}: not a log of puvae-train", path.display()))
+}
+
 /// The first `epochs` lines of a log.
 fn read_log(path: &Path, epochs: usize) -> Result<Vec<EpochLog>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read the log", path.display()))?;
-    let lines = text.lines().take(epochs).map(serde_json::from_str).collect::<Result<Vec<EpochLog>, _>>();
-    let log = lines.with_context(|| format!("{}: not a log of puvae-train", path.display()))?;
+    let log = read_lines(path, epochs)?;
     ensure!(
         log.len() == epochs,
         "{}: {} epochs logged, the checkpoint beside it has {epochs}; train again in another --out",

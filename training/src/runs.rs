@@ -159,7 +159,12 @@ pub fn train_puvae(
         substitute: None,
     };
     let run = place.run("puvae", set, &recipe)?;
-    eprintln!("puvae: {} parameters, effective β {:.3}", puvae.params.count(), puvae.config.effective_beta());
+    eprintln!(
+        "puvae: {} parameters, {:.1} million multiply-adds a picture, effective β {:.3}",
+        puvae.params.count(),
+        puvae.multiply_adds() as f64 / 1e6,
+        puvae.config.effective_beta()
+    );
     let sources = Sources(sources.iter().map(|source| &source.network).collect());
     let task = PuvaeTask::new(&puvae, sources, set.held_out.first(VALIDATION_IMAGES))?;
     fit(&task, &set.train, &schedule, &run)

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::attack::Aim;
 use crate::evaluate::adaptive::Outcome;
-use crate::evaluate::{BLACK_BOX, Cell, Results, Row};
+use crate::evaluate::{BLACK_BOX, Cell, Results, Row, checks};
 use crate::paper::{self, Line};
 use crate::puvae::PuvaeConfig;
 use crate::runs;
@@ -38,10 +38,13 @@ fn section(results: &Results) -> String {
         results.seed
     );
     if !results.finished {
-        text += "**Not finished:** rows are missing; `puvae-train evaluate` goes on with `--resume`.\n\n";
+        text += "**Not finished:** rows are missing; the same command goes on (`puvae-train evaluate` with `--resume`).\n\n";
     }
     let columns: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-    let head = ["attack", "n", "mean L2", "undefended"].into_iter().chain(columns).chain(["paper's best"]);
+    let head = ["attack", "n", "mean L2", "mean L∞", "succeeds", "undefended"]
+        .into_iter()
+        .chain(columns)
+        .chain(["paper's best"]);
     table_head(&mut text, head);
     for row in &results.rows {
         table_row(&mut text, cells(results, target, row, &names));
@@ -49,6 +52,7 @@ fn section(results: &Results) -> String {
     if let Some(about) = substitute(results) {
         writeln!(text, "\n{about}").expect("writing to a string does not fail");
     }
+    detectors(&mut text, results);
     if !results.adaptive.is_empty() {
         text += "\nAttackers who know the defence:\n\n";
         adaptive(&mut text, results);
@@ -56,7 +60,38 @@ fn section(results: &Results) -> String {
     for warning in &results.warnings {
         writeln!(text, "\nWarning: {warning}.").expect("writing to a string does not fail");
     }
+    let carried = checks::of_transfer(&results.rows);
+    if !carried.is_empty() {
+        writeln!(
+            text,
+            "\nOut of order, since attacks that were made on one network are only carried to another: {}.",
+            carried.join("; ")
+        )
+        .expect("writing to a string does not fail");
+    }
     text
+}
+
+/// What the defences' detectors refuse, and what is right of the rest.
+fn detectors(text: &mut String, results: &Results) {
+    let detects = |name: &&String| {
+        results.rows.iter().any(|row| row.defended.get(*name).is_some_and(|cell| cell.rejected.is_some()))
+    };
+    let names: Vec<&String> = results.defences.keys().filter(detects).collect();
+    if names.is_empty() {
+        return;
+    }
+    *text += "\nAccuracy with rejection: what each defence's detector refuses (its threshold refuses 1 % of clean held-out images), and what is right of the rest:\n\n";
+    let heads = names.iter().flat_map(|name| [format!("{name} refuses"), "of the rest right".into()]);
+    let heads: Vec<String> = std::iter::once("attack".into()).chain(heads).collect();
+    table_head(text, heads.iter().map(String::as_str));
+    for row in &results.rows {
+        let cells = names.iter().flat_map(|name| {
+            let cell = row.defended.get(*name);
+            [percent(cell.and_then(|cell| cell.rejected)), percent(cell.and_then(|cell| cell.accuracy_of_accepted))]
+        });
+        table_row(text, std::iter::once(attack_text(row)).chain(cells).collect());
+    }
 }
 
 fn target(results: &Results) -> &str {
@@ -85,7 +120,10 @@ fn cells(results: &Results, target: &str, row: &Row, names: &[&String]) -> Vec<S
     let paper_of = |name: &str| paper.and_then(|line| line.of(name));
     let cell = |name: &String| row.defended.get(name).map(|cell| defended(cell, paper_of(name)));
     let defended = names.iter().map(|name| cell(name).unwrap_or_else(|| "–".into()));
-    let mut cells = vec![attack_text(row), row.n.to_string(), format!("{:.2}", row.mean_l2), undefended];
+    let size = [format!("{:.2}", row.mean_l2), format!("{:.3}", row.mean_linf), percent(row.attack_success)];
+    let mut cells = vec![attack_text(row), row.n.to_string()];
+    cells.extend(size);
+    cells.push(undefended);
     cells.extend(defended);
     cells.push(percent(paper.map(|line| line.best())));
     cells

@@ -239,6 +239,20 @@ fn a_file_with_the_published_content_is_put_in_place_and_not_fetched_twice() {
 }
 
 #[test]
+fn files_that_were_placed_by_hand_without_their_packing_are_checked_and_not_fetched() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = "http://127.0.0.1:9";
+    std::fs::write(folder.path().join("file"), b"pictures").unwrap();
+    publisher::fetch(folder.path(), &[remote(nowhere, "file.gz", b"pictures")]).unwrap();
+    let error = format!("{:#}", publisher::fetch(folder.path(), &[remote(nowhere, "file.gz", b"others")]).unwrap_err());
+    assert!(error.contains("/file: there already; remove it to fetch it: its content has SHA-256"), "{error}");
+
+    std::fs::write(folder.path().join("test_batch.bin"), b"").unwrap();
+    let archive = Remote { hashed: Hashed::Archive, ..remote(nowhere, "cifar-10-binary.tar.gz", b"archive") };
+    publisher::fetch(folder.path(), &[archive]).unwrap();
+}
+
+#[test]
 fn another_content_or_no_file_leaves_nothing_behind_and_says_how_to_place_it_by_hand() {
     let folder = tempfile::tempdir().unwrap();
     let base = serve(gzip(b"forged"));

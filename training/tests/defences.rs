@@ -185,6 +185,46 @@ fn the_attacker_who_knows_a_purifier_goes_for_its_selection() {
     );
 }
 
+/// Puts the prototype nearest to the picture in its place: the frames have no gradient, the selection has the exact one.
+struct Prototypes(Tensor); // [K, C, H, W]
+
+impl Defence for Prototypes {
+    fn name(&self) -> String {
+        "prototypes".into()
+    }
+
+    fn purify(&self, x: &Tensor) -> Cleaned {
+        let label = self.selection(x).expect("it selects").argmax(1, false);
+        // The zero only joins the frames to the picture's graph.
+        Cleaned { frames: self.0.index_select(0, &label) + x * 0.0, label: Some(label), score: None }
+    }
+
+    fn selection(&self, x: &Tensor) -> Option<Tensor> {
+        let difference = x.unsqueeze(1) - &self.0; // [N, K, C, H, W]
+        Some(-difference.square().flatten(2, -1).sum_dim_intlist(2, false, Kind::Float))
+    }
+}
+
+#[test]
+fn a_selection_falls_to_the_attack_at_it_and_to_no_gradient_through_the_chosen_picture() {
+    let _turn = my_turn();
+    let classifier = trained(None);
+    let data = squares(24, CLASSES, 2);
+    let batch = data.all();
+    let means = (0..CLASSES).map(|class| {
+        let of_class = batch.y.eq(class).nonzero().squeeze_dim(1);
+        batch.x.index_select(0, &of_class).mean_dim([0].as_slice(), false, Kind::Float)
+    });
+    let defence = Prototypes(Tensor::stack(&means.collect::<Vec<_>>(), 0));
+    let stronghold = Stronghold { defence: Some(&defence), classifier: &classifier };
+    let outcome = adaptive::run(stronghold, "prototypes", &data, 1, effort(0.5)).unwrap();
+    let [through, _, at_selection, towards_a_class] = &outcome.rows[..] else { panic!("{outcome:?}") };
+    assert!(outcome.clean > 90.0, "{outcome:?}");
+    assert!(through.zero_gradient > 99.0 && through.accuracy > 80.0, "{outcome:?}");
+    assert!(at_selection.accuracy < 10.0 && towards_a_class.accuracy < 50.0, "{outcome:?}");
+    assert!(outcome.worst <= at_selection.accuracy, "{outcome:?}");
+}
+
 /// A defence whose gradient leads nowhere.
 struct Masking;
 

@@ -352,7 +352,14 @@ fn results_of_version_2_are_still_read_but_not_gone_on_with() {
     let path = folder.path().join("results.json");
     std::fs::write(&path, VERSION_2).unwrap();
     let text = table::markdown(&table::read(std::slice::from_ref(&path)).unwrap());
-    assert!(text.contains("| fgsm ε 0.3 | 10000 | 6.20 | 12.50 (paper 12.46) | 90.10 | 85.29 |"), "{text}");
+    assert!(
+        text.contains("| fgsm ε 0.3 | 10000 | 6.20 | 0.300 | 40.00 | 12.50 (paper 12.46) | 90.10 | 85.29 |"),
+        "{text}"
+    );
+    assert!(
+        text.contains("| attack | d refuses | of the rest right |") && text.contains("| fgsm ε 0.3 | 80.00 | 99.00 |"),
+        "{text}"
+    );
     assert!(!text.contains("Not finished"), "{text}");
     let error = evaluated(&path, true, &measures(0.2), 0).unwrap_err().to_string();
     assert!(

@@ -36,9 +36,11 @@ fn the_papers_networks_have_the_papers_numbers_of_parameters() {
 }
 
 #[test]
-fn lite_stays_below_three_million_parameters() {
+fn lite_stays_below_three_million_parameters_and_forty_million_multiply_adds() {
     for shape in SHAPES {
-        assert!(puvae(Size::Lite, shape).params.count() < 3_000_000, "{shape:?}");
+        let lite = puvae(Size::Lite, shape);
+        assert!(lite.params.count() < 3_000_000, "{shape:?}");
+        assert!((30_000_000..40_000_000).contains(&lite.multiply_adds()), "{shape:?}: {}", lite.multiply_adds());
     }
 }
 
@@ -70,7 +72,9 @@ fn pictures_that_the_convolutions_would_use_up_are_refused() {
 fn space_to_batch_gives_the_numbers_of_the_dilated_convolution() {
     let params = Params::new(2, Device::Cpu);
     let x = Tensor::arange(2 * 3 * 12 * 12, (Kind::Float, Device::Cpu)).sin().reshape([2, 3, 12, 12]);
-    let fast = Torch::eval(&params).conv(&x, "l", Conv::new(4, 5).dilation(2).same());
+    let mut backend = Torch::eval(&params);
+    let fast = backend.conv(&x, "l", Conv::new(4, 5).dilation(2).same());
+    assert_eq!(backend.multiply_adds(), fast.numel() * 25 * x.size()[1] as usize);
     let all = params.all();
     let plain = x.conv2d(&all["l.weight"], Some(&all["l.bias"]), [1, 1], [4, 4], [2, 2], 1);
     assert!(fast.allclose(&plain, 1e-5, 1e-6, false));

@@ -47,13 +47,15 @@ fn a_table_is_trained_measured_and_written_down_and_a_second_call_trains_nothing
 
     let (code, _, stderr) = reproduce(root, &["table3"]);
     assert_eq!(code, Some(0), "{stderr}");
-    for run in ["classifier-a", "classifier-b", "adversarial-a", "puvae-paper", "puvae-lite-for-b", "magnet"] {
+    let runs = ["classifier-a", "classifier-b", "adversarial-a", "puvae-paper", "puvae-lite-for-b", "magnet"];
+    for run in runs.into_iter().chain(["puvae-lite-stage-1", "puvae-lite"]) {
         assert!(root.join("runs/quick/mnist-".to_owned() + run).join("checkpoint.safetensors").exists(), "{run}");
     }
     let path = root.join("quick/results/table3-b.json");
     let results = Results::read(&path).unwrap();
     let names: Vec<&str> = results.defences.keys().map(String::as_str).collect();
-    assert_eq!(names, ["adversarial", "binarise", "classifier-a", "magnet", "median", "puvae-lite", "puvae-paper"]);
+    let purifiers = ["puvae-lite", "puvae-lite-quantised", "puvae-paper"];
+    assert_eq!(names, [&["adversarial", "binarise", "classifier-a", "magnet", "median"][..], &purifiers].concat());
     assert!(results.finished && results.rows.len() == 8 && results.rows.iter().all(|row| row.n <= 12));
 
     let page = std::fs::read_to_string(root.join("quick/docs/results.md")).unwrap();
@@ -61,7 +63,7 @@ fn a_table_is_trained_measured_and_written_down_and_a_second_call_trains_nothing
     for number in ["(paper 92.33)", "(paper 91.72)", "(paper 72.48)"] {
         assert!(row.contains(number), "{row}");
     }
-    assert!(page.contains("puvae-paper on classifier B for 1 epochs (published: 350 epochs)"), "{page}");
+    assert!(page.contains("puvae-paper on classifier B for 1 epochs (published: 350 epochs; ce_share 0.25"), "{page}");
     assert!(page.contains("Not measured yet: `puvae-train reproduce table4`"), "{page}");
     let pictures = image::open(root.join("quick/docs/figures/table3-a.png")).unwrap();
     assert_eq!(pictures.width(), 4 + 10 * 60, "ten columns of 2 × 28 pixels and a gap");

@@ -94,6 +94,26 @@ impl Intake {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Frames that were lost and have no frame behind them.
+    pub(super) fn lost(&mut self, count: u64) -> Result<ControlFlow<()>, PipelineError> {
+        let now = self.desk.clock.now();
+        let captured_at = self.believable(now, now);
+        self.lose(count, captured_at, StampSource::Dequeue);
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn lose(&mut self, count: u64, captured_at: Instant, stamp_source: StampSource) {
+        self.health.count(|counters| {
+            counters.captured += count;
+            counters.lost += count;
+        });
+        for _ in 0..count {
+            let id = FrameId(self.captured.fetch_add(1, Ordering::Relaxed));
+            let ticket = Ticket::without_picture(id, captured_at, stamp_source, None);
+            self.desk.decide(ticket, Fate::Dropped(DropReason::Driver));
+        }
+    }
+
     /// A stamp that lies before the frame before, or in the future, is wrong. The nearest possible one is taken, so that
     /// order is kept, no latency is negative, and a frame is rather too old than too young.
     fn believable(&mut self, stamp: Instant, latest: Instant) -> Instant {
@@ -118,15 +138,8 @@ impl Intake {
         if claimed != expected {
             return Err(PipelineError::FrameNumber { expected, got: claimed });
         }
-        self.health.count(|counters| {
-            counters.captured += lost + 1;
-            counters.lost += lost;
-        });
-        for _ in 0..lost {
-            let id = FrameId(self.captured.fetch_add(1, Ordering::Relaxed));
-            let ticket = Ticket::without_picture(id, captured_at, stamp_source, None);
-            self.desk.decide(ticket, Fate::Dropped(DropReason::Driver));
-        }
+        self.lose(lost, captured_at, stamp_source);
+        self.health.count(|counters| counters.captured += 1);
         Ok(FrameId(self.captured.fetch_add(1, Ordering::Relaxed)))
     }
 }

@@ -39,8 +39,8 @@ pub(super) struct Reader {
     pub(super) intake: SharedIntake,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stop: StopFlag,
-    /// When it last came back from the source.
-    pub(super) beat: Arc<Mutex<Instant>>,
+    /// Since when it waits for the source; `None` while it does not, for what it waits for then is the pipeline.
+    pub(super) beat: Arc<Mutex<Option<Instant>>>,
     /// For an unpaced source: when to ask it for the next frame.
     pub(super) turns: Option<Turns>,
     pub(super) endings: Sender<(u64, Ending)>,
@@ -69,11 +69,14 @@ impl Reader {
         };
         loop {
             let turn = self.turns.as_mut().map(Turns::wait);
-            *self.beat.lock() = self.clock.now();
             if self.stop.is_set() {
                 return Ending::End;
             }
-            let next = match guard("capture", self.expected(), || source.next(&self.stop)) {
+            let expected = self.expected();
+            *self.beat.lock() = Some(self.clock.now());
+            let next = guard("capture", expected, || source.next(&self.stop));
+            *self.beat.lock() = None;
+            let next = match next {
                 Ok(Ok(next)) => next,
                 Ok(Err(error)) => return Ending::Failed(error),
                 Err(panicked) => return Ending::Defect(panicked),
@@ -83,6 +86,7 @@ impl Reader {
             let taken = match next {
                 Next::Frame(frame) => intake.frame(frame, turn),
                 Next::Broken(frame) => intake.broken(frame, turn),
+                Next::Lost(count) => intake.lost(count),
                 Next::Nothing => Ok(ControlFlow::Continue(())),
                 Next::End => return Ending::End,
             };

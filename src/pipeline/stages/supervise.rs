@@ -39,7 +39,8 @@ pub(in crate::pipeline) struct Supervisor {
     /// Only a live source can be late.
     live: bool,
     opening: u64,
-    beat: Arc<Mutex<Instant>>,
+    /// Since when the reader waits for the source.
+    beat: Arc<Mutex<Option<Instant>>>,
     reader: Option<JoinHandle<()>>,
     /// For readers to say how they ended, each with its opening's number.
     tell: Sender<(u64, Ending)>,
@@ -64,7 +65,7 @@ impl Supervisor {
         patience: CapturePatience,
         health: CaptureHealth,
     ) -> Self {
-        let beat = Arc::new(Mutex::new(desk.clock.now()));
+        let beat = Arc::default();
         let (tell, endings) = channel();
         Self {
             desk,
@@ -118,7 +119,7 @@ impl Supervisor {
 
     fn begin(&mut self, opening: Opening, turns: Option<Turns>) {
         let now = self.desk.clock.now();
-        self.beat = Arc::new(Mutex::new(now));
+        self.beat = Arc::new(Mutex::new(Some(now)));
         let reader = Reader {
             opening: self.opening,
             intake: Arc::clone(&self.intake),
@@ -191,7 +192,7 @@ impl Supervisor {
             return Course::Watch;
         }
         let now = self.desk.clock.now();
-        let silent = now.saturating_duration_since(*self.beat.lock());
+        let silent = self.beat.lock().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         if silent > self.patience.abandon_after
             && let Some(reopen) = self.reopen.clone()
         {

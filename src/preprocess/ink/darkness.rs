@@ -63,7 +63,8 @@ impl Levels {
         // From a quartile to the standard deviation it is 1.48 times as far, in a normal distribution.
         let spread = ((paper - quartile) * 3).div_ceil(2).max(1);
         let least = (dark.len() / LEAST_WRITING).max(LEAST_PIXELS);
-        let contrast = u32::from(quantile(&counts, pixels.saturating_sub(least))) - paper;
+        // Where hardly anything is lit, the darkest of it may lie below the middle.
+        let contrast = u32::from(quantile(&counts, pixels.saturating_sub(least))).saturating_sub(paper);
         if pixels == 0 || contrast < FAINTEST.max(ABOVE_NOISE * spread) {
             return None;
         }

@@ -175,3 +175,24 @@ fn what_a_preprocessor_saw_before_leaves_no_trace() {
     assert!(!is_black(&first) && is_black(&see(&empty)));
     assert_eq!(see(&written), first);
 }
+
+#[test]
+fn two_bright_spots_in_the_dark_are_no_writing() {
+    for side in [20, 40, 60] {
+        let mut pixels = vec![3_u8; side * side];
+        for (at, light) in [(side * 7 + 9, 250), (side * 13 + 4, 60), (side * 13 + 5, 40)] {
+            pixels[at] = light;
+        }
+        assert!(prepare(MNIST, side, side, &pixels).iter().all(|value| (0.0..=1.0).contains(value)), "{side}");
+    }
+    // Small pictures of noise: whatever is lit, nothing is out of range.
+    let mut noise = 1_u32;
+    for (width, height) in (0..400).map(|index| (3 + index % 5, 3 + index / 5 % 4)) {
+        let mut next = || {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (noise >> 24) as u8
+        };
+        let pixels: Vec<u8> = (0..width * height).map(|_| next()).collect();
+        assert!(prepare(MNIST, width, height, &pixels).iter().all(|value| (0.0..=1.0).contains(value)));
+    }
+}

@@ -7,7 +7,7 @@ use crate::preprocess::Region;
 use crate::report::Report;
 use crate::report::html::stamps;
 use crate::report::schema::Histogram;
-use crate::report::table::{NOT_MEASURED, duration, optional, percent, rows as fates};
+use crate::report::table::{NOT_MEASURED, duration, optional, pace, percent, rows as fates};
 
 /// One figure of every run.
 pub(super) struct Figure {
@@ -104,7 +104,7 @@ impl Comparison {
         let all = [
             self.setting("deadline", |report| duration(report.deadline_us)),
             self.setting("source", |report| report.run.source.clone()),
-            self.setting("pace", |report| report.run.fps.map_or("none".into(), |fps| format!("{fps} frames a second"))),
+            self.setting("pace", |report| pace(&report.run)),
             self.setting("preparation", |report| report.run.prep.to_string()),
             self.setting("regions", |report| regions(&report.run.regions)),
             self.setting("on unpurified", |report| report.run.on_unpurified.as_str().into()),
@@ -136,7 +136,7 @@ impl Comparison {
         if self.reports().any(|report| labelled(report) != labelled(first)) {
             warnings.push("accuracy is over the labelled frames that got a verdict, and these differ in number".into());
         }
-        if self.reports().any(|report| report.run.fps != first.run.fps) {
+        if self.reports().any(|report| (report.run.fps, report.run.live) != (first.run.fps, first.run.live)) {
             warnings.push("the pace differs: so does the load under which the latencies were measured".into());
         }
         for (letter, run) in self.lettered() {

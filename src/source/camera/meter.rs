@@ -10,8 +10,6 @@ pub(super) struct Meter {
     next: u64,
     /// The driver's number of the frame before.
     sequence: Option<u32>,
-    /// The newest stamp there was.
-    newest: Option<Instant>,
 }
 
 /// A frame's place in the run.
@@ -27,18 +25,15 @@ impl Meter {
     /// The place of a frame with the driver's number `sequence`, taken from it at `dequeued_at`, when it was `age` old by
     /// the driver's stamp; `None` for a stamp by another clock, or from the future.
     ///
-    /// A stamp that lies before that of the frame before is not believed either: the clock behind it is broken.
+    /// A stamp that lies before that of the frame before stays as it is: the pipeline corrects and counts it.
     pub(super) fn place(&mut self, sequence: Option<u32>, dequeued_at: Instant, age: Option<Duration>) -> Place {
         let lost = self.lost(sequence);
         let id = FrameId(self.next + lost);
         self.next = id.0 + 1;
-        let stamp = age.and_then(|age| dequeued_at.checked_sub(age));
-        let stamp = stamp.filter(|stamp| self.newest.is_none_or(|newest| newest <= *stamp));
-        let (captured_at, stamp_source) = match stamp {
+        let (captured_at, stamp_source) = match age.and_then(|age| dequeued_at.checked_sub(age)) {
             Some(stamp) => (stamp, StampSource::Driver),
             None => (dequeued_at, StampSource::Dequeue),
         };
-        self.newest = Some(captured_at);
         Place { id, lost, captured_at, stamp_source }
     }
 
@@ -85,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_drivers_stamp_counts_unless_it_cannot_be_true() {
+    fn the_drivers_stamp_counts_where_there_is_one() {
         let (mut meter, start) = (Meter::default(), SimulatedClock::new().start());
         let ms = Duration::from_millis;
         let mut place = |at: u64, age: Option<u64>| {
@@ -94,7 +89,11 @@ mod tests {
         };
         assert_eq!(place(100, Some(20)), (ms(80), StampSource::Driver));
         assert_eq!(place(133, Some(53)), (ms(80), StampSource::Driver), "twice the same stamp is possible");
-        assert_eq!(place(166, Some(90)), (ms(166), StampSource::Dequeue), "before the frame before");
+        assert_eq!(
+            place(166, Some(90)),
+            (ms(76), StampSource::Driver),
+            "before the frame before: rather too old than too young"
+        );
         assert_eq!(place(200, None), (ms(200), StampSource::Dequeue));
         assert_eq!(place(233, Some(10)), (ms(223), StampSource::Driver));
     }

@@ -76,7 +76,7 @@ fn open_once(
 #[cfg(feature = "camera")]
 fn with_rate(spec: &CameraSpec, fps: Option<f64>) -> Result<CameraSpec, SourceError> {
     let Some(got) = fps else { return Ok(spec.clone()) };
-    let rate: Rate = got.to_string().parse().map_err(|()| SourceError::Fps { got })?;
+    let rate: Rate = got.to_string().parse().map_err(|()| SourceError::CameraFps { got })?;
     match spec.rate {
         Some(uri) if uri != rate => {
             let (camera, flag, uri) = (spec.device.to_string(), rate.to_string(), uri.to_string());
@@ -126,6 +126,7 @@ mod tests {
         assert_eq!(with_rate(&CameraSpec::number(0), Some(25.0)).unwrap(), spec);
         let text = with_rate(&spec, Some(30.0)).unwrap_err().to_string();
         assert!(text.contains("`--fps 30` and `fps=25` do not agree"), "{text}");
-        assert!(matches!(with_rate(&spec, Some(0.0)), Err(SourceError::Fps { .. })));
+        let text = with_rate(&spec, Some(2000.0)).unwrap_err().to_string();
+        assert!(text.starts_with("2000 frames a second, expected 0.001 to 1000 of a camera; "), "{text}");
     }
 }

@@ -41,10 +41,11 @@ impl Quota {
         self.given.load(Ordering::Relaxed) >= self.most
     }
 
-    /// Takes `frames` of what is left, unless it is less.
-    fn take(&self, frames: u64) -> bool {
-        let given = self.given.fetch_add(frames, Ordering::Relaxed) + frames;
-        given <= self.most
+    /// Takes `frames` of what is left; how many there were, if it is less.
+    fn take(&self, frames: u64) -> Result<(), u64> {
+        let before = self.given.fetch_add(frames, Ordering::Relaxed);
+        let left = self.most.saturating_sub(before);
+        if frames <= left { Ok(()) } else { Err(left) }
     }
 }
 
@@ -57,10 +58,13 @@ impl Pictures {
         Self { format: mode.format, layout, pixels, pool: Pool::new(), quota }
     }
 
-    /// The frame at `place`, of `bytes` or broken for a reason; the end when it would be one too many.
+    /// The frame at `place`, of `bytes` or broken for a reason. Where it would be one too many, the lost ones before it that are not, and
+    /// else the end.
     pub(super) fn next(&self, place: Place, dequeued_at: Instant, bytes: Result<&[u8], FrameFault>) -> Next {
-        if !self.quota.take(place.lost + 1) {
-            return Next::End;
+        match self.quota.take(place.lost + 1) {
+            Ok(()) => {}
+            Err(0) => return Next::End,
+            Err(left) => return Next::Lost(left),
         }
         let Place { id, lost, captured_at, stamp_source } = place;
         let mut pixels = self.pool.take_or(Vec::new);

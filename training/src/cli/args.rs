@@ -10,6 +10,7 @@ use puvae_training::data::{DataSet, Shape, Split};
 use puvae_training::evaluate::adaptive::Effort;
 use puvae_training::fit::Schedule;
 use puvae_training::paper::Strength;
+use puvae_training::puvae::{PuvaeConfig, Size};
 use puvae_training::runs::Place;
 use puvae_training::{device, paper};
 
@@ -36,6 +37,28 @@ impl DataArgs {
 
     pub(super) fn load(&self) -> Result<DataSet> {
         DataSet::load(&self.data, &self.dataset, self.shape, device::best())
+    }
+}
+
+/// Layers and defaults of a purifier.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Preset {
+    /// The network and the loss of the paper.
+    Paper,
+    /// Ours, small enough to be shipped.
+    Lite,
+    /// `lite` on pictures whose every pixel is made black or white first, for such as MNIST.
+    LiteQuantised,
+}
+
+impl Preset {
+    pub(super) fn config(self, set: &DataSet) -> PuvaeConfig {
+        let of = |size| PuvaeConfig::preset(size, set.side_px, set.channels, set.class_count());
+        match self {
+            Self::Paper => of(Size::Paper),
+            Self::Lite => of(Size::Lite),
+            Self::LiteQuantised => of(Size::Lite).quantised(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 
+use super::cifar;
 use crate::files;
 use crate::progress;
 
@@ -82,7 +83,8 @@ pub fn published(name: &str) -> Result<Vec<Remote>> {
     })
 }
 
-/// Fetches what is missing into `folder`. A file that is there already is checked, not fetched; one that is not what
+/// Fetches what is missing into `folder`. A file that is there already, packed or not, is checked, not fetched; of CIFAR-10 unpacked files are
+/// taken as they are, since only the archive has a hash. One that is not what
 /// its publisher published is never put in place.
 ///
 /// # Errors
@@ -98,13 +100,26 @@ impl Remote {
     }
 
     fn fetch(&self, folder: &Path) -> Result<()> {
-        let path = folder.join(&self.file);
+        let packed = folder.join(&self.file);
+        let unpacked = packed.with_extension("");
+        if self.hashed == Hashed::Archive && !packed.exists() && cifar::find(folder).is_some() {
+            eprintln!(
+                "note: {}: unpacked there already; not checked, the archive's hash tells nothing of it",
+                folder.display()
+            );
+            return Ok(());
+        }
+        let placed = self.hashed == Hashed::Unpacked && !packed.exists() && unpacked.exists();
+        let path = if placed { unpacked } else { packed };
         if path.exists() {
-            self.check(&path).with_context(|| format!("{}: there already; remove it to fetch it", path.display()))?;
+            self.check(&path, !placed)
+                .with_context(|| format!("{}: there already; remove it to fetch it", path.display()))?;
         } else {
             let fetched = files::replace_with(&path, |partial| {
                 self.download(partial)?;
-                self.check(partial).with_context(|| self.url()).inspect_err(|_| drop(std::fs::remove_file(partial)))
+                self.check(partial, true)
+                    .with_context(|| self.url())
+                    .inspect_err(|_| drop(std::fs::remove_file(partial)))
             });
             fetched.with_context(|| self.by_hand(folder))?;
         }
@@ -127,11 +142,11 @@ impl Remote {
         Ok(())
     }
 
-    fn check(&self, path: &Path) -> Result<()> {
+    fn check(&self, path: &Path, packed: bool) -> Result<()> {
         let file = BufReader::new(File::open(path)?);
         let sha256 = match self.hashed {
-            Hashed::Unpacked => files::sha256(GzDecoder::new(file)),
-            Hashed::Archive => files::sha256(file),
+            Hashed::Unpacked if packed => files::sha256(GzDecoder::new(file)),
+            Hashed::Unpacked | Hashed::Archive => files::sha256(file),
         };
         let sha256 = sha256.with_context(|| format!("{}: not a whole gzip file", self.file))?;
         ensure!(sha256 == self.sha256, "its content has SHA-256 {sha256}, expected {}", self.sha256);

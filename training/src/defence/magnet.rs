@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::{Cleaned, Defence, purify_all};
+use super::{Cleaned, Defence, scores};
 use crate::data::{Batch, Split};
 use crate::fit::{Scalars, Task, scalar};
 use crate::nn::params::Params;
@@ -154,7 +154,7 @@ impl Task for MagnetTask<'_> {
     }
 
     fn validate(&self) -> Result<Scalars> {
-        let score = purify_all(self.magnet, &self.held_out.all().x, 0, &progress::hidden()).score;
+        let score = scores(self.magnet, self.held_out, 0, &progress::hidden());
         let score = score.expect("a MagNet has a detector").mean(Kind::Double);
         Ok(vec![("held_out_score", scalar(&score))])
     }

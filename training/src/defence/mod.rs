@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 
 use crate::attack::Victim;
 use crate::classifier::Classifier;
-use crate::data::batches;
+use crate::data::{Split, batches};
 use crate::progress::ProgressBar;
 use crate::puvae::Puvae;
 
@@ -99,6 +99,22 @@ pub fn purify_all(defence: &dyn Defence, x: &Tensor, seed: i64, bar: &ProgressBa
         label: cat(|part| part.label.as_ref()),
         score: cat(|part| part.score.as_ref()),
     }
+}
+
+/// How unlike a clean picture each image of `split` is, `[N]`, or `None` without a detector; as [`purify_all`], with no more than a batch of
+/// pictures in memory as floats.
+///
+/// # Panics
+/// When there are no images.
+pub fn scores(defence: &dyn Defence, split: &Split, seed: i64, bar: &ProgressBar) -> Option<Tensor> {
+    tch::manual_seed(seed);
+    let scores = batches(split.len(), defence.batch()).map(|range| {
+        bar.inc(range.len() as u64);
+        tch::no_grad(|| defence.purify(&split.range(range).x)).score
+    });
+    let scores: Option<Vec<Tensor>> = scores.collect();
+    bar.finish_and_clear();
+    scores.map(|scores| Tensor::cat(&scores, 0))
 }
 
 /// Share of `labels` that `chosen` has right, in percent.

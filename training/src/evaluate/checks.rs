@@ -116,9 +116,9 @@ pub fn of_outcome(name: &str, outcome: &Outcome, rows: &[Row]) -> Vec<String> {
     for row in
         rows.iter().filter(|row| row.parameters.is_some_and(|attack| attack.epsilon() == Some(outcome.effort.epsilon)))
     {
-        let left =
-            if name == UNDEFENDED { Some(row.undefended) } else { row.defended.get(name).map(|cell| cell.accuracy) };
-        if let Some(left) = left.filter(|&left| clearly_above((outcome.worst, outcome.n), (left, row.n))) {
+        if let Some(left) =
+            accuracy_behind(row, name).filter(|&left| clearly_above((outcome.worst, outcome.n), (left, row.n)))
+        {
             found.push(format!(
                 "{name}: {}, which does not know it, leaves {left:.2} % of {}, the attack that knows it {:.2} % of {}: the stronger attacker should do more",
                 row.attack, row.n, outcome.worst, outcome.n
@@ -126,6 +126,51 @@ pub fn of_outcome(name: &str, outcome: &Outcome, rows: &[Row]) -> Vec<String> {
         }
     }
     found
+}
+
+/// What would be a sign, were it of the network that the attacks were made on: behind each defence noise or a single step that does more
+/// than the stronger attack, or a black-box attack more than a white-box one; and the same of black-box attacks on the undefended target.
+#[must_use]
+pub fn of_transfer(rows: &[Row]) -> Vec<String> {
+    let mut names: Vec<&str> = rows.iter().flat_map(|row| row.defended.keys().map(String::as_str)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut found = Vec::new();
+    for name in std::iter::once(UNDEFENDED).chain(names) {
+        let beats = |weak: &Row, strong: &Row| {
+            let both_carried = weak.attack.starts_with(BLACK_BOX) && strong.attack.starts_with(BLACK_BOX);
+            let (Some(left), Some(less)) = (accuracy_behind(strong, name), accuracy_behind(weak, name)) else {
+                return false;
+            };
+            (both_carried || name != UNDEFENDED) && clearly_above((left, strong.n), (less, weak.n))
+        };
+        let phrases = rows.iter().filter_map(|weak| {
+            let beaten = rows.iter().filter(|strong| is_weaker(&weak.attack, &strong.attack) && beats(weak, strong));
+            let beaten: Vec<&str> = beaten.map(|strong| strong.attack.as_str()).collect();
+            (!beaten.is_empty()).then(|| format!("{} does more than {}", weak.attack, beaten.join(" and ")))
+        });
+        let phrases: Vec<String> = phrases.collect();
+        if !phrases.is_empty() {
+            let behind = if name == UNDEFENDED { "undefended".to_owned() } else { format!("behind {name}") };
+            found.push(format!("{behind} {}", phrases.join(", ")));
+        }
+    }
+    found
+}
+
+/// The accuracy of a row behind a defence, or of the target as it is.
+fn accuracy_behind(row: &Row, name: &str) -> Option<f64> {
+    if name == UNDEFENDED { Some(row.undefended) } else { row.defended.get(name).map(|cell| cell.accuracy) }
+}
+
+/// Whether the attack `weak` should do no more than `strong`: noise of its size, one step of many, and its black-box form.
+fn is_weaker(weak: &str, strong: &str) -> bool {
+    let (black_box, plain) = strong.strip_prefix(BLACK_BOX).map_or(("", strong), |plain| (BLACK_BOX, plain));
+    let (aim, plain) = plain.strip_prefix("untargeted-").map_or(("", plain), |plain| ("untargeted-", plain));
+    let iterative = plain.starts_with("ifgsm-") || plain.starts_with("pgd-");
+    (weak == NOISE && (iterative || plain == "fgsm"))
+        || (iterative && weak == format!("{black_box}{aim}fgsm"))
+        || (black_box.is_empty() && weak.strip_prefix(BLACK_BOX) == Some(strong))
 }
 
 /// Whether other images would hardly turn it round: the 95 % interval of the difference of two accuracies in percent, each with its
@@ -203,6 +248,30 @@ mod tests {
         let mut flat = rows(60.0, 12.0, 3.0, 0.0);
         flat[2].zero_gradient = Some(40.0);
         assert!(text(&flat).contains("fgsm: the gradient is exactly zero for 40.0 % of the images"));
+    }
+
+    #[test]
+    fn attacks_that_lose_their_order_on_the_way_to_another_network_are_named() {
+        let mut rows = rows(60.0, 12.0, 3.0, 0.0);
+        rows.push(row("black-box-fgsm", Some(Attack::Fgsm { epsilon: 0.3 }), 30.0));
+        rows.push(row("black-box-ifgsm-40", Some(Attack::IFgsm { epsilon: 0.3, alpha: 0.03, steps: 40 }), 50.0));
+        assert_eq!(
+            of_transfer(&rows),
+            [
+                "undefended black-box-fgsm does more than black-box-ifgsm-40",
+                "behind d black-box-fgsm does more than black-box-ifgsm-40"
+            ]
+        );
+        for (index, accuracy) in [70.0, 40.0, 70.0, 81.0, 82.0, 30.0, 85.0].into_iter().enumerate() {
+            rows[index].defended.get_mut("d").unwrap().accuracy = accuracy;
+        }
+        assert_eq!(
+            of_transfer(&rows)[1],
+            "behind d uniform-noise does more than fgsm and ifgsm-10 and ifgsm-40 and black-box-ifgsm-40, \
+             fgsm does more than ifgsm-10 and ifgsm-40, black-box-fgsm does more than fgsm and black-box-ifgsm-40"
+        );
+        rows[2].defended.get_mut("d").unwrap().accuracy = 81.0;
+        assert!(!of_transfer(&rows)[1].contains(", fgsm does more than"), "other images may turn it round");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{BLACK_BOX, Cell, Contestant, Guard, Measures, NOISE, Participants, R
 use crate::attack::{self, Plan, answers};
 use crate::classifier::Classifier;
 use crate::data::Split;
-use crate::defence::{Cleaned, Defence, percent_right, purify_all};
+use crate::defence::{Cleaned, Defence, percent_right, purify_all, scores};
 use crate::progress;
 
 /// Share of clean held-out images that the detector lets pass.
@@ -165,7 +165,7 @@ impl<'a> Judge<'a> {
     /// The threshold of a defence's detector.
     fn threshold(&self, name: &str, defence: &dyn Defence) -> Option<f64> {
         let bar = progress::bar(&format!("calibrate {name}"), self.clean.len());
-        let score = purify_all(defence, &self.clean.all().x, self.measures.seed as i64, &bar).score?;
+        let score = scores(defence, &self.clean, self.measures.seed as i64, &bar)?;
         let quantile = score.to_kind(Kind::Double).quantile_scalar(ACCEPTED_QUANTILE, 0, false, "linear");
         Some(quantile.double_value(&[]))
     }

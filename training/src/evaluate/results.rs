@@ -261,15 +261,12 @@ impl Results {
     }
 }
 
-/// Keeps what took long to measure, if it is whole, in a file beside it.
+/// Keeps what took long to measure, if it is whole.
 fn set_aside(path: &Path) -> Result<()> {
     if Results::read(path).is_ok_and(|found| !found.finished) {
         return Ok(());
     }
-    let aside = path.with_extension("before.json");
-    std::fs::rename(path, &aside).with_context(|| format!("{}: cannot be set aside", path.display()))?;
-    eprintln!("note: what was there is in {}", aside.display());
-    Ok(())
+    files::set_aside(path)
 }
 
 impl Row {

@@ -105,6 +105,9 @@ pub trait Backend {
     fn sigmoid(&mut self, x: &Self::Value) -> Self::Value;
     /// ln(1 + e^x).
     fn softplus(&mut self, x: &Self::Value) -> Self::Value;
+    /// Each value in `[0, 1]` brought to the nearest of `levels` values, from 0 to 1 in equal steps. Its gradient is taken for the
+    /// identity's, for its own is zero.
+    fn quantise(&mut self, x: &Self::Value, levels: u32) -> Self::Value;
     /// Zeroes a fraction of the values while training, does nothing otherwise.
     fn dropout(&mut self, x: &Self::Value, fraction: f64) -> Self::Value;
     /// Moves channels into space: `[N, C·r², H, W]` → `[N, C, H·r, W·r]`.

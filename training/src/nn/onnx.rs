@@ -305,6 +305,14 @@ impl Backend for Onnx<'_> {
         self.node("Softplus", &[x], vec![])
     }
 
+    fn quantise(&mut self, x: &String, levels: u32) -> String {
+        let steps = levels - 1;
+        let steps = self.constant(&format!("steps.{steps}"), &[1], &[steps as f32]);
+        let x = self.node("Mul", &[x, &steps], vec![]);
+        let x = self.node("Round", &[&x], vec![]);
+        self.node("Div", &[&x, &steps], vec![])
+    }
+
     fn dropout(&mut self, x: &String, _fraction: f64) -> String {
         x.clone()
     }

@@ -10,19 +10,31 @@ use super::{Backend, Classes, Conv, Deconv};
 pub struct Torch<'a> {
     params: &'a Params,
     train: bool,
+    multiply_adds: usize,
 }
 
 impl<'a> Torch<'a> {
     /// For use: dropout does nothing.
     #[must_use]
     pub fn eval(params: &'a Params) -> Self {
-        Self { params, train: false }
+        Self { params, train: false, multiply_adds: 0 }
     }
 
     /// For training: dropout drops.
     #[must_use]
     pub fn train(params: &'a Params) -> Self {
-        Self { params, train: true }
+        Self { params, train: true, multiply_adds: 0 }
+    }
+
+    /// Multiplications and additions of all its layers with weights so far, as pairs: what is called MAC.
+    #[must_use]
+    pub fn multiply_adds(&self) -> usize {
+        self.multiply_adds
+    }
+
+    /// Counts a layer that reads `taps` values for each of the values in `y`.
+    fn count(&mut self, y: &Tensor, taps: i64) {
+        self.multiply_adds += y.numel() * taps as usize;
     }
 
     fn bias(&self, name: &str, out: i64) -> Tensor {
@@ -41,25 +53,33 @@ fn dilated_as_dense(x: &Tensor, weight: &Tensor, bias: &Tensor, conv: Conv) -> T
     y.reshape([d, d, n, conv.out, h / d, w / d]).permute([2, 3, 4, 0, 5, 1]).reshape([n, conv.out, h, w]) // [N, out, H, W]
 }
 
+/// A convolution in the form that is fastest for it.
+fn convolve(x: &Tensor, weight: &Tensor, bias: &Tensor, conv: Conv) -> Tensor {
+    let (_, _, height, width) = x.size4().expect("convolutions take [N, C, H, W]");
+    let d = conv.dilation;
+    let keeps_size = conv.stride == 1 && conv.padding == [d * (conv.kernel - 1) / 2; 2] && conv.kernel % 2 == 1;
+    if d > 1 && keeps_size && height % d == 0 && width % d == 0 {
+        return dilated_as_dense(x, weight, bias, conv);
+    }
+    let [before, after] = conv.padding;
+    if before == after {
+        return x.conv2d(weight, Some(bias), [conv.stride; 2], conv.padding, [d; 2], 1);
+    }
+    let padded = x.constant_pad_nd([before, after, before, after]);
+    padded.conv2d(weight, Some(bias), [conv.stride; 2], [0; 2], [d; 2], 1)
+}
+
 impl Backend for Torch<'_> {
     type Value = Tensor;
 
     fn conv(&mut self, x: &Tensor, name: &str, conv: Conv) -> Tensor {
-        let (_, channels, height, width) = x.size4().expect("convolutions take [N, C, H, W]");
+        let (_, channels, _, _) = x.size4().expect("convolutions take [N, C, H, W]");
         let shape = [conv.out, channels, conv.kernel, conv.kernel];
         let weight = self.params.get(&format!("{name}.weight"), &shape, Some(channels * conv.kernel * conv.kernel));
         let bias = self.bias(name, conv.out);
-        let d = conv.dilation;
-        let keeps_size = conv.stride == 1 && conv.padding == [d * (conv.kernel - 1) / 2; 2] && conv.kernel % 2 == 1;
-        if d > 1 && keeps_size && height % d == 0 && width % d == 0 {
-            return dilated_as_dense(x, &weight, &bias, conv);
-        }
-        let [before, after] = conv.padding;
-        if before == after {
-            return x.conv2d(&weight, Some(bias), [conv.stride; 2], conv.padding, [d; 2], 1);
-        }
-        let padded = x.constant_pad_nd([before, after, before, after]);
-        padded.conv2d(&weight, Some(bias), [conv.stride; 2], [0; 2], [d; 2], 1)
+        let y = convolve(x, &weight, &bias, conv);
+        self.count(&y, channels * conv.kernel * conv.kernel);
+        y
     }
 
     fn deconv(&mut self, x: &Tensor, name: &str, deconv: Deconv) -> Tensor {
@@ -68,6 +88,7 @@ impl Backend for Torch<'_> {
         let taps = (deconv.kernel / deconv.stride).max(1);
         let weight = self.params.get(&format!("{name}.weight"), &shape, Some(channels * taps * taps));
         let bias = self.bias(name, deconv.out);
+        self.multiply_adds += x.numel() * (deconv.out * deconv.kernel * deconv.kernel) as usize;
         x.conv_transpose2d(
             &weight,
             Some(bias),
@@ -87,7 +108,9 @@ impl Backend for Torch<'_> {
     fn linear(&mut self, x: &Tensor, name: &str, out: i64) -> Tensor {
         let features = x.size()[1];
         let weight = self.params.get(&format!("{name}.weight"), &[out, features], Some(features));
-        x.linear(&weight, Some(self.bias(name, out)))
+        let y = x.linear(&weight, Some(self.bias(name, out)));
+        self.count(&y, features);
+        y
     }
 
     fn class_rows(&mut self, name: &str, count: i64, width: i64, classes: Classes<'_, Tensor>) -> Tensor {
@@ -108,6 +131,12 @@ impl Backend for Torch<'_> {
 
     fn softplus(&mut self, x: &Tensor) -> Tensor {
         x.softplus()
+    }
+
+    fn quantise(&mut self, x: &Tensor, levels: u32) -> Tensor {
+        let steps = f64::from(levels - 1);
+        let nearest = (x.detach() * steps).round() / steps;
+        nearest + (x - x.detach()) // adds zero, and the identity's gradient
     }
 
     fn dropout(&mut self, x: &Tensor, fraction: f64) -> Tensor {

@@ -1,8 +1,11 @@
 //! What can be chosen about a purifier; every point that the paper leaves open is a field.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+/// Levels of brightness of a picture in bytes.
+const MOST_LEVELS: u32 = 256;
 
 /// Which layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -63,6 +66,9 @@ pub struct PuvaeConfig {
     pub sigma_eps: f64,
     /// Whether a denoiser stands in front.
     pub denoiser: bool,
+    /// Levels of brightness that a frame is brought to before anything else looks at it, at least 2; 0 leaves it as it comes.
+    #[serde(default)]
+    pub input_levels: u32,
     /// What the encoder sees.
     pub encoder_input: Input,
     /// What candidates are compared with.
@@ -122,6 +128,7 @@ impl PuvaeConfig {
             latent: 32,
             sigma_eps: 0.1,
             denoiser: false,
+            input_levels: 0,
             encoder_input: Input::Frame,
             reference: Input::Frame,
             reduction: Reduction::Sum,
@@ -167,14 +174,32 @@ impl PuvaeConfig {
         }
     }
 
-    /// The name in model files and results: `puvae-paper`, `puvae-lite`.
+    /// This one with the fields of a TOML text in place of its own.
+    ///
+    /// # Errors
+    /// When the text is not TOML, or has a field or a value that a configuration has not.
+    pub fn with(&self, fields: &str) -> Result<Self> {
+        let fields: toml::Table = toml::from_str(fields).context("not TOML")?;
+        let mut table = toml::Table::try_from(self)?;
+        table.extend(fields);
+        table.try_into().context("not a configuration of a purifier")
+    }
+
+    /// This one for pictures that are almost black and white, as MNIST's are: every pixel becomes one or the other first, which takes
+    /// most of what an attacker has put there.
+    #[must_use]
+    pub fn quantised(self) -> Self {
+        Self { input_levels: 2, ..self }
+    }
+
+    /// The name in model files and results: `puvae-paper`, `puvae-lite`, `puvae-lite-quantised`.
     #[must_use]
     pub fn name(&self) -> String {
-        match self.size {
+        let size = match self.size {
             Size::Paper => "puvae-paper",
             Size::Lite => "puvae-lite",
-        }
-        .into()
+        };
+        if self.input_levels > 0 { format!("{size}-quantised") } else { size.into() }
     }
 
     /// The fields that are not as the preset has them: name, value, the preset's value.
@@ -251,6 +276,11 @@ impl PuvaeConfig {
         share("ce_share", self.ce_share, 0.01)?;
         share("select_share", self.select_share, 0.01)?;
         share("epsilon_max", self.epsilon_max, 0.0)?;
+        ensure!(
+            self.input_levels != 1 && self.input_levels <= MOST_LEVELS,
+            "input_levels is {}, expected 0 or 2 to {MOST_LEVELS}",
+            self.input_levels
+        );
         ensure!(self.latent > 0, "latent is {}, expected at least 1", self.latent);
         ensure!(
             self.sigma_eps.is_finite() && self.sigma_eps >= 0.0,

@@ -4,7 +4,7 @@ use anyhow::Result;
 use tch::{Kind, Tensor};
 
 use super::config::{CrossEntropy, PuvaeConfig, Reduction};
-use super::network::{choose, decode, denoise, encode, trunk};
+use super::network::{choose, decode, denoise, encode, quantise, trunk};
 use super::{Puvae, zero};
 use crate::attack::{self, Aim, Attack, Plan, Victim};
 use crate::classifier::Sources;
@@ -63,6 +63,7 @@ impl Task for PuvaeTask<'_> {
         let n = batch.y.numel() as i64;
         let batch = &noise::mirror(config.mirror_share, batch);
         let frames = noise::add(self.puvae, &self.sources, batch);
+        let frames = quantise(b, config, &frames).unwrap_or(frames);
 
         let denoised = denoise(b, config, &frames);
         let hidden = trunk(b, config, choose(config.encoder_input, &frames, denoised.as_ref())); // [N, F]

@@ -56,6 +56,16 @@ impl Puvae {
         network::purify(&mut Torch::eval(&self.params), &self.config, x, noise, Form::Shared)
     }
 
+    /// Multiply-adds to purify one picture, all its classes included.
+    #[must_use]
+    pub fn multiply_adds(&self) -> usize {
+        let PuvaeConfig { side_px, channels, .. } = self.config;
+        let one = Tensor::zeros([1, channels, side_px, side_px], (Kind::Float, self.params.device()));
+        let mut backend = Torch::eval(&self.params);
+        let _ = tch::no_grad(|| network::purify(&mut backend, &self.config, &one, &self.no_noise(1), Form::Shared));
+        backend.multiply_adds()
+    }
+
     /// What the selection compares, with a gradient to `x`: for each class minus the squared distance of its candidate,
     /// times the number of values in a picture: `[N, K]`, larger is likelier.
     pub fn class_scores(&self, x: &Tensor) -> Tensor {

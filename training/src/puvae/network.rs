@@ -32,6 +32,8 @@ pub fn purify<B: Backend>(
             (&tiled, k)
         }
     };
+    let quantised = quantise(b, config, images);
+    let images = quantised.as_ref().unwrap_or(images);
     let denoised = denoise(b, config, images);
     let hidden = trunk(b, config, choose(config.encoder_input, images, denoised.as_ref()));
     let latent = encode(b, config, &hidden, images_per_frame, Classes::All);
@@ -63,6 +65,11 @@ pub(super) fn choose<'a, V>(input: Input, frames: &'a V, denoised: Option<&'a V>
         Input::Frame => frames,
         Input::Denoised => denoised.expect("the configuration was checked: `denoised` needs the denoiser"),
     }
+}
+
+/// The frames with as many levels of brightness as configured, if they are to have fewer than they come with.
+pub(super) fn quantise<B: Backend>(b: &mut B, config: &PuvaeConfig, frames: &B::Value) -> Option<B::Value> {
+    (config.input_levels > 0).then(|| b.quantise(frames, config.input_levels))
 }
 
 /// The denoiser's picture, if there is a denoiser: a small U-net with one level.

@@ -66,11 +66,49 @@ impl Axis {
 }
 
 impl Figure {
+    /// Puts it into the place of the figure at `path`. Lines of that one stay where this one lacks them or has fewer points, as without
+    /// training; one that answers another question is set aside as `NAME.before.json`. A figure without any point is not written.
+    ///
+    /// # Errors
+    /// When the figure there cannot be read or this one not be written.
+    pub(super) fn put(mut self, path: &Path) -> Result<()> {
+        self.series.retain(|series| !series.points.is_empty());
+        if path.exists() {
+            let before = Self::read(path)?;
+            if before.question() == self.question() {
+                self.keep(before.series);
+            } else if !self.series.is_empty() {
+                eprintln!("note: {}: has other images, another seed or another device; measured anew", path.display());
+                files::set_aside(path)?;
+            }
+        }
+        if self.series.is_empty() {
+            eprintln!("note: {}: nothing to measure; not written", path.display());
+            return Ok(());
+        }
+        self.write(path)
+    }
+
+    /// What has to be the same for lines to be compared.
+    fn question(&self) -> impl PartialEq + '_ {
+        (&self.title, &self.x, self.n, self.seed, &self.device)
+    }
+
+    fn keep(&mut self, before: Vec<Series>) {
+        for old in before {
+            match self.series.iter_mut().find(|series| series.name == old.name) {
+                Some(new) if new.points.len() < old.points.len() => *new = old,
+                Some(_) => {}
+                None => self.series.push(old),
+            }
+        }
+    }
+
     /// Writes `results/NAME.json`.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn write(&self, path: &Path) -> Result<()> {
+    fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)?;
         files::replace(path, (text + "\n").as_bytes())
     }
@@ -158,6 +196,30 @@ mod tests {
             seed: 1,
             device: "none".into(),
         }
+    }
+
+    #[test]
+    fn lines_that_are_not_measured_this_time_stay_and_another_question_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("figure.json");
+        let with = |series: &[(&str, usize)], n| {
+            let line = |&(name, count): &(&str, usize)| Series { name: name.into(), points: vec![[0.1, 5.0]; count] };
+            Figure { series: series.iter().map(line).collect(), n, ..figure(false) }
+        };
+        with(&[("a", 0)], 3).put(&path).unwrap();
+        assert!(!path.exists(), "nothing was measured");
+        with(&[("a", 2), ("b", 2), ("c", 2)], 3).put(&path).unwrap();
+        let names = || {
+            let lines = Figure::read(&path).unwrap().series;
+            lines.into_iter().map(|series| (series.name, series.points.len())).collect::<Vec<_>>()
+        };
+        with(&[("b", 1), ("c", 3)], 3).put(&path).unwrap();
+        assert_eq!(names(), [("b".into(), 2), ("c".into(), 3), ("a".into(), 2)]);
+        with(&[("a", 0)], 4).put(&path).unwrap();
+        assert_eq!(names().len(), 3, "nothing was measured");
+        with(&[("a", 1)], 4).put(&path).unwrap();
+        assert_eq!(names(), [("a".into(), 1)]);
+        assert_eq!(Figure::read(&folder.path().join("figure.before.json")).unwrap().series.len(), 3);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod coefficients;
 mod figure;
 mod page;
+mod recipes;
 mod samples;
 mod speed;
 mod strong;
@@ -234,7 +235,7 @@ fn on_data(part: Part, mut set: DataSet, settings: &Settings, device: Device) ->
             tables::run(block, &zoo, settings)?;
         }
     }
-    let write = |name: &str, figure: Figure| figure.write(&settings.results().join(format!("{name}-{dataset}.json")));
+    let write = |name: &str, figure: Figure| figure.put(&settings.results().join(format!("{name}-{dataset}.json")));
     let figures = dataset != "cifar10";
     if figures && matches!(part, Part::Fig7 | Part::All) {
         write("fig7", coefficients::run(&zoo, settings)?)?;

@@ -8,9 +8,11 @@ use anyhow::{Context, Result};
 use super::figure::Figure;
 use super::speed::Speeds;
 use super::tables::{BLOCKS, Block, SLOW};
-use super::{coefficients, within};
+use super::{coefficients, samples, strong, within};
+use crate::curves;
 use crate::evaluate::Results;
 use crate::files;
+use crate::resumable;
 use crate::table;
 
 const HEAD: &str = "# Results
@@ -21,9 +23,11 @@ choice and threshold came from held-out images.
 
 - **undefended** is M_t on the images as they are. In the first table of each block the attacker sees M_t only (the paper's \"white-box\"); attacks aim at a random
   wrong class unless they are called untargeted. The paper states neither iFGSM's steps nor CW's constants, so its numbers stand beside each of ours.
-- **puvae-paper** is the paper's network and loss, save what “Trained” names; **puvae-lite** is the shipped purifier. Both learned from another
-  classifier than the target, and never saw the target. **magnet** and **adversarial** are the paper's baselines. **classifier-…** answers in the target's
+- **puvae-paper** is the paper's network and loss, save what “Trained” names; **puvae-lite** is the shipped purifier; **puvae-lite-quantised** makes every pixel black or white first. All learned from other
+  classifiers than the target, and never saw the target. **magnet** and **adversarial** are the paper's baselines. **classifier-…** answers in the target's
   place; **binarise** and **median** need no training: what every defence has to beat, as has **uniform noise** every attack.
+- **succeeds** is the share of images for which the attacker got what he aimed for of the undefended target. **adversarial** is judged under the same pictures as all others, made on the
+  target without adversarial training; its own attacker is in the second table. The paper does not say which of the two its column is.
 - **y\\*** is the purifier's own choice of a class; it is shown where it differs from M_t's answer.
 - The second table is the attacker who knows the defence: projected gradient descent through it. An image counts as right only if every attack and
   every random start left it right (**worst of all**). **without a bound** must be about 0, or the attack does not find its way.
@@ -32,13 +36,16 @@ choice and threshold came from held-out images.
 
 const SIGNS: &str = "## Signs of a broken evaluation
 
-They are looked for in every evaluation and printed with its table as warnings.
+They are looked for in every evaluation and printed with its table as warnings. Where attacks were made on one network and only carried to another, behind a defence or from a substitute, the
+order of strength may be lost on the way; that is named below the table, and is no sign.
 
 **A single step beats many steps, or more steps do not help.** A stronger attack contains the weaker one; if it does less, its step size or its loss is wrong.
 
 **Uniform noise of the same size does as much as an attack.** Then the attack's direction carries nothing.
 
 **Zero gradients.** Where the loss is flat or the gradient is masked, gradient attacks say nothing about the defence.
+
+**A larger ε does not help.** Then the attack does not find its way; looked for in Figure 8.
 
 **An attack without a bound leaves something.** With ε = 1 any picture can become any other; an accuracy above 0 means that the attacker loses his way.
 
@@ -103,7 +110,36 @@ pub(super) fn write(page: &Path, results: &Path, figures: &Path) -> Result<()> {
         text += &drawn(name, results, figures)?;
     }
     text += SIGNS;
+    text += &learned(&results.join("logs"), figures)?;
     files::replace(page, text.as_bytes())
+}
+
+/// How the networks learned whose logs were kept: each purifier's curves, and a line for each of the others.
+fn learned(logs: &Path, figures: &Path) -> Result<String> {
+    let Ok(entries) = std::fs::read_dir(logs) else { return Ok(String::new()) };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "jsonl"));
+    paths.sort();
+    let mut text = "\n## How the networks learned\n\nOne line for each log that was kept in `results/logs`; y\\* is that of the first 2,000 held-out images.\n\n".to_owned();
+    text += "| run | epochs | minutes | held-out figures of the last epoch | curves |\n|---|---|---|---|---|\n";
+    for path in &paths {
+        let name = path.file_stem().context("a file has a name")?.display().to_string();
+        let log = resumable::read_lines(path, usize::MAX)?;
+        let Some(last) = log.last() else { continue };
+        let held_out = last.scalars.iter().filter(|(name, _)| name.starts_with("held_out_"));
+        let held_out: Vec<String> =
+            held_out.map(|(name, value)| format!("{} {value:.4}", name.trim_start_matches("held_out_"))).collect();
+        let minutes = log.iter().map(|epoch| epoch.seconds).sum::<f64>() / 60.0;
+        let drawing = format!("curves-{name}.svg");
+        let drawn = if name.contains("puvae") {
+            curves::write(&figures.join(&drawing), &log)?;
+            format!("[drawn](figures/{drawing})")
+        } else {
+            "–".into()
+        };
+        writeln!(text, "| {name} | {} | {minutes:.0} | {} | {drawn} |", last.epoch, held_out.join(", "))?;
+    }
+    Ok(text)
 }
 
 fn file(results: &Path, name: &str) -> PathBuf {
@@ -123,13 +159,15 @@ fn block(path: &Path, pictures: &Path) -> Result<String> {
         results.seconds
     )?;
     if pictures.exists() {
-        let shown: Vec<&str> = table::defences_in_front(&results).collect();
+        let names = samples::names_of(pictures);
+        let measured = || table::defences_in_front(&results).collect::<Vec<_>>().join(", ");
+        let shown = if names.exists() { std::fs::read_to_string(&names)?.trim().to_owned() } else { measured() };
         writeln!(
             text,
             "![clean, attacked and purified pictures](figures/{})\n\n*Ten test images. Rows: clean; under iFGSM with 40 steps; the difference; then, for each of {}, what it made \
              of the attacked ones and the difference to the clean ones.*\n",
             pictures.file_name().context("pictures have a name")?.display(),
-            shown.join(", ")
+            shown
         )?;
     }
     Ok(text)
@@ -180,6 +218,9 @@ fn drawn(name: &str, results: &Path, figures: &Path) -> Result<String> {
             text,
             "![{title}](figures/{name}.svg)\n\n*{title}; {n} images a point, seed {seed}. Made by `{command}` on {device}.*\n"
         )?;
+        for warning in if name.starts_with("fig8") { strong::warnings(&figure) } else { Vec::new() } {
+            writeln!(text, "Warning: {warning}.\n")?;
+        }
         if name.starts_with("fig9") {
             text += &within::table(&figure)?;
         }

@@ -1,12 +1,13 @@
 //! Pictures of what was done: clean, attacked, and what each defence made of it, with the difference to the clean one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use image::{RgbImage, imageops};
 use tch::{Kind, Tensor};
 
 use crate::evaluate::{Contestant, Guard};
+use crate::files;
 
 /// Test images that are shown.
 pub(super) const COUNT: usize = 10;
@@ -15,7 +16,8 @@ const ZOOM: u32 = 2;
 const GAP: u32 = 4;
 
 /// Writes a sheet with a column for each image. Rows: clean, attacked, and for each defence, in the order given, the
-/// purified pictures and their difference to the clean ones (grey is none, white +½ and more, black −½ and less).
+/// purified pictures and their difference to the clean ones (grey is none, white +½ and more, black −½ and less). The defences' names go
+/// into a text file beside it: not all that were measured need be there when the sheet is drawn.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -27,10 +29,12 @@ pub(super) fn write(
 ) -> Result<()> {
     let difference = |x: &Tensor| (x - clean + 0.5).clamp(0.0, 1.0);
     let mut rows = vec![clean.shallow_clone(), attacked.shallow_clone(), difference(attacked)];
+    let mut names = Vec::new();
     for contestant in contestants {
         if let Guard::Defence(defence) = &contestant.guard {
             tch::manual_seed(seed as i64);
             let purified = tch::no_grad(|| defence.purify(attacked)).frames;
+            names.push(contestant.name.as_str());
             rows.extend([difference(&purified), purified].into_iter().rev());
         }
     }
@@ -47,7 +51,13 @@ pub(super) fn write(
             imageops::replace(&mut sheet, &large, i64::from(x), i64::from(y));
         }
     }
-    sheet.save(path).with_context(|| format!("{}: cannot write the pictures", path.display()))
+    sheet.save(path).with_context(|| format!("{}: cannot write the pictures", path.display()))?;
+    files::replace(&names_of(path), (names.join(", ") + "\n").as_bytes())
+}
+
+/// The file with the names of the defences on a sheet.
+pub(super) fn names_of(sheet: &Path) -> PathBuf {
+    sheet.with_extension("txt")
 }
 
 /// `[C, H, W]` in `[0, 1]` → RGB bytes.

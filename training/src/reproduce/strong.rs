@@ -17,6 +17,20 @@ use crate::puvae::Size;
 
 /// Parts of the paper's ε.
 const STEPS: u32 = 6;
+/// Points of accuracy that an attack has to take away between the smallest ε and the largest to be believed.
+const LEAST_FALL: f64 = 5.0;
+
+/// A sign of a broken attack: a line that hardly falls while ε grows.
+pub(super) fn warnings(figure: &Figure) -> Vec<String> {
+    let flat = figure.series.iter().filter_map(|series| {
+        let (&[_, first], &[_, last]) = (series.points.first()?, series.points.last()?);
+        let name = &series.name;
+        (first - last < LEAST_FALL).then(|| {
+            format!("{name}: {first:.1} % at the smallest ε, {last:.1} % at the largest: a larger ε does not help, so this attack says nothing about {name}")
+        })
+    });
+    flat.collect()
+}
 
 /// Accuracy left by targeted FGSM with the gradient through everything, for the undefended target and each purifier.
 pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
@@ -51,4 +65,27 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
         seed: settings.seed,
         device: device::name(zoo.device),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_does_not_fall_is_a_sign() {
+        let line = |name: &str, last| Series { name: name.into(), points: vec![[0.05, 97.0], [0.3, last]] };
+        let figure = Figure {
+            title: String::new(),
+            command: String::new(),
+            x: Axis::linear("ε"),
+            series: vec![line("undefended", 9.0), line("flat", 96.0)],
+            n: 500,
+            seed: 1,
+            device: String::new(),
+        };
+        let warnings = warnings(&figure);
+        assert!(
+            warnings.len() == 1 && warnings[0].starts_with("flat: 97.0 % at the smallest ε, 96.0 % at the largest")
+        );
+    }
 }

@@ -73,7 +73,7 @@ pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()
     let path = settings.results().join(format!("{}.json", block.name()));
     let participants = Participants { target: &target, substitute: substitute.as_ref(), contestants: &taking_part };
     let at = Destination { path: &path, resume: Resume::SameOrAnew };
-    let results = evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
+    evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
     let slow = settings.slow_images.unwrap_or(measures.costly_images);
     let gan = if slow > 0 { zoo.find(Network::DefenseGan)? } else { None };
     if let Some(run) = gan {
@@ -85,10 +85,6 @@ pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()
         evaluate::run(zoo.set, (&zoo.set.test, "test"), participants, &measures, at)?;
     }
 
-    if taking_part.len() < results.defences.len() {
-        eprintln!("note: {}: has defences that are not there; its pictures stay as they are", path.display());
-        return Ok(());
-    }
     let strength = paper::strength(zoo.set.channels);
     let (attack, aim) = names::parse(SHOWN, strength.epsilon, strength.alpha)?;
     let shown = zoo.set.test.sample(samples::COUNT, settings.seed);
@@ -120,8 +116,11 @@ fn measures(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<Measures
 
 /// The trained defences and classifiers, and those that need no training.
 fn taking_part(block: Block, zoo: &Zoo<'_>) -> Result<Vec<Contestant>> {
-    let defences =
-        [Network::Puvae(Size::Paper, block.target), Network::Puvae(Size::Lite, block.target), Network::Magnet];
+    let mut defences =
+        vec![Network::Puvae(Size::Paper, block.target), Network::Puvae(Size::Lite, block.target), Network::Magnet];
+    if block.dataset == "mnist" {
+        defences.push(Network::Quantised(block.target));
+    }
     let replacements = [Network::Adversarial(block.target), Network::Classifier(source_for(block.target))];
     let mut found = Vec::new();
     for network in defences {
@@ -146,6 +145,7 @@ pub(super) fn named(network: Network, run: &Path) -> String {
     let name = match network {
         Network::Puvae(Size::Paper, _) => "puvae-paper".into(),
         Network::Puvae(Size::Lite, _) => "puvae-lite".into(),
+        Network::Quantised(_) => "puvae-lite-quantised".into(),
         Network::Adversarial(_) => "adversarial".into(),
         other => other.name(),
     };

@@ -59,7 +59,8 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
             series.push(trial.series(zoo, &given, &[Projection::default()], None)?);
         }
     }
-    if let Some(run) = zoo.find(Network::DefenseGan)? {
+    let gan = if settings.slow_images == Some(0) { None } else { zoo.find(Network::DefenseGan)? };
+    if let Some(run) = gan {
         for restarts in RESTARTS {
             let projections = STEPS.map(|steps| Projection { steps, restarts, ..settings.projection() });
             let given = named(Network::DefenseGan, &run);

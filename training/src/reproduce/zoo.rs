@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tch::Device;
 
+use super::recipes::{self, Stage};
 use crate::attack::substitute::SubstituteConfig;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Header};
 use crate::classifier::{AdversarialTraining, Architecture, Classifier};
 use crate::data::DataSet;
 use crate::defence::magnet::MagnetConfig;
@@ -42,6 +43,8 @@ pub(super) enum Network {
     Substitute(Architecture),
     /// A purifier that learned from the target's counterpart and never saw the target.
     Puvae(Size, Architecture),
+    /// `lite` for that target with a quantised input.
+    Quantised(Architecture),
 }
 
 /// Where networks are looked for.
@@ -59,16 +62,6 @@ pub(super) struct Zoo<'a> {
     pub(super) quick: bool,
     /// Where to train.
     pub(super) device: Device,
-}
-
-/// The classifiers that a purifier for `target` learns from. In colour `lite` needs several, or it paints what only one of them
-/// reads; then it saw neither C nor D, and is for both.
-#[must_use]
-fn sources_for(size: Size, target: Architecture) -> Vec<Architecture> {
-    match (size, target) {
-        (Size::Lite, Architecture::C | Architecture::D) => vec![Architecture::A, Architecture::B, Architecture::E],
-        _ => vec![source_for(target)],
-    }
 }
 
 /// The other classifier of the paper's pair: the source of a purifier for `target`.
@@ -92,6 +85,10 @@ impl Network {
             Self::Magnet => "magnet".into(),
             Self::DefenseGan => "defense-gan".into(),
             Self::Substitute(target) => format!("substitute-of-{}", target.letter()),
+            Self::Quantised(target) => {
+                let lite = Self::Puvae(Size::Lite, target).name();
+                lite.replace("puvae-lite", "puvae-lite-quantised")
+            }
             Self::Puvae(size, target) => {
                 let second = matches!((size, target), (_, Architecture::B) | (Size::Paper, Architecture::D));
                 let size = if size == Size::Paper { "paper" } else { "lite" };
@@ -100,6 +97,12 @@ impl Network {
             }
         }
     }
+}
+
+/// Where the stage of this index, counted from 0, of the purifier in `out` is: `OUT-stage-1`.
+fn stage_folder(out: &Path, index: usize) -> PathBuf {
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    out.with_file_name(format!("{name}-stage-{}", index + 1))
 }
 
 impl Zoo<'_> {
@@ -113,8 +116,15 @@ impl Zoo<'_> {
         let (run, file) = (self.runs.join(&name), self.shipped.join(format!("{name}.onnx")));
         let checkpoint = Run::checkpoint(&run);
         if checkpoint.exists() {
-            let header = Checkpoint::load(&checkpoint)?.header;
-            if !self.train || header.epoch == header.epochs {
+            let Header { epoch, epochs, .. } = Checkpoint::load(&checkpoint)?.header;
+            let by_hand = epochs != self.epochs(network);
+            if epoch < epochs && self.train && by_hand {
+                eprintln!(
+                    "note: {}: stopped after {epoch} of {epochs} epochs, which are not those of `reproduce`; used as it is, go on with --resume and its options",
+                    run.display()
+                );
+            }
+            if !self.train || epoch == epochs || by_hand {
                 return Ok(Some(run));
             }
         } else if file.exists() && !self.quick {
@@ -137,36 +147,57 @@ impl Zoo<'_> {
             1
         };
         let place = Place { out, resume: true, seed };
-        let schedule = self.schedule(network);
         match network {
             Network::Classifier(architecture) => {
-                runs::train_classifier(set, architecture, None, schedule, place, device)
+                runs::train_classifier(set, architecture, None, self.schedule(network), place, device)
             }
             Network::Adversarial(architecture) => {
                 let epsilon = paper::strength(set.channels).epsilon;
                 let adversarial = AdversarialTraining { alpha: ALPHA, epsilon };
-                runs::train_classifier(set, architecture, Some(adversarial), schedule, place, device)
+                runs::train_classifier(set, architecture, Some(adversarial), self.schedule(network), place, device)
             }
             Network::Magnet => {
-                runs::train_magnet(set, MagnetConfig::published(set.side_px, set.channels), schedule, place, device)
+                let config = MagnetConfig::published(set.side_px, set.channels);
+                runs::train_magnet(set, config, self.schedule(network), place, device)
             }
-            Network::DefenseGan => {
-                let published = GanSchedule::default();
-                let few = GanSchedule { iterations: 2, checkpoint_every: 1, ..published };
-                runs::train_defense_gan(set, if self.quick { few } else { published }, place, device)
-            }
+            Network::DefenseGan => runs::train_defense_gan(set, self.gan_schedule(), place, device),
             Network::Substitute(target) => {
                 let target = self.classifier(target)?;
-                let attacker = SubstituteConfig::default();
-                let few = SubstituteConfig { rounds: 1, epochs: 1, ..attacker };
-                runs::substitute::train(set, &target, None, if self.quick { few } else { attacker }, place, device)
+                runs::substitute::train(set, &target, None, self.attacker(), place, device)
             }
-            Network::Puvae(size, target) => {
-                let config = PuvaeConfig::preset(size, set.side_px, set.channels, set.class_count());
-                let sources = sources_for(size, target).into_iter().map(|source| self.classifier(source));
-                runs::train_puvae(set, config, &sources.collect::<Result<Vec<_>>>()?, None, schedule, place, device)
-            }
+            Network::Puvae(size, target) => self.train_puvae(size, target, place),
+            Network::Quantised(target) => self.train_quantised(target, place),
         }
+    }
+
+    /// Trains it stage by stage; those before the last have folders of their own.
+    fn train_puvae(&self, size: Size, target: Architecture, place: Place<'_>) -> Result<()> {
+        let (set, device) = (self.set, self.device);
+        let preset = PuvaeConfig::preset(size, set.side_px, set.channels, set.class_count());
+        let recipe = recipes::of(&set.name, set.channels, size, target);
+        let sources = recipe.sources.iter().map(|&source| self.classifier(source)).collect::<Result<Vec<_>>>()?;
+        let count = recipe.stages.len();
+        let mut from = None;
+        for (index, stage) in recipe.stages.into_iter().enumerate() {
+            let out = if index + 1 == count { place.out.into() } else { stage_folder(place.out, index) };
+            let config = preset.with(stage.fields)?;
+            let place = Place { out: &out, ..place };
+            runs::train_puvae(set, config, &sources, from.as_ref(), self.shortened(stage.schedule), place, device)?;
+            from = Some(runs::load_puvae(&out, device)?);
+        }
+        Ok(())
+    }
+
+    fn train_quantised(&self, target: Architecture, place: Place<'_>) -> Result<()> {
+        let lite = self.find(Network::Puvae(Size::Lite, target))?.context("it is trained where it is missing")?;
+        let from = runs::load_puvae(&lite, self.device)?;
+        let set = self.set;
+        let lite = PuvaeConfig::preset(Size::Lite, set.side_px, set.channels, set.class_count());
+        let Stage { fields, schedule } = recipes::QUANTISED;
+        let config = lite.quantised().with(fields)?;
+        let sources = recipes::of(&set.name, set.channels, Size::Lite, target).sources;
+        let sources = sources.into_iter().map(|source| self.classifier(source)).collect::<Result<Vec<_>>>()?;
+        runs::train_puvae(set, config, &sources, Some(&from), self.shortened(schedule), place, self.device)
     }
 
     /// A classifier that is needed for something else.
@@ -181,37 +212,93 @@ impl Zoo<'_> {
         runs::load_classifier(&run, self.device)
     }
 
-    /// How long each is trained.
+    /// How long a classifier or MagNet is trained.
     fn schedule(&self, network: Network) -> Schedule {
-        let grey = self.set.channels == 1;
-        let (epochs, batch, rate) = match network {
-            Network::Classifier(Architecture::B) => (8, 128, 1e-3),
-            Network::Classifier(_) | Network::Adversarial(_) => (10, 128, 1e-3),
-            Network::Magnet => (if grey { 100 } else { 400 }, 256, 1e-3),
-            Network::Puvae(Size::Paper, _) => (10, 128, 1e-3),
-            // Their schedules are those of the attacker and of the generator.
-            Network::Substitute(_) | Network::DefenseGan => (1, 128, 1e-3),
-            Network::Puvae(Size::Lite, _) => (if grey { 14 } else { 50 }, 128, 2e-3),
+        let (epochs, batch) = match network {
+            Network::Classifier(Architecture::B) => (8, 128),
+            Network::Magnet => (if self.set.channels == 1 { 100 } else { 400 }, 256),
+            _ => (10, 128),
         };
-        if self.quick { Schedule { epochs: 1, batch: QUICK_BATCH, rate } } else { Schedule { epochs, batch, rate } }
+        self.shortened(Schedule { epochs, batch, rate: 1e-3 })
+    }
+
+    fn shortened(&self, schedule: Schedule) -> Schedule {
+        if self.quick { Schedule { epochs: 1, batch: QUICK_BATCH, ..schedule } } else { schedule }
+    }
+
+    fn gan_schedule(&self) -> GanSchedule {
+        let published = GanSchedule::default();
+        if self.quick { GanSchedule { iterations: 2, checkpoint_every: 1, ..published } } else { published }
+    }
+
+    fn attacker(&self) -> SubstituteConfig {
+        let attacker = SubstituteConfig::default();
+        if self.quick { SubstituteConfig { rounds: 1, epochs: 1, ..attacker } } else { attacker }
+    }
+
+    /// Epochs of the run of a network that is trained here, as its checkpoint counts them.
+    fn epochs(&self, network: Network) -> u32 {
+        match network {
+            Network::DefenseGan => self.gan_schedule().epochs(),
+            Network::Substitute(_) => self.attacker().all_epochs(),
+            Network::Puvae(size, target) => {
+                let stages = recipes::of(&self.set.name, self.set.channels, size, target).stages;
+                stages.last().map_or(0, |stage| self.shortened(stage.schedule).epochs)
+            }
+            Network::Quantised(_) => self.shortened(recipes::QUANTISED.schedule).epochs,
+            other => self.schedule(other).epochs,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tch::{Kind, Tensor};
+
     use super::*;
+    use crate::data::Split;
 
     #[test]
     fn a_purifier_is_named_after_the_target_it_never_saw() {
         assert_eq!(Network::Puvae(Size::Lite, Architecture::A).name(), "puvae-lite");
         assert_eq!(Network::Puvae(Size::Paper, Architecture::D).name(), "puvae-paper-for-d");
         assert_eq!(Network::Puvae(Size::Lite, Architecture::D).name(), "puvae-lite", "it saw neither C nor D");
+        assert_eq!(Network::Quantised(Architecture::B).name(), "puvae-lite-quantised-for-b");
         assert_eq!(Network::Adversarial(Architecture::B).name(), "adversarial-b");
         for target in [Architecture::A, Architecture::B, Architecture::C, Architecture::D] {
-            for size in [Size::Paper, Size::Lite] {
-                assert!(!sources_for(size, target).contains(&target));
-            }
             assert_eq!(source_for(source_for(target)), target);
+        }
+    }
+    #[test]
+    fn a_run_by_hand_that_was_cut_off_is_used_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let pictures =
+            || Split::new(Tensor::zeros([2, 1, 28, 28], (Kind::Uint8, Device::Cpu)), Tensor::from_slice(&[0i64, 1]));
+        let set = DataSet {
+            name: "mnist".into(),
+            classes: vec!["0".into(), "1".into()],
+            channels: 1,
+            side_px: 28,
+            train: pictures(),
+            held_out: pictures(),
+            test: pictures(),
+        };
+        let zoo = Zoo {
+            set: &set,
+            runs: folder.path(),
+            shipped: folder.path(),
+            train: true,
+            quick: false,
+            device: Device::Cpu,
+        };
+        for network in [Network::Magnet, Network::DefenseGan, Network::Puvae(Size::Lite, Architecture::A)] {
+            let run = folder.path().join(format!("mnist-{}", network.name()));
+            std::fs::create_dir_all(&run).unwrap();
+            let epochs = zoo.epochs(network) + 3;
+            let config = serde_json::Value::Null;
+            let header = Header { kind: "any".into(), dataset: "mnist".into(), config, seed: 1, epochs, epoch: 2 };
+            Checkpoint::save(&Run::checkpoint(&run), &header, &[]).unwrap();
+            assert_eq!(zoo.find(network).unwrap(), Some(run), "nothing is trained");
         }
     }
 }
