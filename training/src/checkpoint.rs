@@ -14,13 +14,19 @@ use crate::nn::params::Params;
 use crate::optim::Adam;
 
 /// What a checkpoint belongs to.
-#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
     /// `classifier`, `puvae`, `magnet` or `defense-gan`.
     pub kind: String,
     /// The data set's name.
     pub dataset: String,
+    /// Its classes in the order of the labels; empty in checkpoints from before they were told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// SHA-256 of its held-out images, in their order; empty in checkpoints from before it was told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub held_out_sha256: String,
     /// The configuration of the network and its training.
     pub config: serde_json::Value,
     /// Seed of the run.
@@ -113,7 +119,13 @@ impl Checkpoint {
     /// # Errors
     /// When the checkpoint is of another configuration, naming the first difference.
     pub fn restore(&self, path: &Path, expected: &Header, networks: Vec<Learning<'_>>) -> Result<()> {
-        let found = Header { epoch: expected.epoch, ..self.header.clone() };
+        let mut found = Header { epoch: expected.epoch, ..self.header.clone() };
+        if found.classes.is_empty() {
+            found.classes.clone_from(&expected.classes);
+        }
+        if found.held_out_sha256.is_empty() {
+            found.held_out_sha256.clone_from(&expected.held_out_sha256);
+        }
         if let Some((field, expected, found)) =
             first_difference(&serde_json::to_value(expected)?, &serde_json::to_value(&found)?, "")
         {

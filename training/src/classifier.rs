@@ -14,7 +14,7 @@ use crate::data::{Batch, Split, batches};
 use crate::defence::percent_right;
 use crate::fit::{Scalars, Task, scalar};
 use crate::nn::int8::Weights;
-use crate::nn::params::Params;
+use crate::nn::params::{HasParams, Params};
 use crate::nn::torch::Torch;
 use crate::nn::{Backend, Conv};
 
@@ -187,6 +187,12 @@ pub struct Classifier {
     pub config: ClassifierConfig,
     /// Its weights.
     pub params: Params,
+}
+
+impl HasParams for Classifier {
+    fn params(&self) -> &Params {
+        &self.params
+    }
 }
 
 impl Classifier {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use puvae::model::spec::{
     Distance, InputShape, METADATA_KEY, ModelSpec, Provenance, PurifierSpec, Role, SPEC_VERSION, Score, Selection,
     SuspectThreshold,
@@ -16,7 +16,8 @@ use crate::checkpoint::Header;
 use crate::classifier::Classifier;
 use crate::data::DataSet;
 use crate::defence::magnet::Magnet;
-use crate::defence::{self, Cleaned, Defence, scores};
+use crate::defence::{self, ACCEPTED_QUANTILE, Cleaned, Defence};
+use crate::files;
 use crate::golden::{Case, Golden};
 use crate::nn::int8::Weights;
 use crate::nn::onnx::Onnx;
@@ -30,8 +31,6 @@ use crate::runs::{Trained, same_data};
 const GOLDEN_IMAGES: usize = 4;
 /// Largest difference between the two engines that is still right.
 const GOLDEN_TOLERANCE: f32 = 1e-4;
-/// Quantile of clean held-out images' scores at which `suspect_above` is set: 1 % false positives.
-const SUSPECT_QUANTILE: f64 = 0.99;
 
 /// Writes `path` and its golden file for a classifier. Weights in eight bits are rounded in `trained` too, and what that does to the
 /// accuracy on held-out images is printed.
@@ -195,11 +194,10 @@ pub fn puvae_graph(network: &Puvae, form: Form, spec: &ModelSpec) -> Vec<u8> {
 
 fn calibrate(defence: &dyn Defence, set: &DataSet) -> SuspectThreshold {
     let bar = progress::bar("calibrate", set.held_out.len());
-    let score = scores(defence, &set.held_out, 1, &bar).expect("what is exported has a detector");
-    let threshold = score.to_kind(Kind::Double).quantile_scalar(SUSPECT_QUANTILE, 0, false, "linear").double_value(&[]);
+    let threshold = defence::threshold(defence, &set.held_out, 1, &bar).expect("what is exported has a detector");
     SuspectThreshold {
         threshold: threshold as f32,
-        quantile: SUSPECT_QUANTILE,
+        quantile: ACCEPTED_QUANTILE,
         calibrated_on: format!("{} held-out {}", set.name, set.held_out.len()),
     }
 }
@@ -215,16 +213,20 @@ fn spec(header: &Header, architecture: &str, set: &DataSet, purifier: Option<Pur
         provenance: Provenance {
             architecture: architecture.into(),
             dataset: set.name.clone(),
-            config: with_epochs(header),
+            config: with_progress(header),
             seed: header.seed,
             crate_version: env!("CARGO_PKG_VERSION").into(),
         },
     }
 }
 
-fn with_epochs(header: &Header) -> Value {
+/// The configuration with how far the run got, and with which images were held out where that was told.
+fn with_progress(header: &Header) -> Value {
     let mut config = header.config.clone();
     config["epochs_done"] = header.epoch.into();
+    if !header.held_out_sha256.is_empty() {
+        config["held_out_sha256"] = header.held_out_sha256.clone().into();
+    }
     config
 }
 
@@ -236,7 +238,7 @@ fn case<const I: usize, const O: usize>(inputs: [(&str, &Tensor); I], outputs: [
 }
 
 fn write(path: &Path, bytes: &[u8], golden: Golden) -> Result<()> {
-    std::fs::write(path, bytes).with_context(|| format!("{}: cannot write the model", path.display()))?;
+    files::replace(path, bytes)?;
     golden.write(&path.with_extension("golden.json"))?;
     println!("{}: {:.1} MB", path.display(), bytes.len() as f64 / 1e6);
     Ok(())

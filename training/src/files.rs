@@ -30,12 +30,15 @@ pub fn replace_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Res
     written().with_context(|| format!("{}: cannot write; is the disk full or the folder read-only?", path.display()))
 }
 
-/// Keeps the JSON file at `path` beside it, as `NAME.before.json`, and says so.
+/// Keeps the JSON file at `path` beside it, as `NAME.before.json`, or `NAME.before-2.json` and so on where that is taken, and says so.
 ///
 /// # Errors
 /// When it cannot be renamed.
 pub fn set_aside(path: &Path) -> Result<()> {
-    let aside = path.with_extension("before.json");
+    let further = (2..).map(|count| format!("before-{count}.json"));
+    let names = std::iter::once("before.json".to_owned()).chain(further);
+    let aside = names.map(|name| path.with_extension(name)).find(|aside| !aside.exists());
+    let aside = aside.expect("there are names without end");
     std::fs::rename(path, &aside).with_context(|| format!("{}: cannot be set aside", path.display()))?;
     eprintln!("note: what was there is in {}", aside.display());
     Ok(())

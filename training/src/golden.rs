@@ -112,7 +112,7 @@ pub fn write_layers(folder: &Path) -> Result<()> {
     for name in LAYERS {
         let (onnx, golden) = layer_files(name);
         let path = folder.join(format!("{name}.onnx"));
-        std::fs::write(&path, onnx).with_context(|| format!("{}: cannot write", path.display()))?;
+        files::replace(&path, &onnx)?;
         golden.write(&folder.join(format!("{name}.golden.json")))?;
     }
     Ok(())

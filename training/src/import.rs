@@ -71,11 +71,14 @@ fn header(spec: &ModelSpec) -> Result<Header> {
         }
     };
     let mut config = spec.provenance.config.clone();
-    let done = config.as_object_mut().and_then(|config| config.remove("epochs_done"));
+    let mut take = |name| config.as_object_mut().and_then(|config| config.remove(name));
+    let (done, held_out) = (take("epochs_done"), take("held_out_sha256"));
     let epochs = |value: Option<&serde_json::Value>| value.and_then(serde_json::Value::as_u64).unwrap_or(0) as u32;
     Ok(Header {
         kind: kind.into(),
         dataset: spec.provenance.dataset.clone(),
+        classes: spec.classes.clone(),
+        held_out_sha256: held_out.and_then(|hash| hash.as_str().map(Into::into)).unwrap_or_default(),
         seed: spec.provenance.seed,
         epochs: epochs(config["schedule"].get("epochs")),
         epoch: epochs(done.as_ref()),

@@ -97,6 +97,8 @@ fn at_selection(puvae: &Puvae, batch: &Batch) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classifier::{Architecture, Classifier, ClassifierConfig};
+    use crate::nn::int8::Weights;
     use crate::nn::params::Params;
     use crate::puvae::{PuvaeConfig, Size};
 
@@ -121,6 +123,37 @@ mod tests {
         let margin = |x: &Tensor| Goal::Untargeted(label.shallow_clone()).margin(&scores(x));
         let nearer = margin(&attacked).lt_tensor(&margin(&x)).sum(Kind::Int64).int64_value(&[]);
         assert_eq!(nearer, 8);
+    }
+
+    #[test]
+    fn the_configured_shares_are_disturbed_within_their_ball_and_every_picture_stays_in_its_place() {
+        tch::manual_seed(1);
+        let n = 40;
+        let config = PuvaeConfig {
+            random_share: 0.25,
+            fgsm_share: 0.35,
+            epsilon_max: 0.005,
+            ..PuvaeConfig::preset(Size::Lite, 28, 1, 3)
+        };
+        let puvae = Puvae::new(config, Params::new(2, tch::Device::Cpu));
+        let source = Classifier::new(
+            ClassifierConfig {
+                architecture: Architecture::E,
+                side_px: 28,
+                channels: 1,
+                classes: 3,
+                adversarial: None,
+                weights: Weights::F32,
+            },
+            Params::new(3, tch::Device::Cpu),
+        );
+        // Each picture is of one brightness, further from all others than noise can move it.
+        let brightness = Tensor::linspace(0.1, 0.9, n, (Kind::Float, tch::Device::Cpu)).reshape([n, 1, 1, 1]);
+        let y = Tensor::arange(n, (Kind::Int64, tch::Device::Cpu)).remainder(3);
+        let batch = Batch { x: brightness.expand([n, 1, 28, 28], false).contiguous(), y };
+        let furthest = (add(&puvae, &source, &batch) - &batch.x).abs().amax([1, 2, 3], false);
+        assert!(furthest.max().double_value(&[]) <= 0.005 + 1e-6, "{furthest}");
+        assert_eq!(furthest.gt(0.0).sum(Kind::Int64).int64_value(&[]), 10 + 14);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Results files as Markdown, with the paper's numbers beside ours.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -152,11 +153,6 @@ fn defended(cell: &Cell, paper: Option<f64>) -> String {
     }
 }
 
-/// The defences that stand in front of the target, without the classifiers that answer in its place.
-pub fn defences_in_front(results: &Results) -> impl Iterator<Item = &str> {
-    results.defences.iter().filter(|(_, about)| about["kind"] != "classifier").map(|(name, _)| name.as_str())
-}
-
 /// How long each network was trained, beside the published recipe where there is one.
 #[must_use]
 pub fn trained(results: &Results) -> String {
@@ -179,13 +175,12 @@ fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String 
         (Some(every), Some(iterations)) => format!("{} iterations", iterations.min(epochs * every)),
         _ => format!("{epochs} epochs"),
     };
-    let sources: Vec<String> = runs::sources(header)
-        .filter_map(|source| Some(source["config"]["architecture"].as_str()?.to_uppercase()))
-        .collect();
-    let sources = match &sources[..] {
-        [] => String::new(),
-        [one] => format!(" on classifier {one}"),
-        several => format!(" on classifiers {}", several.join(", ")),
+    let sources = runs::sources(header).into_iter();
+    let sources: BTreeSet<String> =
+        sources.filter_map(|source| Some(source["config"]["architecture"].as_str()?.to_uppercase())).collect();
+    let sources = match sources.len() {
+        0 => String::new(),
+        count => format!(" on classifier{} {}", if count > 1 { "s" } else { "" }, Vec::from_iter(sources).join(", ")),
     };
     let before = header["config"]["from"]["epochs_done"].as_u64();
     let before = before.map_or_else(String::new, |epochs| format!(" after another run's {epochs}"));

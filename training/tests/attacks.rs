@@ -170,13 +170,13 @@ fn fgsm_is_ifgsm_with_one_step_of_epsilon() {
 }
 
 #[test]
-fn more_random_starts_never_reach_fewer_images_and_a_seed_draws_the_same_ones() {
+fn more_random_starts_reach_more_images_and_a_seed_draws_the_same_ones() {
     let split = random(60);
     let of = |restarts| {
         let attack = Attack::Pgd { epsilon: 0.03, alpha: 0.01, steps: 2, restarts };
         run(&Linear::new(), plan(attack), &split, 2).unwrap()
     };
-    assert!(of(4).success >= of(1).success);
+    assert!(of(4).success > of(1).success, "{} and {}", of(4).success, of(1).success);
     assert!(of(4).x.equal(&of(4).x));
 }
 

@@ -247,6 +247,13 @@ fn files_that_were_placed_by_hand_without_their_packing_are_checked_and_not_fetc
     let error = format!("{:#}", publisher::fetch(folder.path(), &[remote(nowhere, "file.gz", b"others")]).unwrap_err());
     assert!(error.contains("/file: there already; remove it to fetch it: its content has SHA-256"), "{error}");
 
+    std::fs::write(folder.path().join("file.gz"), gzip(b"others")).unwrap();
+    let error = format!("{:#}", publisher::fetch(folder.path(), &[remote(nowhere, "file.gz", b"others")]).unwrap_err());
+    assert!(
+        error.contains("/file: there already"),
+        "the packed one is right, but the other one would be read: {error}"
+    );
+
     std::fs::write(folder.path().join("test_batch.bin"), b"").unwrap();
     let archive = Remote { hashed: Hashed::Archive, ..remote(nowhere, "cifar-10-binary.tar.gz", b"archive") };
     publisher::fetch(folder.path(), &[archive]).unwrap();

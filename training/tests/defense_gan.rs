@@ -57,7 +57,7 @@ fn run(out: &Path, resume: bool, schedule: GanSchedule) -> Run {
         config: serde_json::json!({ "schedule": schedule }),
         seed: 5,
         epochs: schedule.epochs(),
-        epoch: 0,
+        ..Header::default()
     };
     Run { out: out.into(), resume, header, reread: |_| None }
 }

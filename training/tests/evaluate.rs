@@ -61,6 +61,7 @@ fn target(seed: u64) -> Trained<Classifier> {
         seed,
         epochs: 1,
         epoch: 1,
+        ..Header::default()
     };
     let network = Classifier::new(config, Params::new(seed, Device::Cpu));
     network.params.freeze();
@@ -273,7 +274,47 @@ fn who_measures_anew_keeps_the_same_question_and_replaces_another() {
     let other = Measures { seed: 5, ..measures(0.2) };
     assert_eq!(evaluated_at(at, &other, u32::MAX).unwrap().seed, 5);
     assert_eq!(Results::read(&path).unwrap().seed, 5);
-    assert_eq!(Results::read(&path.with_extension("before.json")).unwrap().seed, 4, "what was finished is set aside");
+    assert_eq!(Results::read(&path.with_extension("before.json")).unwrap().seed, 4, "it is set aside");
+    killed(&folder.path().join("unfinished.json"), 2);
+    std::fs::rename(folder.path().join("unfinished.json"), &path).unwrap();
+    assert_eq!(evaluated_at(at, &other, u32::MAX).unwrap().seed, 5);
+    assert!(!Results::read(&path.with_extension("before-2.json")).unwrap().finished, "and so is what was not finished");
+}
+
+#[test]
+fn a_target_that_was_trained_again_by_the_same_recipe_is_another_question() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    killed(&path, 2);
+    let mut of_another = json(&path);
+    of_another["target"]["weights_sha256"] = json!("00ff");
+    std::fs::write(&path, of_another.to_string()).unwrap();
+    let text = evaluated(&path, true, &measures(0.2), 0).unwrap_err().to_string();
+    assert!(text.contains(r#"target.weights_sha256 is "00ff" there, expected ""#), "{text}");
+
+    // A file from before weights were hashed goes by the recipe, and does not claim more afterwards.
+    of_another["target"].as_object_mut().unwrap().remove("weights_sha256").unwrap();
+    std::fs::write(&path, of_another.to_string()).unwrap();
+    let results = evaluated(&path, true, &measures(0.2), u32::MAX).unwrap();
+    assert!(results.finished && results.target["weights_sha256"].is_null(), "{results:?}");
+}
+
+#[test]
+fn a_network_that_was_trained_with_other_classes_or_other_images_held_out_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |header: Header| {
+        let target = Trained { header, ..target(1) };
+        let participants = Participants { target: &target, substitute: None, contestants: &[] };
+        let at = Destination { path: &folder.path().join("results.json"), resume: Resume::Never };
+        evaluate::run(&set(), (&set().test, "test"), participants, &measures(0.2), at).unwrap_err().to_string()
+    };
+    let header = || target(1).header;
+    let classes = ["go", "stop", "turn", "yield"].map(String::from).to_vec();
+    let text = refused(Header { classes, ..header() });
+    assert!(text.contains("trained on squares with the classes go, stop, turn, yield, expected 0, 1, 2, 3"), "{text}");
+    let text = refused(Header { held_out_sha256: set().train.sha256(), ..header() });
+    assert!(text.contains("trained on squares with other images held out, so it may have learned from some"), "{text}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use puvae_training::golden::{Array, Golden};
 use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
 use puvae_training::nn::proto::{Model, TensorData};
-use puvae_training::runs::{Trained, load_classifier, load_magnet, load_puvae};
+use puvae_training::runs::{Stored, Trained, load_classifier, load_puvae};
 use tch::{Device, Kind, Tensor};
 
 fn file(name: &str) -> PathBuf {
@@ -82,6 +82,7 @@ fn header(kind: &str, network: &impl serde::Serialize) -> Header {
         seed: 5,
         epochs: 1,
         epoch: 1,
+        ..Header::default()
     }
 }
 
@@ -93,7 +94,7 @@ fn a_magnet_is_exported_as_a_reformer_and_read_back_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.onnx");
         export::magnet(&Trained { network, header }, &ramps(side, channels), &path).unwrap();
-        let trained = load_magnet(&path, Device::Cpu).unwrap();
+        let trained = Stored::read(&path).unwrap().magnet(Device::Cpu).unwrap();
         assert_eq!(trained.header.kind, "magnet");
         let golden = std::fs::read_to_string(folder.path().join("m.golden.json")).unwrap();
         let golden: Golden = serde_json::from_str(&golden).unwrap();

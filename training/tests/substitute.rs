@@ -56,8 +56,15 @@ fn target() -> Trained<Classifier> {
     }
     network.params.freeze();
     let config = json!({ "network": network.config });
-    let header =
-        Header { kind: "classifier".into(), dataset: "squares".into(), config, seed: 3, epochs: 12, epoch: 12 };
+    let header = Header {
+        kind: "classifier".into(),
+        dataset: "squares".into(),
+        config,
+        seed: 3,
+        epochs: 12,
+        epoch: 12,
+        ..Header::default()
+    };
     Trained { network, header }
 }
 
@@ -215,11 +222,15 @@ fn a_substitutes_run_takes_part_in_an_evaluation_of_its_target_and_of_no_other()
     assert!(text.contains("made on a substitute that learned from 80 answers of the undefended target"), "{text}");
     assert!(text.contains("| black-box-untargeted-fgsm ε 0.5 | 40 |"), "{text}");
 
-    let error = runs::substitute::check(&target.header, &target.header).unwrap_err().to_string();
+    let error = runs::substitute::check(&target.header, &target).unwrap_err().to_string();
     assert!(error.contains("--substitute is a classifier that learned from data"), "{error}");
     let other = Trained { header: Header { seed: 9, ..target.header.clone() }, ..target };
     let error = evaluated(&other, &run, &path).unwrap_err().to_string();
     assert!(error.contains("--substitute learned from another target: seed is 3 there, expected 9"), "{error}");
+    tch::no_grad(|| other.network.params.all().values().for_each(|weights| drop(weights.shallow_clone().fill_(0.5))));
+    let retrained = Trained { header: Header { seed: 3, ..other.header }, ..other };
+    let error = evaluated(&retrained, &run, &path).unwrap_err().to_string();
+    assert!(error.contains("--substitute learned from another target: weights_sha256 is"), "{error}");
 }
 
 #[test]

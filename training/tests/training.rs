@@ -48,7 +48,7 @@ fn run(out: &Path, resume: bool, schedule: Schedule) -> Run {
         config: serde_json::json!({ "schedule": schedule }),
         seed: 5,
         epochs: schedule.epochs,
-        epoch: 0,
+        ..Header::default()
     };
     Run { out: out.into(), resume, header, reread: |_| None }
 }

@@ -230,11 +230,11 @@ pub fn transfer(seen: &dyn Victim, judge: &dyn Victim, plan: Plan, split: &Split
     }
     bar.finish_and_clear();
     let (x, reached) = (Tensor::cat(&pictures, 0), Tensor::cat(&reached, 0));
-    let delta = (&x - split.all().x).flatten(1, -1);
+    let (mean_l2, mean_linf) = mean_norms(&(&x - split.all().x));
     Ok(Adversarial {
         name: plan.name(),
-        mean_l2: mean(&delta.square().sum_dim_intlist(1, false, Kind::Float).sqrt()),
-        mean_linf: mean(&delta.abs().amax(1, false)),
+        mean_l2,
+        mean_linf,
         success: mean(&reached),
         zero_gradient: mean(&Tensor::cat(&flat, 0)),
         x,
@@ -249,6 +249,12 @@ pub fn answers(victim: &dyn Victim, x: &Tensor) -> Tensor {
         .map(|x| tch::no_grad(|| victim.logits(&x).argmax(1, false)))
         .collect();
     Tensor::cat(&parts, 0)
+}
+
+/// Mean L2 and mean L∞ norm of perturbations `[N, C, H, W]`.
+pub fn mean_norms(delta: &Tensor) -> (f64, f64) {
+    let delta = delta.flatten(1, -1);
+    (mean(&delta.square().sum_dim_intlist(1, false, Kind::Float).sqrt()), mean(&delta.abs().amax(1, false)))
 }
 
 fn mean(values: &Tensor) -> f64 {

@@ -83,9 +83,8 @@ pub fn published(name: &str) -> Result<Vec<Remote>> {
     })
 }
 
-/// Fetches what is missing into `folder`. A file that is there already, packed or not, is checked, not fetched; of CIFAR-10 unpacked files are
-/// taken as they are, since only the archive has a hash. One that is not what
-/// its publisher published is never put in place.
+/// Fetches what is missing into `folder`. Files that are there already, packed or not, are checked, not fetched; of CIFAR-10 unpacked files are
+/// taken as they are, since only the archive has a hash. One that is not what its publisher published is never put in place.
 ///
 /// # Errors
 /// When a file cannot be fetched or has another hash; the error says how to place it by hand.
@@ -109,13 +108,15 @@ impl Remote {
             );
             return Ok(());
         }
-        let placed = self.hashed == Hashed::Unpacked && !packed.exists() && unpacked.exists();
-        let path = if placed { unpacked } else { packed };
-        if path.exists() {
-            self.check(&path, !placed)
-                .with_context(|| format!("{}: there already; remove it to fetch it", path.display()))?;
-        } else {
-            let fetched = files::replace_with(&path, |partial| {
+        let placed = self.hashed == Hashed::Unpacked && unpacked.exists();
+        for (path, packed) in [(&unpacked, false), (&packed, true)] {
+            if path.exists() && (packed || placed) {
+                self.check(path, packed)
+                    .with_context(|| format!("{}: there already; remove it to fetch it", path.display()))?;
+            }
+        }
+        if !packed.exists() && !placed {
+            let fetched = files::replace_with(&packed, |partial| {
                 self.download(partial)?;
                 self.check(partial, true)
                     .with_context(|| self.url())
@@ -125,7 +126,7 @@ impl Remote {
         }
         match self.hashed {
             Hashed::Unpacked => Ok(()),
-            Hashed::Archive => unpack(&path, folder),
+            Hashed::Archive => unpack(&packed, folder),
         }
     }
 

@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 use super::{Cleaned, Defence, scores};
 use crate::data::{Batch, Split};
 use crate::fit::{Scalars, Task, scalar};
-use crate::nn::params::Params;
+use crate::nn::params::{HasParams, Params};
 use crate::nn::torch::Torch;
 use crate::nn::{Backend, Conv};
 use crate::progress;
@@ -73,6 +73,12 @@ pub struct Magnet {
     pub config: MagnetConfig,
     /// Its weights.
     pub params: Params,
+}
+
+impl HasParams for Magnet {
+    fn params(&self) -> &Params {
+        &self.params
+    }
 }
 
 impl Magnet {

@@ -101,6 +101,19 @@ pub fn purify_all(defence: &dyn Defence, x: &Tensor, seed: i64, bar: &ProgressBa
     }
 }
 
+/// Share of clean held-out images that a detector lets pass.
+pub const ACCEPTED_QUANTILE: f64 = 0.99;
+
+/// The score above which a picture is suspect: [`ACCEPTED_QUANTILE`] of the clean ones in `split` are not; `None` without a detector. Seed
+/// and `bar` as in [`purify_all`].
+///
+/// # Panics
+/// When there are no images.
+pub fn threshold(defence: &dyn Defence, split: &Split, seed: i64, bar: &ProgressBar) -> Option<f64> {
+    let scores = scores(defence, split, seed, bar)?.to_kind(Kind::Double);
+    Some(scores.quantile_scalar(ACCEPTED_QUANTILE, 0, false, "linear").double_value(&[]))
+}
+
 /// How unlike a clean picture each image of `split` is, `[N]`, or `None` without a detector; as [`purify_all`], with no more than a batch of
 /// pictures in memory as floats.
 ///

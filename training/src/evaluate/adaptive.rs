@@ -208,7 +208,10 @@ fn attack_all(stronghold: Stronghold<'_>, name: &str, split: &Split, seed: u64, 
             let attacker = Attacker { stronghold, objective, effort, seed };
             let (left, zero) = attacker.attack(&format!("{name}: {attack}"), (&x, &y), &goal, &clean);
             unbroken = unbroken.logical_and(&left);
-            rows.push(OutcomeRow { attack, accuracy: percent(&left), zero_gradient: percent(&zero) });
+            // Only of those that were attacked: the others have no gradient that could be zero.
+            let attacked = clean.nonzero().squeeze_dim(1);
+            let zero_gradient = if attacked.numel() > 0 { percent(&zero.index_select(0, &attacked)) } else { 0.0 };
+            rows.push(OutcomeRow { attack, accuracy: percent(&left), zero_gradient });
         }
     }
     let everything = Effort { epsilon: 1.0, alpha: 0.1, steps: effort.steps, restarts: 1 };

@@ -21,7 +21,7 @@ pub fn of_sources(target: &Value, defences: &BTreeMap<String, Value>) -> Vec<Str
     let is_target = |source: &Value| {
         [&source["config"]["architecture"], &source["schedule"], &source["epochs_done"], &source["seed"]] == own
     };
-    let guilty = defences.iter().filter(|(_, about)| runs::sources(about).any(is_target));
+    let guilty = defences.iter().filter(|(_, about)| runs::sources(about).into_iter().any(is_target));
     let text = guilty.map(|(name, _)| format!("{name} learned from the target itself, whose attacks it has seen"));
     text.collect()
 }
@@ -40,7 +40,7 @@ pub fn of_rows(rows: &[Row]) -> Vec<String> {
         let Some(attack) = row.parameters else { continue };
         let as_large = attack.epsilon().is_some();
         if as_large && noise.is_some_and(|noise| noise.undefended <= row.undefended) {
-            found.push(format!("uniform noise of the same size does as much as {}", row.attack));
+            found.push(format!("uniform noise within the same ε does as much as {}", row.attack));
         }
         if let Some(zero) = row.zero_gradient.filter(|&zero| zero > TOO_MANY) {
             found.push(format!("{}: the gradient is exactly zero for {zero:.1} % of the images", row.attack));
@@ -84,6 +84,15 @@ fn of_steps(rows: &[Row], prefix: &str) -> Vec<String> {
             "{prefix}fgsm: one step leaves {:.2} %, {steps} steps leave {:.2} %: a single step should not be the stronger attack",
             fgsm.undefended, most.undefended
         ));
+    }
+    let pgd = rows.iter().filter(|row| row.attack.starts_with(&format!("{prefix}pgd-")));
+    for (fgsm, pgd) in fgsm.into_iter().flat_map(|fgsm| pgd.clone().map(move |pgd| (fgsm, pgd))) {
+        if clearly_above((pgd.undefended, pgd.n), (fgsm.undefended, fgsm.n)) {
+            found.push(format!(
+                "{prefix}fgsm: one step leaves {:.2} % of {}, {} leaves {:.2} % of {}: a single step should not be the stronger attack",
+                fgsm.undefended, fgsm.n, pgd.attack, pgd.undefended, pgd.n
+            ));
+        }
     }
     for pair in iterative.windows(2) {
         let [(few, fewer), (many, more)] = pair else { continue };
@@ -239,7 +248,11 @@ mod tests {
         let text = |rows: &[Row]| of_rows(rows).join("\n");
         assert!(text(&rows(60.0, 2.0, 4.0, 3.0)).contains("one step leaves 2.00 %, 40 steps leave 3.00 %"));
         assert!(text(&rows(60.0, 12.0, 3.0, 5.0)).contains("10 steps leave 3.00 %, 40 steps 5.00 %"));
-        assert!(text(&rows(11.0, 12.0, 3.0, 0.0)).contains("uniform noise of the same size does as much as fgsm"));
+        assert!(text(&rows(11.0, 12.0, 3.0, 0.0)).contains("uniform noise within the same ε does as much as fgsm"));
+        let mut with_pgd = rows(60.0, 12.0, 3.0, 0.0);
+        let pgd = Attack::Pgd { epsilon: 0.3, alpha: 0.03, steps: 40, restarts: 5 };
+        with_pgd.push(row("pgd-40x5", Some(pgd), 40.0));
+        assert!(text(&with_pgd).contains("one step leaves 12.00 % of 1000, pgd-40x5 leaves 40.00 % of 1000"));
         let mut black_box = rows(60.0, 12.0, 3.0, 0.0);
         black_box.push(row("black-box-fgsm", Some(Attack::Fgsm { epsilon: 0.3 }), 11.0));
         assert!(text(&black_box).contains(
@@ -286,6 +299,10 @@ mod tests {
         let named = ["p learned from the target itself, whose attacks it has seen"];
         assert_eq!(of(source(2)), named);
         assert_eq!(of(json!([source(1), source(2)])), named);
+        let began_with = |earlier| json!({ "config": { "source": source(1), "from": { "source": source(3), "from": { "source": earlier } } } });
+        let of = |about| of_sources(&target, &BTreeMap::from([("p".to_owned(), about)]));
+        assert_eq!(of(began_with(source(1))), [""; 0]);
+        assert_eq!(of(began_with(source(2))), named);
     }
 
     #[test]

@@ -7,12 +7,12 @@ use anyhow::Result;
 use tch::Device;
 
 use super::{Contestant, Guard};
-use crate::checkpoint::Header;
 use crate::data::DataSet;
 use crate::defence::Defence;
 use crate::defence::defense_gan::{DefenseGan, Projection};
 use crate::defence::trivial::{Binarise, MedianFilter};
-use crate::runs::{DEFENSE_GAN, kind, load_classifier, load_defense_gan, load_magnet, load_puvae, same_data};
+use crate::nn::params::HasParams;
+use crate::runs::{DEFENSE_GAN, MAGNET, Stored, Trained, load_classifier, same_data};
 
 /// A defence for an evaluation, from `binarise`, `median`, or a run as `FOLDER` or `NAME=FOLDER`; without a name it has that
 /// of its network. Only a Defense-GAN needs the `projection`.
@@ -39,26 +39,31 @@ fn trained_defence(
     projection: Projection,
     device: Device,
 ) -> Result<(Box<dyn Defence>, serde_json::Value)> {
-    let (defence, header, chosen): (Box<dyn Defence>, Header, _) = match kind(run)?.as_str() {
-        "magnet" => {
-            let trained = load_magnet(run, device)?;
-            (Box::new(trained.network), trained.header, None)
+    let stored = Stored::read(run)?;
+    match stored.kind() {
+        MAGNET => {
+            let trained = stored.magnet(device)?;
+            let about = about(set, &trained)?;
+            Ok((Box::new(trained.network), about))
         }
         DEFENSE_GAN => {
-            let trained = load_defense_gan(run, device)?;
-            (Box::new(DefenseGan::new(trained.network, projection)?), trained.header, Some(projection))
+            let trained = stored.defense_gan(device)?;
+            let mut about = about(set, &trained)?;
+            about["projection"] = serde_json::to_value(projection)?;
+            Ok((Box::new(DefenseGan::new(trained.network, projection)?), about))
         }
         _ => {
-            let trained = load_puvae(run, device)?;
-            (Box::new(trained.network), trained.header, None)
+            let trained = stored.puvae(device)?;
+            let about = about(set, &trained)?;
+            Ok((Box::new(trained.network), about))
         }
-    };
-    same_data(set, &header)?;
-    let mut about = serde_json::to_value(&header)?;
-    if let Some(projection) = chosen {
-        about["projection"] = serde_json::to_value(projection)?;
     }
-    Ok((defence, about))
+}
+
+/// What is said of a network that was trained on the data of `set`.
+fn about<T: HasParams>(set: &DataSet, trained: &Trained<T>) -> Result<serde_json::Value> {
+    same_data(set, &trained.header)?;
+    trained.about()
 }
 
 /// A classifier that answers in the target's place, from `FOLDER` or `NAME=FOLDER`.
@@ -68,8 +73,7 @@ fn trained_defence(
 pub fn replacement(set: &DataSet, given: &str, device: Device) -> Result<Contestant> {
     let (name, folder) = named(given);
     let trained = load_classifier(Path::new(folder), device)?;
-    same_data(set, &trained.header)?;
-    let about = serde_json::to_value(&trained.header)?;
+    let about = about(set, &trained)?;
     let name = name.map_or_else(|| trained.network.config.architecture.name().into(), Into::into);
     Ok(Contestant { name, guard: Guard::Replacement(trained.network), about })
 }

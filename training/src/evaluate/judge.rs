@@ -4,18 +4,15 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::adaptive::Stronghold;
 use super::{BLACK_BOX, Cell, Contestant, Guard, Measures, NOISE, Participants, Row, UNDEFENDED, timed};
 use crate::attack::{self, Plan, answers};
 use crate::classifier::Classifier;
 use crate::data::Split;
-use crate::defence::{Cleaned, Defence, percent_right, purify_all, scores};
+use crate::defence::{self, Cleaned, Defence, percent_right, purify_all};
 use crate::progress;
-
-/// Share of clean held-out images that the detector lets pass.
-const ACCEPTED_QUANTILE: f64 = 0.99;
 
 /// A row's cells, by their defences' names.
 type Cells = BTreeMap<String, Cell>;
@@ -121,13 +118,8 @@ impl<'a> Judge<'a> {
         let clean = self.images.all().x;
         tch::manual_seed(self.measures.seed as i64);
         let noisy = (&clean + (clean.rand_like() * 2.0 - 1.0) * epsilon).clamp(0.0, 1.0);
-        let delta = (&noisy - &clean).flatten(1, -1);
-        let mean = |norms: Tensor| norms.mean(Kind::Double).double_value(&[]);
-        Row {
-            mean_l2: mean(delta.square().sum_dim_intlist(1, false, Kind::Float).sqrt()),
-            mean_linf: mean(delta.abs().amax(1, false)),
-            ..self.judged(name, &self.images, &noisy, known)
-        }
+        let (mean_l2, mean_linf) = attack::mean_norms(&(&noisy - &clean));
+        Row { mean_l2, mean_linf, ..self.judged(name, &self.images, &noisy, known) }
     }
 
     /// Pictures `x` of `images` before the target and each contestant whose cell is not known.
@@ -165,9 +157,7 @@ impl<'a> Judge<'a> {
     /// The threshold of a defence's detector.
     fn threshold(&self, name: &str, defence: &dyn Defence) -> Option<f64> {
         let bar = progress::bar(&format!("calibrate {name}"), self.clean.len());
-        let score = scores(defence, &self.clean, self.measures.seed as i64, &bar)?;
-        let quantile = score.to_kind(Kind::Double).quantile_scalar(ACCEPTED_QUANTILE, 0, false, "linear");
-        Some(quantile.double_value(&[]))
+        defence::threshold(defence, &self.clean, self.measures.seed as i64, &bar)
     }
 
     fn cell(&self, cleaned: &Cleaned, y: &Tensor, threshold: Option<f64>) -> Cell {

@@ -140,7 +140,7 @@ pub fn run(
     same_data(set, &target.header)?;
     if let Some(substitute) = substitute {
         same_data(set, &substitute.header)?;
-        runs::substitute::check(&substitute.header, &target.header)?;
+        runs::substitute::check(&substitute.header, target)?;
     }
     check_names(participants.contestants)?;
     measures.check()?;
@@ -201,8 +201,8 @@ fn question(
         images_sha256: split.sha256(),
         seed: measures.seed,
         device: device::name(split.device()),
-        target: serde_json::to_value(&target.header)?,
-        substitute: serde_json::to_value(substitute.map(|trained| &trained.header))?,
+        target: target.about()?,
+        substitute: substitute.map_or(Ok(serde_json::Value::Null), Trained::about)?,
         defences: contestants.iter().map(|contestant| (contestant.name.clone(), contestant.about.clone())).collect(),
         measures: measures.to_json(),
         rows: Vec::new(),

@@ -13,6 +13,7 @@ use super::checks;
 use crate::attack::Attack;
 use crate::checkpoint::first_difference;
 use crate::files;
+use crate::runs::as_known;
 
 /// Version of the format that [`super::run`] writes. Version 2 had no `finished`, `measures`, `substitute` and `seconds` of single answers.
 pub const SCHEMA: u32 = 3;
@@ -120,9 +121,8 @@ pub enum Resume {
     Never,
     /// Those of the same question are kept, others refused; defences may be added.
     Same,
-    /// Those of the same question are kept, others replaced, with a note that names the first difference; what was finished is set aside
-    /// as `NAME.before.json`. Defences that were made in
-    /// another way are measured anew, and those that are not asked for keep what they have.
+    /// Those of the same question are kept, others replaced, with a note that names the first difference; they are set aside beside it
+    /// ([`files::set_aside`]). Defences that were made in another way are measured anew, and those that are not asked for keep what they have.
     SameOrAnew,
 }
 
@@ -154,7 +154,7 @@ impl Results {
             (true, Resume::Same) => self.go_on(at),
             (true, Resume::SameOrAnew) => self.clone().go_on(at).or_else(|difference| {
                 eprintln!("note: {difference:#}; measuring anew");
-                set_aside(at.path)?;
+                files::set_aside(at.path)?;
                 Ok(self)
             }),
             (true, Resume::Never) => {
@@ -181,9 +181,7 @@ impl Results {
             found.schema,
             self.schema
         );
-        if found.images_sha256.is_empty() {
-            found.images_sha256.clone_from(&self.images_sha256);
-        }
+        self.as_known_to(&mut found);
         if let Some((field, expected, found)) = first_difference(&self.question()?, &found.question()?, "") {
             bail!(
                 "{}: results of another question: {field} is {found} there, expected {expected}; only the options of that evaluation go on with it",
@@ -215,6 +213,18 @@ impl Results {
         // A command that adds defences names the others too.
         let command = if found.defences == self.defences { found.command } else { self.command };
         Ok(Self { command, rows: found.rows, adaptive: found.adaptive, ..self })
+    }
+
+    /// Leaves out of the question what a file from before it was told cannot say.
+    fn as_known_to(&mut self, found: &mut Self) {
+        if found.images_sha256.is_empty() {
+            found.images_sha256.clone_from(&self.images_sha256);
+        }
+        as_known(&mut self.target, &found.target);
+        as_known(&mut self.substitute, &found.substitute);
+        for (name, about) in &mut self.defences {
+            found.defences.get(name).into_iter().for_each(|earlier| as_known(about, earlier));
+        }
     }
 
     /// The content without its answers and without who was asked: two files with the same question can be one.
@@ -259,14 +269,6 @@ impl Results {
             None => self.rows.push(row),
         }
     }
-}
-
-/// Keeps what took long to measure, if it is whole.
-fn set_aside(path: &Path) -> Result<()> {
-    if Results::read(path).is_ok_and(|found| !found.finished) {
-        return Ok(());
-    }
-    files::set_aside(path)
 }
 
 impl Row {

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::nn::params::Params;
+use crate::nn::params::{HasParams, Params};
 use crate::nn::torch::Torch;
 use crate::nn::{Backend, Conv, Deconv};
 
@@ -59,6 +59,12 @@ pub struct Generator {
     pub config: GanConfig,
     /// Its weights.
     pub params: Params,
+}
+
+impl HasParams for Generator {
+    fn params(&self) -> &Params {
+        &self.params
+    }
 }
 
 impl Generator {

@@ -9,6 +9,13 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use tch::{Device, Kind, Tensor};
 
 use super::int8::Int8;
+use crate::files;
+
+/// A network, by its parameters.
+pub trait HasParams {
+    /// All of them.
+    fn params(&self) -> &Params;
+}
 
 /// The parameters of one network. A parameter is made the first time a forward pass asks for it, from a
 /// random stream of its own (seed and name), so the order of layers does not matter.
@@ -85,6 +92,22 @@ impl Params {
         for weight in self.tensors.borrow().values().filter(|tensor| tensor.dim() > 1) {
             tch::no_grad(|| weight.shallow_clone().copy_(&Int8::nearest(weight).weight()));
         }
+    }
+
+    /// SHA-256 of every parameter's name, shape and values, 64 hex digits: whether two networks are the same one.
+    ///
+    /// # Panics
+    /// When a parameter is not of floats.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        let of = |bytes: &[u8]| files::sha256(bytes).expect("memory can be read");
+        let line = |(name, tensor): (&String, &Tensor)| {
+            let values = Vec::<f32>::try_from(tensor.detach().to_device(Device::Cpu).reshape([-1]));
+            let bytes: Vec<u8> =
+                values.expect("parameters are floats").into_iter().flat_map(f32::to_le_bytes).collect();
+            format!("{name} {:?} {}\n", tensor.size(), of(&bytes))
+        };
+        of(self.tensors.borrow().iter().map(line).collect::<String>().as_bytes())
     }
 
     /// Overwrites every parameter with the one of the same name.

@@ -175,8 +175,12 @@ fn selector(b: &mut Torch<'_>, config: &PuvaeConfig, hidden: &Tensor, reference:
 mod tests {
     use std::f64::consts::LN_2;
 
+    use tch::Device;
+
     use super::super::config::Size;
     use super::*;
+    use crate::classifier::{Architecture, Classifier, ClassifierConfig};
+    use crate::nn::int8::Weights;
 
     fn close(tensor: &Tensor, expected: f64) {
         let got = tensor.double_value(&[]);
@@ -202,6 +206,48 @@ mod tests {
         close(&at(0.0, 1.0), 0.0);
         close(&at(2.0, 1.0), 4.0);
         close(&at(0.0, 2.0), 3.0 - 4f64.ln());
+    }
+
+    #[test]
+    fn the_loss_is_the_weighted_sum_of_its_parts_and_the_selection_that_of_inference() {
+        tch::manual_seed(1);
+        let config = PuvaeConfig {
+            sigma_eps: 0.0,
+            select_share: 1.0,
+            random_share: 0.0,
+            fgsm_share: 0.0,
+            lambda_rc: 0.03,
+            lambda_kl: 0.5,
+            lambda_ce: 7.0,
+            lambda_denoise: 0.02,
+            lambda_select: 3.0,
+            ..PuvaeConfig::preset(Size::Lite, 28, 1, 3)
+        };
+        let puvae = Puvae::new(config, Params::new(2, Device::Cpu));
+        let network = ClassifierConfig {
+            architecture: Architecture::E,
+            side_px: 28,
+            channels: 1,
+            classes: 3,
+            adversarial: None,
+            weights: Weights::F32,
+        };
+        let source = Classifier::new(network, Params::new(3, Device::Cpu));
+        let pictures = Tensor::randint(256, [8, 1, 28, 28], (Kind::Uint8, Device::Cpu));
+        let split = Split::new(pictures, Tensor::from_slice(&[0i64, 1, 2, 0, 1, 2, 0, 1]));
+        let task = PuvaeTask::new(&puvae, Sources(vec![&source]), split.shallow_clone()).unwrap();
+        let (loss, parts) = task.loss(&split.all());
+        let part = |name: &str| parts.iter().find(|part| part.0 == name).unwrap().1;
+        let near = |got: f64, expected: f64| assert!((got / expected - 1.0).abs() < 1e-4, "{got}, expected {expected}");
+        let sum = 0.03 * part("reconstruction")
+            + 0.5 * part("kl")
+            + 7.0 * part("source_cross_entropy")
+            + 0.02 * part("denoising")
+            + 3.0 * part("selection");
+        near(scalar(&loss), sum);
+        let Batch { x, y } = split.all();
+        let by_hand = (tch::no_grad(|| puvae.class_scores(&x)) * 0.5).cross_entropy_for_logits(&y);
+        near(part("selection"), scalar(&by_hand));
     }
 
     #[test]

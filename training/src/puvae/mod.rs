@@ -10,7 +10,7 @@ mod network;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::nn::params::Params;
+use crate::nn::params::{HasParams, Params};
 use crate::nn::torch::Torch;
 
 pub use config::{CrossEntropy, Input, PuvaeConfig, Reduction, Size};
@@ -37,6 +37,12 @@ pub struct Purified<V = Tensor> {
     pub distances: V,
     /// Root-mean-square error of the selected candidate to the frame as it came, `[N]`.
     pub score: V,
+}
+
+impl HasParams for Puvae {
+    fn params(&self) -> &Params {
+        &self.params
+    }
 }
 
 impl Puvae {

@@ -44,31 +44,27 @@ const COEFFICIENTS: [Coefficient; 3] = [
 /// Accuracy of the target behind small purifiers of the paper's layers, under FGSM, on held-out images: this is a choice.
 pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
     let target = Architecture::A;
-    let classifier = zoo.classifier(target)?.network;
+    let trained = zoo.classifier(target)?;
+    let classifier = &trained.network;
     let source = zoo.classifier(source_for(target))?;
     let images = zoo.set.held_out.sample(JUDGED, settings.seed);
     let attack = Attack::Fgsm { epsilon: paper::strength(zoo.set.channels).epsilon };
     let plan = Plan { attack, aim: Aim::Targeted, seed: settings.seed };
-    let attacked = attack::run(&classifier, plan, &images, zoo.set.class_count())?.x;
-    let study = Study {
-        seed: settings.seed as i64,
-        zoo,
-        classifier: &classifier,
-        source: &source,
-        attacked,
-        labels: images.labels(),
-    };
+    let attacked = attack::run(classifier, plan, &images, zoo.set.class_count())?.x;
+    let study =
+        Study { seed: settings.seed as i64, zoo, classifier, source: &source, attacked, labels: images.labels() };
     let mut series = Vec::new();
     for coefficient in COEFFICIENTS {
         let mut points = Vec::new();
         for lambda in GRID {
             points.extend(study.accuracy(coefficient, lambda)?.map(|accuracy| [lambda, accuracy]));
         }
-        series.push(Series { name: coefficient.0.into(), points });
+        series.push(Series::new(coefficient.0, points));
     }
     Ok(Figure {
         title: format!("{}, target A under FGSM: one coefficient varied, held-out images", zoo.set.name),
         command: evaluate::command(),
+        target: trained.about()?,
         x: Axis::logarithmic("coefficient"),
         series,
         n: images.len(),

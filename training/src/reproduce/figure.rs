@@ -1,5 +1,6 @@
 //! A figure as numbers, and as a plot of them: accuracies over something.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
@@ -8,6 +9,7 @@ use plotters::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
+use crate::runs::as_known;
 
 const SIZE: (u32, u32) = (760, 440);
 
@@ -17,8 +19,11 @@ const SIZE: (u32, u32) = (760, 440);
 pub(super) struct Figure {
     /// What it shows.
     pub(super) title: String,
-    /// The command that made the file.
+    /// The command that made the lines which do not name their own.
     pub(super) command: String,
+    /// The target classifier: how it was made, and the hash of its weights; `null` where there is none, or before it was told.
+    #[serde(default)]
+    pub(super) target: serde_json::Value,
     /// What the horizontal axis counts.
     pub(super) x: Axis,
     /// Lines, each with a name.
@@ -47,8 +52,19 @@ pub(super) struct Axis {
 pub(super) struct Series {
     /// What was varied or compared.
     pub(super) name: String,
+    /// The command that made the line, where it was not the figure's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) command: String,
     /// `[x, accuracy in %]`, in the order of x.
     pub(super) points: Vec<[f64; 2]>,
+}
+
+impl Series {
+    /// A line of the figure that is made now.
+    #[must_use]
+    pub(super) fn new(name: &str, points: Vec<[f64; 2]>) -> Self {
+        Self { name: name.into(), command: String::new(), points }
+    }
 }
 
 impl Axis {
@@ -67,18 +83,22 @@ impl Axis {
 
 impl Figure {
     /// Puts it into the place of the figure at `path`. Lines of that one stay where this one lacks them or has fewer points, as without
-    /// training; one that answers another question is set aside as `NAME.before.json`. A figure without any point is not written.
+    /// training; one that answers another question is set aside as [`files::set_aside`] does. A figure without any point is not written.
     ///
     /// # Errors
     /// When the figure there cannot be read or this one not be written.
     pub(super) fn put(mut self, path: &Path) -> Result<()> {
         self.series.retain(|series| !series.points.is_empty());
         if path.exists() {
-            let before = Self::read(path)?;
+            let mut before = Self::read(path)?;
+            if before.target.is_null() {
+                before.target.clone_from(&self.target);
+            }
+            as_known(&mut self.target, &before.target);
             if before.question() == self.question() {
-                self.keep(before.series);
+                self.keep(before);
             } else if !self.series.is_empty() {
-                eprintln!("note: {}: has other images, another seed or another device; measured anew", path.display());
+                eprintln!("note: {}: has other images, another target, seed or device; measured anew", path.display());
                 files::set_aside(path)?;
             }
         }
@@ -91,17 +111,32 @@ impl Figure {
 
     /// What has to be the same for lines to be compared.
     fn question(&self) -> impl PartialEq + '_ {
-        (&self.title, &self.x, self.n, self.seed, &self.device)
+        (&self.title, &self.target, &self.x, self.n, self.seed, &self.device)
     }
 
-    fn keep(&mut self, before: Vec<Series>) {
-        for old in before {
+    fn keep(&mut self, before: Self) {
+        for mut old in before.series {
+            if old.command.is_empty() && before.command != self.command {
+                old.command.clone_from(&before.command);
+            }
             match self.series.iter_mut().find(|series| series.name == old.name) {
                 Some(new) if new.points.len() < old.points.len() => *new = old,
                 Some(_) => {}
                 None => self.series.push(old),
             }
         }
+    }
+
+    /// The commands that made it, each but the first with the lines that it made.
+    #[must_use]
+    pub(super) fn made_by(&self) -> String {
+        let mut others: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for Series { name, command, .. } in self.series.iter().filter(|series| !series.command.is_empty()) {
+            others.entry(command).or_default().push(name);
+        }
+        let others: String =
+            others.iter().map(|(command, names)| format!("; {} by `{command}`", names.join(", "))).collect();
+        format!("Made by `{}` on {}{others}", self.command, self.device)
     }
 
     /// Writes `results/NAME.json`.
@@ -190,8 +225,9 @@ mod tests {
         Figure {
             title: "a figure".into(),
             command: "none".into(),
+            target: serde_json::json!({ "seed": 2, "weights_sha256": "a" }),
             x: axis,
-            series: vec![Series { name: "one line".into(), points: vec![[0.01, 90.0], [1.0, 40.0], [100.0, 0.0]] }],
+            series: vec![Series::new("one line", vec![[0.01, 90.0], [1.0, 40.0], [100.0, 0.0]])],
             n: 3,
             seed: 1,
             device: "none".into(),
@@ -203,7 +239,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("figure.json");
         let with = |series: &[(&str, usize)], n| {
-            let line = |&(name, count): &(&str, usize)| Series { name: name.into(), points: vec![[0.1, 5.0]; count] };
+            let line = |&(name, count): &(&str, usize)| Series::new(name, vec![[0.1, 5.0]; count]);
             Figure { series: series.iter().map(line).collect(), n, ..figure(false) }
         };
         with(&[("a", 0)], 3).put(&path).unwrap();
@@ -219,7 +255,24 @@ mod tests {
         assert_eq!(names().len(), 3, "nothing was measured");
         with(&[("a", 1)], 4).put(&path).unwrap();
         assert_eq!(names(), [("a".into(), 1)]);
-        assert_eq!(Figure::read(&folder.path().join("figure.before.json")).unwrap().series.len(), 3);
+        let before = |name: &str| Figure::read(&folder.path().join(name)).unwrap().series.len();
+        assert_eq!(before("figure.before.json"), 3);
+
+        let other = serde_json::json!({ "seed": 2, "weights_sha256": "b" });
+        Figure { target: other, ..with(&[("b", 1), ("c", 1)], 4) }.put(&path).unwrap();
+        assert_eq!(names().len(), 2, "of another target");
+        assert_eq!((before("figure.before.json"), before("figure.before-2.json")), (3, 1), "both are still there");
+    }
+
+    #[test]
+    fn each_line_is_told_with_the_command_that_made_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("figure.json");
+        figure(false).put(&path).unwrap();
+        let another = Series::new("another", vec![[0.1, 5.0]]);
+        let second = Figure { command: "second".into(), series: vec![another], ..figure(false) };
+        second.put(&path).unwrap();
+        assert_eq!(Figure::read(&path).unwrap().made_by(), "Made by `second` on none; one line by `none`");
     }
 
     #[test]

@@ -95,7 +95,7 @@ pub(super) fn median(defence: &dyn Defence, x: &Tensor, runs: usize) -> f64 {
     let mut seconds: Vec<f64> = (0..runs).map(|_| once()).collect();
     bar.finish_and_clear();
     seconds.sort_by(f64::total_cmp);
-    seconds[runs / 2]
+    f64::midpoint(seconds[(runs - 1) / 2], seconds[runs / 2])
 }
 
 impl Speeds {

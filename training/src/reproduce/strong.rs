@@ -20,13 +20,13 @@ const STEPS: u32 = 6;
 /// Points of accuracy that an attack has to take away between the smallest ε and the largest to be believed.
 const LEAST_FALL: f64 = 5.0;
 
-/// A sign of a broken attack: a line that hardly falls while ε grows.
-pub(super) fn warnings(figure: &Figure) -> Vec<String> {
+/// A paragraph for each line that hardly falls while ε grows, a sign of a broken attack.
+pub(super) fn warnings(figure: &Figure) -> String {
     let flat = figure.series.iter().filter_map(|series| {
         let (&[_, first], &[_, last]) = (series.points.first()?, series.points.last()?);
         let name = &series.name;
         (first - last < LEAST_FALL).then(|| {
-            format!("{name}: {first:.1} % at the smallest ε, {last:.1} % at the largest: a larger ε does not help, so this attack says nothing about {name}")
+            format!("Warning: {name}: {first:.1} % at the smallest ε, {last:.1} % at the largest: a larger ε does not help, so this attack says nothing about {name}.\n\n")
         })
     });
     flat.collect()
@@ -35,7 +35,8 @@ pub(super) fn warnings(figure: &Figure) -> Vec<String> {
 /// Accuracy left by targeted FGSM with the gradient through everything, for the undefended target and each purifier.
 pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
     let target = Architecture::A;
-    let classifier = zoo.classifier(target)?.network;
+    let trained = zoo.classifier(target)?;
+    let classifier = &trained.network;
     let images = zoo.set.test.sample(settings.counts(zoo.set).costly, settings.seed);
     let greatest = paper::strength(zoo.set.channels).epsilon;
     let line = |name: &str, victim: &dyn Victim| -> Result<Series> {
@@ -46,19 +47,20 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
             let attacked = attack::run(victim, plan, &images, zoo.set.class_count())?.x;
             points.push([epsilon, evaluate::accuracy(victim, &attacked, &images.labels())]);
         }
-        Ok(Series { name: name.into(), points })
+        Ok(Series::new(name, points))
     };
-    let mut series = vec![line("undefended", &classifier)?];
+    let mut series = vec![line("undefended", classifier)?];
     for network in [Network::Puvae(Size::Paper, target), Network::Puvae(Size::Lite, target), Network::Magnet] {
         let Some(run) = zoo.find(network)? else { continue };
         let contestant = contestants::defence(zoo.set, &named(network, &run), Projection::default(), zoo.device)?;
         if let Guard::Defence(defence) = &contestant.guard {
-            series.push(line(&contestant.name, &Defended { defence: defence.as_ref(), classifier: &classifier })?);
+            series.push(line(&contestant.name, &Defended { defence: defence.as_ref(), classifier })?);
         }
     }
     Ok(Figure {
         title: format!("{}, target A: FGSM with the gradient through the defence", zoo.set.name),
         command: evaluate::command(),
+        target: trained.about()?,
         x: Axis::linear("ε"),
         series,
         n: images.len(),
@@ -73,10 +75,11 @@ mod tests {
 
     #[test]
     fn a_line_that_does_not_fall_is_a_sign() {
-        let line = |name: &str, last| Series { name: name.into(), points: vec![[0.05, 97.0], [0.3, last]] };
+        let line = |name: &str, last| Series::new(name, vec![[0.05, 97.0], [0.3, last]]);
         let figure = Figure {
             title: String::new(),
             command: String::new(),
+            target: serde_json::Value::Null,
             x: Axis::linear("ε"),
             series: vec![line("undefended", 9.0), line("flat", 96.0)],
             n: 500,
@@ -84,8 +87,7 @@ mod tests {
             device: String::new(),
         };
         let warnings = warnings(&figure);
-        assert!(
-            warnings.len() == 1 && warnings[0].starts_with("flat: 97.0 % at the smallest ε, 96.0 % at the largest")
-        );
+        assert_eq!(warnings.matches("Warning").count(), 1, "{warnings}");
+        assert!(warnings.starts_with("Warning: flat: 97.0 % at the smallest ε, 96.0 % at the largest"), "{warnings}");
     }
 }

@@ -92,7 +92,8 @@ pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()
     let attacked = attack::run(&target.network, plan, &shown, zoo.set.class_count())?.x;
     samples::write(
         &settings.figures().join(format!("{}.png", block.name())),
-        (&shown.all().x, &attacked),
+        &shown.all().x,
+        (SHOWN, &attacked),
         &taking_part,
         settings.seed,
     )

@@ -295,8 +295,7 @@ mod tests {
             let run = folder.path().join(format!("mnist-{}", network.name()));
             std::fs::create_dir_all(&run).unwrap();
             let epochs = zoo.epochs(network) + 3;
-            let config = serde_json::Value::Null;
-            let header = Header { kind: "any".into(), dataset: "mnist".into(), config, seed: 1, epochs, epoch: 2 };
+            let header = Header { epochs, epoch: 2, ..Header::default() };
             Checkpoint::save(&Run::checkpoint(&run), &header, &[]).unwrap();
             assert_eq!(zoo.find(network).unwrap(), Some(run), "nothing is trained");
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tch::Device;
 
-use super::{Place, Recipe, Trained, identity, same_data};
+use super::{CLASSIFIER, Place, Recipe, Trained, as_known, same_data};
 use crate::attack::substitute::{Attacker, Oracle, SubstituteConfig};
 use crate::checkpoint::{Header, first_difference};
 use crate::classifier::{Architecture, Classifier, ClassifierConfig};
@@ -63,14 +63,14 @@ pub fn train(
     let mut learned = Attacker::new(&substitute, &oracle, &set.held_out, attacker, place.seed)?.learn()?;
     let origin = Origin {
         attacker,
-        target: identity(&target.header),
+        target: target.identity(),
         defence: defence.map(|contestant| json!({ "name": contestant.name, "run": contestant.about })),
         queries: oracle.queries(),
         agreement: learned.agreement,
     };
     let schedule = Schedule { epochs: attacker.all_epochs(), batch: attacker.batch, rate: attacker.rate };
     let recipe = Recipe { network, schedule, source: None, from: None, substitute: Some(origin) };
-    let run = place.run("classifier", set, &recipe)?;
+    let run = place.run(CLASSIFIER, set, &recipe)?;
     resumable::write(&run, &learned.log, &[(&substitute.params, &mut learned.adam)])
 }
 
@@ -78,12 +78,14 @@ pub fn train(
 ///
 /// # Errors
 /// When it did not learn from a target's answers, or from those of another target: names the first difference.
-pub fn check(substitute: &Header, target: &Header) -> Result<()> {
+pub fn check(substitute: &Header, target: &Trained<Classifier>) -> Result<()> {
     let origin = substitute.config.get("substitute").with_context(|| {
         "--substitute is a classifier that learned from data, expected one that learned from the target's answers; train one with `puvae-train substitute`"
     })?;
     let origin: Origin = serde_json::from_value(origin.clone()).context("--substitute is a run of another version")?;
-    if let Some((field, expected, found)) = first_difference(&identity(target), &origin.target, "") {
+    let mut expected = target.identity();
+    as_known(&mut expected, &origin.target);
+    if let Some((field, expected, found)) = first_difference(&expected, &origin.target, "") {
         bail!(
             "--substitute learned from another target: {field} is {found} there, expected {expected}; train one with `puvae-train substitute` and this --target"
         );

@@ -1,0 +1,121 @@
+//! What tells one trained network from another, what it learned from, and which data it belongs to.
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use super::Trained;
+use crate::checkpoint::Header;
+use crate::data::DataSet;
+use crate::nn::params::HasParams;
+
+/// The key of a network's weights' SHA-256 in what results say of it.
+const WEIGHTS: &str = "weights_sha256";
+
+/// What identifies a trained network: its configuration, how it was trained, and from which seed.
+#[must_use]
+pub fn identity(trained: &Header) -> Value {
+    json!({
+        "config": trained.config["network"],
+        "schedule": trained.config["schedule"],
+        "epochs_done": trained.epoch,
+        "seed": trained.seed
+    })
+}
+
+/// The same of a purifier that another one begins with, and in it what that one learned from and began with.
+pub(super) fn history(trained: &Header) -> Value {
+    let mut history = identity(trained);
+    for key in ["source", "from"] {
+        if let Some(earlier) = trained.config.get(key) {
+            history[key] = earlier.clone();
+        }
+    }
+    history
+}
+
+/// The sources that a purifier learned from, and those of the runs that it began with, by the header of its checkpoint; none of what is no
+/// purifier.
+#[must_use]
+pub fn sources(header: &Value) -> Vec<&Value> {
+    let mut found = Vec::new();
+    let mut run = &header["config"];
+    while !run.is_null() {
+        match &run["source"] {
+            Value::Null => {}
+            Value::Array(several) => found.extend(several),
+            one => found.push(one),
+        }
+        run = &run["from"];
+    }
+    found
+}
+
+impl<T: HasParams> Trained<T> {
+    /// What identifies exactly this network: [`identity`] and the hash of its weights.
+    #[must_use]
+    pub fn identity(&self) -> Value {
+        let mut identity = identity(&self.header);
+        identity[WEIGHTS] = self.network.params().sha256().into();
+        identity
+    }
+
+    /// What results say of it: how it was made, and the hash of its weights.
+    ///
+    /// # Errors
+    /// When the header is no JSON.
+    pub fn about(&self) -> Result<Value> {
+        let recipe = Header { classes: Vec::new(), held_out_sha256: String::new(), ..self.header.clone() };
+        let mut about = serde_json::to_value(recipe)?;
+        about[WEIGHTS] = self.network.params().sha256().into();
+        Ok(about)
+    }
+}
+
+/// Takes the weights' hash out of `about` where `earlier`, which was said of that network before weights were hashed, has none: then the
+/// recipe alone tells whether it is the same.
+pub fn as_known(about: &mut Value, earlier: &Value) {
+    if let (Some(about), None) = (about.as_object_mut(), earlier.get(WEIGHTS)) {
+        about.remove(WEIGHTS);
+    }
+}
+
+/// Refuses a network that was trained on other data than `set`, as far as its header tells: another data set, pictures of
+/// another size, other channels, other classes, or other images held out.
+///
+/// # Errors
+/// Names what differs.
+pub fn same_data(set: &DataSet, header: &Header) -> Result<()> {
+    ensure!(
+        header.dataset == set.name,
+        "the {} was trained on {}, expected {}; give a run of the same data set",
+        header.kind,
+        header.dataset,
+        set.name
+    );
+    let network = &header.config["network"];
+    for (field, here) in [("side_px", set.side_px), ("channels", set.channels), ("classes", set.class_count())] {
+        let there = network[field].as_i64();
+        ensure!(
+            there.is_none_or(|there| there == here),
+            "the {} was trained on {} with {field} {}, but {field} is {here} now; read the pictures with the --side, --channels and class folders of that run",
+            header.kind,
+            set.name,
+            network[field]
+        );
+    }
+    ensure!(
+        header.classes.is_empty() || header.classes == set.classes,
+        "the {} was trained on {} with the classes {}, expected {}; give the class folders the names that they had",
+        header.kind,
+        set.name,
+        header.classes.join(", "),
+        set.classes.join(", ")
+    );
+    ensure!(
+        header.held_out_sha256.is_empty() || header.held_out_sha256 == set.held_out.sha256(),
+        "the {} was trained on {} with other images held out, so it may have learned from some that are held out now; read the images that it was trained with, or train again",
+        header.kind,
+        set.name
+    );
+    Ok(())
+}
