@@ -228,20 +228,22 @@ impl AgeMeter {
         Self { deadline, since: start, from: Duration::ZERO, total: Duration::ZERO, over: Duration::ZERO }
     }
 
-    /// A verdict came at `at`, `response` after its capture: enters the stretch that ends here.
-    pub fn delivered(&mut self, at: Instant, response: Duration, histogram: &mut LatencyHistogram) {
-        self.until(at, histogram);
+    /// A verdict came at `at`, `response` after its capture: enters the stretch that ends here. The age just before.
+    pub fn delivered(&mut self, at: Instant, response: Duration, histogram: &mut LatencyHistogram) -> Duration {
+        let peak = self.until(at, histogram);
         self.from = response;
+        peak
     }
 
-    /// Enters the time up to `at` without a new verdict; at the end of the run, once.
-    pub fn until(&mut self, at: Instant, histogram: &mut LatencyHistogram) {
+    /// Enters the time up to `at` without a new verdict; at the end of the run, once. The age then.
+    pub fn until(&mut self, at: Instant, histogram: &mut LatencyHistogram) -> Duration {
         let stretch = at.saturating_duration_since(self.since);
         let to = self.from + stretch;
         histogram.record_rising(self.from, to);
         self.total += stretch;
         self.over += to.saturating_sub(self.deadline.get().max(self.from));
         (self.since, self.from) = (at, to);
+        to
     }
 
     /// The share of time, from 0 to 1, during which the newest verdict was older than the deadline.

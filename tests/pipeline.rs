@@ -7,7 +7,7 @@ mod scripted;
 use puvae::frame::FrameId;
 use puvae::latency::Stage;
 use puvae::ledger::Ledger;
-use puvae::pipeline::{Outcome, PipelineError, PipelineFailure};
+use puvae::pipeline::{Delivery, Outcome, PipelineError, PipelineFailure};
 use puvae::source::Pacing;
 use scripted::{Go, Next, Script, ms};
 
@@ -146,7 +146,8 @@ fn the_times_of_a_frames_steps_add_up_to_its_response() {
     assert_eq!(summary.duration, ms(17));
     assert_eq!(summary.latency[Stage::Age].max(), Some(ms(17)));
     assert_eq!(summary.age_over_deadline_ratio, Some(0.0));
-    assert_eq!(summary.deliveries, [(ms(5), ms(5)), (ms(17), ms(17))]);
+    let delivery = |at| Delivery { at: ms(at), response: ms(at), peak_age: ms(at) };
+    assert_eq!((summary.deliveries, summary.final_age), (vec![delivery(5), delivery(17)], ms(17)));
 }
 
 #[test]

@@ -278,6 +278,21 @@ fn absurd_options_are_refused() {
 }
 
 #[test]
+#[cfg(unix)]
+fn absurd_options_of_raw_frames_are_refused_too() {
+    let form = Stdin { width: 4, height: 4, format: RawFormat(PixelFormat::Gray8) };
+    for (options, words) in [
+        (SourceOptions { frames: Some(0), ..Default::default() }, "0 frames were asked for"),
+        (SourceOptions { fps: Some(0.0), ..Default::default() }, "0 frames a second, expected 0.001 to 10000"),
+        (SourceOptions { fps: Some(30.0), ..Default::default() }, "--fps was given, but frames on standard input"),
+    ] {
+        let (from, _to) = std::io::pipe().unwrap();
+        let text = source::open_raw(from.into(), form, &options, Arc::new(SystemClock)).unwrap_err().to_string();
+        assert!(text.starts_with(words), "{text}");
+    }
+}
+
+#[test]
 fn folders_name_the_classes_and_their_pictures_come_in_natural_order() {
     let folder = folder();
     let uri = format!("dir:{}", folder.path().display());

@@ -1,6 +1,6 @@
 //! `puvae calibrate`: the tightest deadline that this machine holds, and how sure that is.
 //!
-//! Frames come at a camera's rate, and nothing is refused: each frame's response is kept, and one that was dropped took
+//! Frames come at a camera's rate, and nothing is refused: each frame's response is kept, and one without a verdict took
 //! for ever. The tightest deadline held by a share of the frames is then one of these responses. That as many of the
 //! frames to come hold it is another claim: for that, the sorted responses are gone up until so many lie above that a
 //! machine which holds less would have shown that rarely (an order statistic; 95 % confidence).
@@ -12,20 +12,21 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use puvae::classifier::Classifier as _;
 use puvae::clock::SystemClock;
-use puvae::config::check_files_differ;
+use puvae::config::{Settings, check_files_differ};
 use puvae::model::engine::Engine;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::pipeline::{self, Outcome, Pictures, PipelineConfig, Sink, SinkError, Summary};
 use puvae::report::output::OutputFile;
+use puvae::report::schema::Models;
 use puvae::report::table;
 use puvae::source;
 use serde_json::json;
 
 use super::args::CalibrateArgs;
 use super::progress::FrameProgress;
-use super::run::{announce, open_models, source_options};
+use super::run::{InterruptedEarly, announce, failed_frames, open_models, slowed, source_options};
 use super::signals::stop_on_signals;
-use super::{INTERRUPTED, print};
+use super::{INTERRUPTED, complain, print};
 
 /// Shares of the frames that shall hold the deadline.
 const SHARES: [f64; 3] = [0.99, 0.999, 0.9999];
@@ -35,6 +36,8 @@ const CONFIDENCE: f64 = 0.95;
 const ROUND_TO: Duration = Duration::from_micros(100);
 /// The fewest frames that tell anything.
 const FEWEST: u64 = 100;
+/// What stands for a deadline that too few frames held, whatever it were.
+const NONE: &str = "none: frames had no verdict";
 
 /// The response of each frame; `None` of one without a verdict.
 struct Responses(Vec<Option<Duration>>);
@@ -44,6 +47,14 @@ impl Sink for Responses {
         self.0.push(outcome.verdict().map(|verdict| verdict.response));
         Ok(())
     }
+}
+
+/// What the figures were measured with.
+struct Setup<'a> {
+    settings: &'a Settings,
+    engine: &'a Engine,
+    models: Models,
+    fps: f64,
 }
 
 pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
@@ -68,55 +79,71 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
         regions: settings.regions.clone(),
         ..PipelineConfig::default()
     };
+    let purifier = slowed(&settings, purifier);
     let mut progress = FrameProgress::new(feed.source.frames());
     let mut responses = Responses(Vec::with_capacity(usize::try_from(args.frames).unwrap_or(0).min(1 << 20)));
     let sinks: &mut [&mut dyn Sink] = &mut [&mut progress, &mut responses];
     let summary = pipeline::run(feed, purifier, Box::new(classifier), &config, clock, &stop, sinks)?;
     drop(progress);
-    let found = Found::new(responses.0);
-    if found.frames() < FEWEST as usize {
-        bail!("only {} frames came, expected at least {FEWEST}; give a source with more", found.frames());
+    let found = Found::new(responses.0, summary.ledger.failed);
+    enough(&found, &summary)?;
+    let came = || (found.frames() as f64 / summary.duration.as_secs_f64() * 10.0).round() / 10.0;
+    let setup = Setup { settings: &settings, engine: &engine, models, fps: settings.fps.unwrap_or_else(came) };
+    tell(&found, &summary, &setup, out)
+}
+
+fn enough(found: &Found, summary: &Summary) -> anyhow::Result<()> {
+    let frames = found.frames();
+    if frames >= FEWEST as usize {
+        return Ok(());
     }
-    let fps =
-        settings.fps.unwrap_or_else(|| (found.frames() as f64 / summary.duration.as_secs_f64() * 10.0).round() / 10.0);
-    print(&found.table(&summary, fps, &engine))?;
-    if let Some(out) = out {
-        let deadlines: Vec<_> = SHARES.into_iter().map(|share| found.json(share)).collect();
-        let provider = engine.provider();
-        let report = json!({
-            "schema": 1, "frames": found.frames(), "dropped": found.dropped(), "fps": fps,
-            "source": settings.source.to_string(), "regions": settings.regions, "confidence": CONFIDENCE,
-            "deadlines": deadlines, "provider": provider, "threads": engine.threads().get(), "models": models,
-            "puvae_version": env!("CARGO_PKG_VERSION"),
-        });
-        out.write(serde_json::to_string_pretty(&report).map_err(|error| anyhow!("the figures: {error}"))?)?;
+    if summary.interrupted {
+        bail!(InterruptedEarly(format!("after {frames} frames, expected at least {FEWEST}")));
     }
-    Ok(if summary.interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    bail!("only {frames} frames came, expected at least {FEWEST}; give a source with more");
+}
+
+/// Writes and shows what was found; frames that failed are an error all the same.
+fn tell(found: &Found, summary: &Summary, setup: &Setup<'_>, out: Option<OutputFile>) -> anyhow::Result<ExitCode> {
+    // The file first: whoever reads standard output may be gone.
+    let written = out.map_or(Ok(()), |out| out.write(found.json(setup)?).map_err(anyhow::Error::from));
+    let shown = print(&found.table(summary, setup));
+    match failed_frames(summary) {
+        Some(failure) => {
+            written.unwrap_or_else(|error| complain(&format!("error: {error}\n")));
+            Err(failure)
+        }
+        None => written.and(shown).map(|()| match summary.interrupted {
+            true => ExitCode::from(INTERRUPTED),
+            false => ExitCode::SUCCESS,
+        }),
+    }
 }
 
 /// Responses in order, those of frames without a verdict last.
 struct Found {
     sorted: Vec<Duration>,
+    /// A newer one took its place, or the driver lost it.
     dropped: usize,
+    /// A stage failed on it.
+    failed: usize,
 }
 
 impl Found {
-    fn new(responses: Vec<Option<Duration>>) -> Self {
-        let dropped = responses.iter().filter(|response| response.is_none()).count();
+    /// `failed` of the frames without a response failed, the others were dropped.
+    fn new(responses: Vec<Option<Duration>>, failed: u64) -> Self {
+        let without = responses.iter().filter(|response| response.is_none()).count();
+        let failed = usize::try_from(failed).unwrap_or(usize::MAX).min(without);
         let mut sorted: Vec<Duration> = responses.into_iter().flatten().collect();
         sorted.sort_unstable();
-        Self { sorted, dropped }
+        Self { sorted, dropped: without - failed, failed }
     }
 
     fn frames(&self) -> usize {
-        self.sorted.len() + self.dropped
+        self.sorted.len() + self.dropped + self.failed
     }
 
-    fn dropped(&self) -> usize {
-        self.dropped
-    }
-
-    /// The tightest deadline that `misses` of these frames missed; `None` when more than that were dropped.
+    /// The tightest deadline that `misses` of these frames missed; `None` when more than that had no verdict.
     fn with_misses(&self, misses: usize) -> Option<Duration> {
         let kept = self.frames().checked_sub(misses)?;
         let deadline = *self.sorted.get(kept.checked_sub(1)?)?;
@@ -134,16 +161,16 @@ impl Found {
         self.with_misses(surely_allowed(self.frames(), share)?)
     }
 
-    fn table(&self, summary: &Summary, fps: f64, engine: &Engine) -> String {
+    fn table(&self, summary: &Summary, Setup { engine, fps, .. }: &Setup<'_>) -> String {
         let shown = |deadline: Option<Duration>, else_: &str| {
             deadline.map_or_else(|| else_.to_owned(), |deadline| format!("{:.1} ms", deadline.as_secs_f64() * 1e3))
         };
         let row = |share: f64| {
             let sure = match surely_allowed(self.frames(), share) {
-                Some(_) => shown(self.surely_held(share), "none: frames were dropped"),
+                Some(_) => shown(self.surely_held(share), NONE),
                 None => format!("needs {} frames", frames_needed(share)),
             };
-            let held = shown(self.held(share), "none: frames were dropped");
+            let held = shown(self.held(share), NONE);
             vec![format!("{} %", share * 100.0), held, sure]
         };
         let rows = SHARES.into_iter().map(row).collect();
@@ -151,10 +178,11 @@ impl Found {
         let slowest =
             self.sorted.last().map_or("n/a".into(), |slowest| format!("{:.1} ms", slowest.as_secs_f64() * 1e3));
         format!(
-            "Tightest deadline, from capture to verdict\n{}\n {} frames at {fps} a second, {} of them dropped, slowest response {slowest}\n              first run of both models {:.1?}, provider {} ({}), {} for each model\n",
+            "Tightest deadline, from capture to verdict\n{}\n {} frames at {fps} a second, {} of them dropped, {} failed, slowest response {slowest}\n              first run of both models {:.1?}, provider {} ({}), {} for each model\n",
             table::lay_out(&["share of frames", "held by these frames", "held at 95 % confidence"], 1, rows),
             self.frames(),
             self.dropped,
+            self.failed,
             summary.warm_up.first,
             provider.used,
             provider.reason,
@@ -162,7 +190,19 @@ impl Found {
         )
     }
 
-    fn json(&self, share: f64) -> serde_json::Value {
+    fn json(&self, setup: &Setup<'_>) -> anyhow::Result<String> {
+        let Setup { settings, engine, models, fps } = setup;
+        let deadlines: Vec<_> = SHARES.into_iter().map(|share| self.deadline(share)).collect();
+        let report = json!({
+            "schema": 1, "frames": self.frames(), "dropped": self.dropped, "failed": self.failed, "fps": fps,
+            "source": settings.source.to_string(), "regions": settings.regions, "confidence": CONFIDENCE,
+            "deadlines": deadlines, "provider": engine.provider(), "threads": engine.threads().get(), "models": models,
+            "puvae_version": env!("CARGO_PKG_VERSION"),
+        });
+        serde_json::to_string_pretty(&report).map_err(|error| anyhow!("the figures: {error}"))
+    }
+
+    fn deadline(&self, share: f64) -> serde_json::Value {
         let micros = |deadline: Option<Duration>| deadline.map(|deadline| deadline.as_micros() as u64);
         json!({"share": share, "held_us": micros(self.held(share)), "surely_held_us": micros(self.surely_held(share))})
     }
@@ -225,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_deadline_is_the_response_that_so_many_frames_kept_rounded_up() {
-        let found = Found::new((1..=1000).map(|us| Some(Duration::from_micros(us * 10))).collect());
+        let found = Found::new((1..=1000).map(|us| Some(Duration::from_micros(us * 10))).collect(), 0);
         assert_eq!(found.held(0.99), Some(Duration::from_micros(9900)));
         assert_eq!(found.held(0.999), Some(Duration::from_micros(10_000)));
         assert_eq!(
@@ -237,10 +277,12 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_frame_holds_no_deadline() {
+    fn a_frame_without_a_verdict_holds_no_deadline() {
         let mut responses = vec![ms(1); 999];
         responses.push(None);
-        let found = Found::new(responses);
+        assert_eq!(Found::new(responses.clone(), 0).dropped, 1);
+        let found = Found::new(responses, 1);
+        assert_eq!((found.frames(), found.dropped, found.failed), (1000, 0, 1));
         assert_eq!((found.held(0.99), found.held(0.999), found.held(0.9999)), (ms(1), ms(1), None));
     }
 }

@@ -33,7 +33,7 @@ const ERROR: u8 = 1;
 const USAGE: u8 = 2;
 /// The deadline is impossible on this machine.
 const IMPOSSIBLE: u8 = 3;
-/// A signal ended the run, after a full report.
+/// A signal ended the run: after a full report, if there was anything to report.
 const INTERRUPTED: u8 = 130;
 
 /// Parses, runs, and turns whatever happens into an exit code.

@@ -14,7 +14,7 @@ use puvae::model::file::check_pair;
 use puvae::model::graph::Graph;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::onnx_purifier::OnnxPurifier;
-use puvae::pipeline::{self, CapturePatience, PipelineConfig, Sink, StopFlag};
+use puvae::pipeline::{self, CapturePatience, PipelineConfig, Sink, StopFlag, Summary};
 use puvae::purifier::{Identity, Purifier, Slowed};
 use puvae::report::schema::{Models, RunInfo};
 use puvae::report::verdicts::VerdictLines;
@@ -32,8 +32,8 @@ const SAMPLES: usize = 18;
 
 /// There is nothing to report.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted before the first frame; nothing was written, run again")]
-pub(super) struct InterruptedEarly;
+#[error("interrupted {0}; nothing was written, run again")]
+pub(super) struct InterruptedEarly(pub(super) String);
 
 pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
     let settings = config.check()?;
@@ -117,8 +117,14 @@ fn surroundings(settings: &Settings, engine: &Engine, models: Models) -> Surroun
     Surroundings { provider: engine.provider().clone(), models, run }
 }
 
+/// Frames that failed without ending the run, as an error.
+pub(super) fn failed_frames(summary: &Summary) -> Option<anyhow::Error> {
+    let (faults, captured) = (summary.faults.as_ref()?, summary.ledger.captured);
+    Some(anyhow!("{}; {} of {captured} frames failed in all", faults.first, faults.frames))
+}
+
 /// As slow as the synthetic source's script says.
-fn slowed(settings: &Settings, purifier: Box<dyn Purifier>) -> Box<dyn Purifier> {
+pub(super) fn slowed(settings: &Settings, purifier: Box<dyn Purifier>) -> Box<dyn Purifier> {
     match &settings.source {
         SourceUri::Synthetic(synthetic) if !synthetic.slow().is_empty() => {
             Box::new(Slowed::new(purifier, synthetic.slow(), Arc::new(SystemClock)))
@@ -179,7 +185,9 @@ fn run_pipeline(
     drop(progress);
     watch.leave_terminal();
     let (summary, mut failure) = match result {
-        Ok(summary) if summary.interrupted && summary.ledger.captured == 0 => bail!(InterruptedEarly),
+        Ok(summary) if summary.interrupted && summary.ledger.captured == 0 => {
+            bail!(InterruptedEarly("before the first frame".into()))
+        }
         Ok(summary) => (summary, None),
         Err(failure) if failure.summary.ledger.captured == 0 => bail!(failure.cause),
         Err(failure) => (failure.summary, Some(anyhow::Error::from(failure.cause))),
@@ -189,14 +197,7 @@ fn run_pipeline(
         failure =
             failure.or(Some(anyhow!("the verdicts could not be written to the end: {error}; make room and run again")));
     }
-    if let Some(faults) = &summary.faults {
-        failure = failure.or(Some(anyhow!(
-            "{}; {} of {} frames failed in all",
-            faults.first,
-            faults.frames,
-            summary.ledger.captured
-        )));
-    }
+    failure = failure.or_else(|| failed_frames(&summary));
     surroundings.run.failure = failure.as_ref().map(ToString::to_string);
     Ok((Report::new(&summary, surroundings), failure))
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayViewD, ArrayViewMutD};
 use ort::session::{Session, SessionInputValue, SessionOutputs};
-use ort::value::{TensorElementType, TensorRef, ValueType};
+use ort::value::{PrimitiveTensorElementType, TensorElementType, TensorRef, ValueType};
 use serde::Serialize;
 
 use super::ModelError;
@@ -127,6 +127,9 @@ impl Graph {
 
     /// Runs the graph once. The inputs are not copied when they are contiguous.
     ///
+    /// Each call allocates: two short lists of the inputs here, and in ONNX Runtime and its binding whatever these need for a run
+    /// and its outputs. The values themselves go into arrays that the caller keeps ([`Outputs::copy_f32`]).
+    ///
     /// # Errors
     /// When ONNX Runtime refuses the inputs or fails.
     pub fn run(&mut self, inputs: &[(&str, ArrayViewD<'_, f32>)]) -> Result<Outputs<'_>, ModelError> {
@@ -154,7 +157,7 @@ impl Outputs<'_> {
     /// # Errors
     /// When there is no f32 output of that name.
     pub fn f32(&self, name: &str) -> Result<(Vec<usize>, &[f32]), ModelError> {
-        self.get(name)
+        self.get(name).map(|(shape, values)| (sides(shape).collect(), values))
     }
 
     /// An i64 output: its shape, and its values in row-major order.
@@ -162,7 +165,7 @@ impl Outputs<'_> {
     /// # Errors
     /// When there is no i64 output of that name.
     pub fn i64(&self, name: &str) -> Result<(Vec<usize>, &[i64]), ModelError> {
-        self.get(name)
+        self.get(name).map(|(shape, values)| (sides(shape).collect(), values))
     }
 
     /// Copies an f32 output into the caller's array and checks it on the way: its shape must be the array's,
@@ -171,24 +174,40 @@ impl Outputs<'_> {
     /// # Errors
     /// When there is no such output, its shape differs, or a value is NaN or infinite.
     pub fn copy_f32(&self, name: &'static str, mut into: ArrayViewMutD<'_, f32>) -> Result<(), ModelError> {
-        let (shape, values) = self.f32(name)?;
-        check_shape(self.path, name, &shape, into.shape())?;
+        let values: &[f32] = self.shaped(name, into.shape())?;
         if let Some(broken) = values.iter().position(|value| !value.is_finite()) {
-            let index = broken / (values.len() / shape[0]);
+            let index = broken / (values.len() / into.shape()[0]);
             return Err(ModelError::NotFinite { path: self.path.into(), output: name, index });
         }
-        let values = ArrayViewD::from_shape(shape, values).expect("an output has as many values as its shape says");
+        let values =
+            ArrayViewD::from_shape(into.raw_dim(), values).expect("an output has as many values as its shape says");
         into.assign(&values);
         Ok(())
     }
 
-    fn get<T: ort::value::PrimitiveTensorElementType>(&self, name: &str) -> Result<(Vec<usize>, &[T]), ModelError> {
+    /// The values of an output that must have this shape.
+    pub(super) fn shaped<T: PrimitiveTensorElementType>(
+        &self,
+        name: &'static str,
+        expected: &[usize],
+    ) -> Result<&[T], ModelError> {
+        let (shape, values) = self.get(name)?;
+        if !sides(shape).eq(expected.iter().copied()) {
+            check_shape(self.path, name, &sides(shape).collect::<Vec<_>>(), expected)?;
+        }
+        Ok(values)
+    }
+
+    fn get<T: PrimitiveTensorElementType>(&self, name: &str) -> Result<(&[i64], &[T]), ModelError> {
         let failed = |reason: String| ModelError::Run { path: self.path.into(), reason };
         let value = self.values.get(name).ok_or_else(|| failed(format!("it has no output `{name}`")))?;
-        let (shape, data) = value.try_extract_tensor().map_err(|error| failed(one_line(error.message())))?;
-        let shape = shape.iter().map(|&side| usize::try_from(side).expect("a computed tensor has no negative side"));
-        Ok((shape.collect(), data))
+        let (shape, values) = value.try_extract_tensor().map_err(|error| failed(one_line(error.message())))?;
+        Ok((shape, values))
     }
+}
+
+fn sides(shape: &[i64]) -> impl Iterator<Item = usize> {
+    shape.iter().map(|&side| usize::try_from(side).expect("a computed tensor has no negative side"))
 }
 
 /// Refuses an array of another shape.

@@ -104,8 +104,7 @@ impl OnnxPurifier {
 /// Copies what the model selected, and refuses a label that names no class.
 fn copy_selected(outputs: &Outputs<'_>, path: &Path, selected: &mut Selected) -> Result<(), ModelError> {
     outputs.copy_f32("distances", selected.distances.view_mut().into_dyn())?;
-    let (shape, labels) = outputs.i64("label")?;
-    check_shape(path, "label", &shape, &[selected.label.len()])?;
+    let labels: &[i64] = outputs.shaped("label", &[selected.label.len()])?;
     let classes = selected.distances.dim().1;
     for (index, (into, &got)) in selected.label.iter_mut().zip(labels).enumerate() {
         *into = usize::try_from(got).ok().filter(|&label| label < classes).ok_or_else(|| ModelError::Label {

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use super::deliveries::Deliveries;
 use super::error::PipelineError;
-use super::health::CaptureHealth;
+use super::health::{CaptureHealth, CaptureState};
 use super::outcome::{Held, Outcome, Pictures, Sink, Verdicts};
 use super::samples::Samples;
 use super::stages::{Decided, Event, Ticket, guard};
-use super::summary::{Accuracy, Faults, MAX_DELIVERIES, Summary, WarmUp};
+use super::summary::{Accuracy, Delivery, Faults, MAX_DELIVERIES, Summary, WarmUp};
 use super::{OnUnpurified, PipelineConfig, StopFlag};
 use crate::deadline::Deadline;
 use crate::frame::{FrameId, StampSource};
@@ -20,6 +20,8 @@ pub(super) struct Books {
     deadline: Deadline,
     warm_up: WarmUp,
     start: Instant,
+    /// When the newest fate was decided.
+    decided: Instant,
     stamp_source: Option<StampSource>,
     ledger: Ledger,
     misses: MissRuns,
@@ -51,6 +53,7 @@ impl Books {
             deadline: config.deadline,
             warm_up,
             start,
+            decided: start,
             stamp_source: None,
             ledger: Ledger::default(),
             misses: MissRuns::default(),
@@ -115,6 +118,7 @@ impl Books {
 
     fn enter(&mut self, Decided { ticket, fate, delivered }: &Decided) -> Outcome {
         self.stamp_source.get_or_insert(ticket.stamp_source);
+        self.decided = self.decided.max(ticket.since);
         self.ledger.record(*fate);
         if !self.misses.record(ticket.id, *fate) {
             self.fail(PipelineError::CountedTwice { frame: ticket.id });
@@ -155,8 +159,9 @@ impl Books {
         let Some(verdict) = verdicts.first() else { return };
         let (at, label) = (ticket.since, ticket.label);
         self.latency[Stage::Response].record(verdict.response);
-        self.age.delivered(at, verdict.response, &mut self.latency[Stage::Age]);
-        self.deliveries.push((at.saturating_duration_since(self.start), verdict.response));
+        let peak_age = self.age.delivered(at, verdict.response, &mut self.latency[Stage::Age]);
+        let since_start = at.saturating_duration_since(self.start);
+        self.deliveries.push(Delivery { at: since_start, response: verdict.response, peak_age });
         self.suspects += verdicts.iter().filter(|verdict| verdict.suspect).count() as u64;
         self.unpurified += u64::from(self.is_defence && !verdict.purified);
         self.newest = Some((ticket.id, ticket.captured_at, verdicts.clone()));
@@ -170,9 +175,17 @@ impl Books {
         }
     }
 
+    /// When the run was over, whatever the sinks took after that: capture had ended and every fate was decided.
+    fn end(&self) -> Instant {
+        let capture = self.health.snapshot();
+        let stopped = capture.since.filter(|_| capture.state == CaptureState::Stopped);
+        stopped.map_or(self.decided, |stopped| stopped.max(self.decided))
+    }
+
     /// The summary, and what went wrong; books that do not balance are an error too.
-    pub(super) fn close(mut self, captured: u64, end: Instant, interrupted: bool) -> (Summary, Option<PipelineError>) {
-        self.age.until(end, &mut self.latency[Stage::Age]);
+    pub(super) fn close(mut self, captured: u64, interrupted: bool) -> (Summary, Option<PipelineError>) {
+        let end = self.end();
+        let final_age = self.age.until(end, &mut self.latency[Stage::Age]);
         self.ledger.captured = captured;
         if !self.ledger.balances() {
             self.failure.get_or_insert(PipelineError::LedgerUnbalanced { ledger: self.ledger });
@@ -189,6 +202,7 @@ impl Books {
             warm_up: self.warm_up,
             deliveries,
             deliveries_stride,
+            final_age,
             accuracy: (self.accuracy.labelled > 0).then_some(self.accuracy),
             suspects: self.suspects,
             unpurified: self.unpurified,

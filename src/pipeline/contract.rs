@@ -19,15 +19,17 @@ pub enum ContractError {
         /// Which result.
         output: &'static str,
     },
-    /// More or fewer values than the pictures have.
-    #[error("`{output}` has {got} values, expected {expected}; the model must fill what it was given")]
-    Values {
+    /// Another shape than these pictures have.
+    #[error(
+        "`{output}` has the shape {got:?}, expected {expected:?}; the model must fill what it was given, and give room of that shape"
+    )]
+    Shape {
         /// Which result.
         output: &'static str,
-        /// Values of these pictures.
-        expected: usize,
-        /// Values that came.
-        got: usize,
+        /// The sides for these pictures.
+        expected: Vec<usize>,
+        /// The sides that came.
+        got: Vec<usize>,
     },
     /// A y* that names no class.
     #[error("the purifier's class y* is {got}, expected 0 to {}; use a purifier made for the classifier's classes", classes.saturating_sub(1))]
@@ -46,31 +48,39 @@ pub(super) fn purified(
     count: usize,
     classes: usize,
 ) -> Result<(), ContractError> {
-    values("purified", result.frames.len(), count * shape.pixels())?;
+    room(result, shape, count)?;
     finite("purified", &result.frames)?;
     if let Some(Selected { label, distances }) = &result.selected {
-        values("distances", distances.len(), count * classes)?;
+        sides("distances", distances.shape(), &[count, classes])?;
         finite("distances", distances)?;
-        values("label", label.len(), count)?;
+        sides("label", &[label.len()], &[count])?;
         if let Some(&got) = label.iter().find(|&&label| label >= classes) {
             return Err(ContractError::LabelStar { got, classes });
         }
     }
     if let Some(score) = &result.score {
-        values("score", score.len(), count)?;
+        sides("score", score.shape(), &[count])?;
         finite("score", score)?;
     }
     Ok(())
 }
 
+/// Checks that there is room for exactly `count` pictures of `shape`.
+pub(super) fn room(room: &Purified, shape: InputShape, count: usize) -> Result<(), ContractError> {
+    sides("purified", room.frames.shape(), &[count, shape.channels, shape.height, shape.width])
+}
+
 /// Checks the result of a classifier for `count` pictures.
 pub(super) fn logits(logits: &Array2<f32>, count: usize, classes: usize) -> Result<(), ContractError> {
-    values("logits", logits.len(), count * classes)?;
+    sides("logits", logits.shape(), &[count, classes])?;
     finite("logits", logits)
 }
 
-fn values(output: &'static str, got: usize, expected: usize) -> Result<(), ContractError> {
-    if got == expected { Ok(()) } else { Err(ContractError::Values { output, expected, got }) }
+fn sides(output: &'static str, got: &[usize], expected: &[usize]) -> Result<(), ContractError> {
+    if got == expected {
+        return Ok(());
+    }
+    Err(ContractError::Shape { output, expected: expected.into(), got: got.into() })
 }
 
 fn finite<'a>(output: &'static str, values: impl IntoIterator<Item = &'a f32>) -> Result<(), ContractError> {
@@ -80,6 +90,7 @@ fn finite<'a>(output: &'static str, values: impl IntoIterator<Item = &'a f32>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::Array4;
 
     const SHAPE: InputShape = InputShape { channels: 1, height: 2, width: 2 };
 
@@ -105,12 +116,26 @@ mod tests {
             refusal(|result| selected(result).label[0] = 3)
                 .starts_with("the purifier's class y* is 3, expected 0 to 2")
         );
-        assert!(refusal(|result| selected(result).label.clear()).starts_with("`label` has 0 values, expected 1"));
+        assert!(
+            refusal(|result| selected(result).label.clear()).starts_with("`label` has the shape [0], expected [1]")
+        );
         let score = |values: Vec<f32>| refusal(|result| result.score = Some(values.into()));
         assert!(score(vec![f32::NAN]).starts_with("`score` is not finite"));
-        assert!(score(vec![0.0, 0.0]).starts_with("`score` has 2 values, expected 1"));
-        let other = InputShape { width: 3, ..SHAPE };
-        assert!(refusal(|result| result.frames = Purified::new(1, other).frames).contains("6 values, expected 4"));
+        assert!(score(vec![0.0, 0.0]).starts_with("`score` has the shape [2], expected [1]"));
+    }
+
+    #[test]
+    fn as_many_values_in_another_shape_are_not_the_result() {
+        let frames = |sides: [usize; 4]| refusal(|result| result.frames = Array4::zeros(sides));
+        assert_eq!(
+            frames([1, 2, 2, 1]),
+            "`purified` has the shape [1, 2, 2, 1], expected [1, 1, 2, 2]; the model must fill what it was given, and give room of that shape"
+        );
+        assert!(frames([1, 1, 2, 3]).starts_with("`purified` has the shape [1, 1, 2, 3], expected"));
+        let distances = refusal(|result| selected(result).distances = Array2::zeros((3, 1)));
+        assert!(distances.starts_with("`distances` has the shape [3, 1], expected [1, 3]"), "{distances}");
+        let turned = logits(&Array2::zeros((3, 1)), 1, 3).unwrap_err().to_string();
+        assert!(turned.starts_with("`logits` has the shape [3, 1], expected [1, 3]"), "{turned}");
     }
 
     #[test]
@@ -122,7 +147,7 @@ mod tests {
     #[test]
     fn logits_are_as_many_as_classes_and_finite() {
         assert_eq!(logits(&Array2::zeros((1, 3)), 1, 3), Ok(()));
-        assert!(matches!(logits(&Array2::zeros((1, 2)), 1, 3), Err(ContractError::Values { .. })));
+        assert!(matches!(logits(&Array2::zeros((1, 2)), 1, 3), Err(ContractError::Shape { .. })));
         assert!(matches!(logits(&Array2::from_elem((1, 3), f32::NAN), 1, 3), Err(ContractError::NotFinite { .. })));
     }
 }

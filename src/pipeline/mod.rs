@@ -41,7 +41,7 @@ pub use error::{PipelineError, PipelineFailure};
 pub use health::{CaptureCounters, CaptureHealth, CaptureReason, CaptureSnapshot, CaptureState};
 pub use outcome::{Held, MAX_REGIONS, Outcome, Pictures, Sink, SinkError, Times, Verdict, Verdicts};
 pub use run::run;
-pub use summary::{Accuracy, Faults, MAX_DELIVERIES, Sample, Summary, WarmUp};
+pub use summary::{Accuracy, Delivery, Faults, MAX_DELIVERIES, Sample, Summary, WarmUp};
 
 use serde::{Deserialize, Serialize};
 

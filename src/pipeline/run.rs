@@ -11,7 +11,7 @@ use ndarray::Array2;
 use super::books::Books;
 use super::error::{PipelineError, PipelineFailure};
 use super::outcome::{MAX_REGIONS, Sink};
-use super::stages::{Classify, Desk, Forecast, Intake, Purify, Regions, Supervisor, Turns};
+use super::stages::{Classify, Desk, Forecast, Intake, Purify, Regions, Supervisor, Turns, guard};
 use super::summary::{Summary, WarmUp};
 use super::warm_up::{check_possible, warm_up};
 use super::{OnUnpurified, PipelineConfig, StopFlag};
@@ -42,7 +42,8 @@ pub fn run(
     stop: &StopFlag,
     sinks: &mut [&mut dyn Sink],
 ) -> Result<Summary, Box<PipelineFailure>> {
-    let (warmed, refusal) = prepare(&mut *purifier, &mut *classifier, config, &*clock);
+    let (warmed, refusal) = guard("warm-up", None, || prepare(&mut *purifier, &mut *classifier, config, &*clock))
+        .unwrap_or_else(|panicked| (WarmUp::default(), Some(panicked)));
     let mut books = Books::new(config, purifier.is_defence(), warmed, clock.now());
     let captured = Arc::new(AtomicU64::new(0));
     if let Some(refusal) = refusal {
@@ -57,7 +58,7 @@ pub fn run(
             Err(error) => books.fail(error),
         });
     }
-    let (summary, failure) = books.close(captured.load(Ordering::Relaxed), clock.now(), stop.is_set());
+    let (summary, failure) = books.close(captured.load(Ordering::Relaxed), stop.is_set());
     match failure {
         None => Ok(summary),
         Some(cause) => Err(Box::new(PipelineFailure { cause, summary })),
@@ -91,6 +92,7 @@ fn prepare(
 
 /// The three stages with the queues between them, ready to start.
 struct Stages {
+    desk: Desk,
     capture: Supervisor,
     feed: Feed,
     turns: Option<Turns>,
@@ -128,6 +130,8 @@ impl Stages {
             desk: desk.clone(),
             input: from_capture,
             regions: Regions::new(config.regions.clone(), Preprocessor::new(config.prep, purifier.input())),
+            shape: purifier.input(),
+            is_defence: purifier.is_defence(),
             purifier,
             classes,
             pool: Pool::new(),
@@ -138,24 +142,27 @@ impl Stages {
         let health = config.health.clone();
         let intake = Intake::new(desk.clone(), to_purify, health.clone(), captured);
         let (reopen, pacing) = (feed.reopen.clone(), feed.source.pacing());
-        let capture = Supervisor::new(desk, intake, reopen, pacing, config.patience, health);
-        Self { capture, feed, turns, purify, classify }
+        let capture = Supervisor::new(desk.clone(), intake, reopen, pacing, config.patience, health);
+        Self { desk, capture, feed, turns, purify, classify }
     }
 
     /// Starts the last stage first: if one cannot be started, those behind it find their queue without a sender and end.
     fn start<'scope>(self, scope: &'scope Scope<'scope, '_>) -> Result<(), PipelineError> {
-        let Self { capture, feed, turns, purify, classify } = self;
-        spawn(scope, "classify", move || classify.run())?;
-        spawn(scope, "purify", move || purify.run())?;
-        spawn(scope, "capture", move || capture.run(feed, turns))
+        let Self { desk, capture, feed, turns, purify, classify } = self;
+        spawn(scope, "classify", desk.clone(), move || classify.run())?;
+        spawn(scope, "purify", desk.clone(), move || purify.run())?;
+        spawn(scope, "capture", desk, move || capture.run(feed, turns))
     }
 }
 
+/// A panic in `work`, or in what is dropped at its end, fails the run like any other error.
 fn spawn<'scope>(
     scope: &'scope Scope<'scope, '_>,
     stage: &'static str,
+    desk: Desk,
     work: impl FnOnce() + Send + 'scope,
 ) -> Result<(), PipelineError> {
+    let work = move || guard(stage, None, work).unwrap_or_else(|panicked| desk.fail(None, panicked));
     let started: io::Result<_> = thread::Builder::new().name(format!("puvae-{stage}")).spawn_scoped(scope, work);
     started.map(drop).map_err(|source| PipelineError::Thread { stage, source })
 }

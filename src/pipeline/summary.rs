@@ -18,7 +18,7 @@ pub const MAX_DELIVERIES: usize = 36_000;
 pub struct Summary {
     /// What frames were measured against.
     pub deadline: Deadline,
-    /// From the start of capture until the last frame's fate was decided.
+    /// From the start of capture until it had ended and the last frame's fate was decided; what sinks took after that is not in it.
     pub duration: Duration,
     /// Who stamped the run's frames, by its first one; `None` before the first fate.
     pub stamp_source: Option<StampSource>,
@@ -32,11 +32,13 @@ pub struct Summary {
     pub warm_up: WarmUp,
     /// Share of the run, from 0 to 1, during which the newest verdict was older than the deadline.
     pub age_over_deadline_ratio: Option<f64>,
-    /// Time since the start, and response time, of deliveries over the whole run: of all while they are fewer than
-    /// [`MAX_DELIVERIES`], then of the one with the longest response among each [`Self::deliveries_stride`] successive ones.
-    pub deliveries: Vec<(Duration, Duration)>,
+    /// Deliveries over the whole run: all while they are fewer than [`MAX_DELIVERIES`], then the one with the longest response
+    /// among each [`Self::deliveries_stride`] successive ones, with the highest peak among these.
+    pub deliveries: Vec<Delivery>,
     /// For how many deliveries each of [`Self::deliveries`] stands (the last perhaps for fewer): 1, 2, 4 …
     pub deliveries_stride: u64,
+    /// How old the newest verdict was at the end of the run; before the first delivery, how long it had lasted.
+    pub final_age: Duration,
     /// How many delivered verdicts were right; `None` when no delivered frame had a label.
     pub accuracy: Option<Accuracy>,
     /// Verdicts, of all regions, that were marked as suspect.
@@ -51,6 +53,17 @@ pub struct Summary {
     pub samples: Vec<Sample>,
     /// Whether somebody set the stop flag.
     pub interrupted: bool,
+}
+
+/// A verdict that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    /// When, since the run's start.
+    pub at: Duration,
+    /// From its frame's capture until then: so old it was when it came.
+    pub response: Duration,
+    /// How old the one before had become by then; of the first, the time since the run's start.
+    pub peak_age: Duration,
 }
 
 /// Right and wrong among delivered frames (on time and late) whose true class is known, and of which one region is looked at.

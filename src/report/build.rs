@@ -32,6 +32,7 @@ impl Report {
         let Surroundings { provider, models, run } = surroundings;
         let histogram = |stage: Stage| Histogram::from(&summary.latency[stage]);
         let classes = &models.classifier.spec.classes;
+        let peaks = summary.deliveries.iter().map(|delivery| delivery.peak_age);
         Self {
             schema: SCHEMA,
             deadline_us: micros(summary.deadline.get()),
@@ -57,7 +58,9 @@ impl Report {
             }),
             suspects: summary.suspects,
             warmup: warmup(&summary.warm_up),
-            deliveries_us: summary.deliveries.iter().map(|&(at, response)| (micros(at), micros(response))).collect(),
+            deliveries_us: summary.deliveries.iter().map(|one| (micros(one.at), micros(one.response))).collect(),
+            deliveries_stride: summary.deliveries_stride,
+            peak_ages_us: peaks.chain([summary.final_age]).map(micros).collect(),
             samples: summary.samples.iter().map(|sample| picture_of(sample, classes)).collect(),
             provider,
             models,

@@ -119,12 +119,23 @@ fn age(report: &Report) -> String {
     if report.deliveries_us.is_empty() {
         return String::new();
     }
+    let heading = "<h2>Age of the newest verdict</h2>\n<p class=\"note\">";
+    let Some(plot) = plot::age(report, WIDE) else {
+        return format!(
+            "{heading}Not drawn: this report of a long run does not hold it; run again for one that does.</p>"
+        );
+    };
     let limit = age_limit(report).map(|limit| format!(" Note: {}.", text(limit))).unwrap_or_default();
+    let thinned = match report.deliveries_stride {
+        0 | 1 => String::new(),
+        stride => {
+            format!(" Each corner stands for {stride} verdicts: the oldest age and the longest response among them.")
+        }
+    };
     format!(
-        "<h2>Age of the newest verdict</h2>\n<p class=\"note\">It grows until the next verdict comes, and falls to that frame’s \
-         response time. Above the line the newest answer was older than the deadline.{limit}</p>\n{}\
+        "{heading}It grows until the next verdict comes, and falls to that frame’s \
+         response time. Above the line the newest answer was older than the deadline.{thinned}{limit}</p>\n{plot}\
          <p class=\"key\"><i></i>deadline {}</p>",
-        plot::age(report, WIDE),
         duration(report.deadline_us)
     )
 }

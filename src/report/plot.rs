@@ -70,19 +70,19 @@ pub(super) fn histogram(histogram: &Histogram, deadline_us: u64, range: (f64, f6
     })
 }
 
-/// How old the newest verdict was at every moment of the run, and the deadline as a line.
-pub(super) fn age(report: &Report, size: (u32, u32)) -> String {
-    let points = thin(sawtooth(report), report.duration_s);
+/// How old the newest verdict was at every moment of the run, and the deadline as a line; `None` of a report that does not
+/// tell.
+pub(super) fn age(report: &Report, size: (u32, u32)) -> Option<String> {
+    let points = thin(sawtooth(report, &peaks_us(report)?), report.duration_s);
     let deadline = report.deadline_us as f64;
     let highest = points.iter().map(|point| point.1).fold(deadline, f64::max) * 1.15;
-    let start = points.first().map_or(0.0, |point| point.0);
-    svg(size, |area| {
+    let plot = svg(size, |area| {
         let mut chart = ChartBuilder::on(&area)
             .margin(6)
             .margin_right(16)
             .x_label_area_size(26)
             .y_label_area_size(64)
-            .build_cartesian_2d(start..report.duration_s.max(start + 1e-3), 0.0..highest)?;
+            .build_cartesian_2d(0.0..report.duration_s.max(1e-3), 0.0..highest)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -96,25 +96,40 @@ pub(super) fn age(report: &Report, size: (u32, u32)) -> String {
             .y_label_formatter(&|us| duration(us.round() as u64))
             .draw()?;
         chart.draw_series(LineSeries::new(points.iter().copied(), DATA.stroke_width(1)))?;
-        chart
-            .draw_series(LineSeries::new([(start, deadline), (report.duration_s, deadline)], LIMIT.stroke_width(2)))?;
+        chart.draw_series(LineSeries::new([(0.0, deadline), (report.duration_s, deadline)], LIMIT.stroke_width(2)))?;
         Ok(())
-    })
+    });
+    Some(plot)
 }
 
-/// The corners of the age's curve: `(seconds, µs)`. It rises with time and falls to the response time at
-/// each delivery.
-fn sawtooth(report: &Report) -> Vec<(f64, f64)> {
-    let all_kept = report.deliveries_us.len() as u64 == report.latency_us.response.count;
-    let mut since = if all_kept { Some((0, 0)) } else { None };
-    let mut points = Vec::with_capacity(2 * report.deliveries_us.len() + 2);
-    let end = ((report.duration_s * 1e6) as u64, 0);
-    for &(at, response) in report.deliveries_us.iter().chain([&end]) {
-        if let Some((before, age)) = since {
-            points.push((before as f64 / 1e6, age as f64));
-            points.push((at as f64 / 1e6, (age + at.saturating_sub(before)) as f64));
-        }
-        since = Some((at, response));
+/// The age, in µs, just before each delivery and at the end. Where the report has none they follow from the deliveries, if
+/// these are all there.
+fn peaks_us(report: &Report) -> Option<Vec<u64>> {
+    let deliveries = &report.deliveries_us;
+    if report.peak_ages_us.len() == deliveries.len() + 1 {
+        return Some(report.peak_ages_us.clone());
+    }
+    let all_kept = deliveries.len() as u64 == report.latency_us.response.count;
+    let since = [(0, 0)].into_iter().chain(deliveries.iter().copied());
+    let until = deliveries.iter().map(|delivery| delivery.0).chain([end_us(report)]);
+    let risen = |((before, age), at): ((u64, u64), u64)| age.saturating_add(at.saturating_sub(before));
+    all_kept.then(|| since.zip(until).map(risen).collect())
+}
+
+fn end_us(report: &Report) -> u64 {
+    (report.duration_s * 1e6) as u64
+}
+
+/// The corners of the age's curve: `(seconds, µs)`. It rises with time to each of `peaks_us`, and falls to the response time
+/// at each delivery.
+fn sawtooth(report: &Report, peaks_us: &[u64]) -> Vec<(f64, f64)> {
+    let deliveries = report.deliveries_us.iter().copied().chain([(end_us(report), 0)]);
+    let mut points = Vec::with_capacity(2 * peaks_us.len());
+    let mut age = (0.0, 0.0);
+    for ((at, response), &peak) in deliveries.zip(peaks_us) {
+        let at = at as f64 / 1e6;
+        points.extend([age, (at, peak as f64)]);
+        age = (at, response as f64);
     }
     points
 }
@@ -158,6 +173,30 @@ pub(super) fn svg(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two deliveries in six seconds.
+    fn report() -> Report {
+        let mut report = Report::from_json(include_str!("../../fuzz/seeds/report/run")).expect("the seed is a report");
+        report.deliveries_us = vec![(1_000_000, 10_000), (5_000_000, 20_000)];
+        report.latency_us.response.count = 2;
+        (report.duration_s, report.peak_ages_us) = (6.0, Vec::new());
+        report
+    }
+
+    #[test]
+    fn the_age_rises_to_the_peaks_that_were_measured() {
+        let report = Report { peak_ages_us: vec![43_000, 50_000, 30_000], ..report() };
+        let corners = [(0.0, 0.0), (1.0, 43e3), (1.0, 10e3), (5.0, 50e3), (5.0, 20e3), (6.0, 30e3)];
+        assert_eq!(sawtooth(&report, &peaks_us(&report).expect("the report has them")), corners);
+    }
+
+    #[test]
+    fn a_report_without_peaks_shows_the_age_only_if_every_delivery_is_in_it() {
+        let mut report = report();
+        assert_eq!(peaks_us(&report), Some(vec![1_000_000, 4_010_000, 1_020_000]));
+        report.latency_us.response.count = 4;
+        assert!(age(&report, (700, 200)).is_none());
+    }
 
     #[test]
     fn thinning_keeps_the_peaks() {

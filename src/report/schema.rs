@@ -22,7 +22,7 @@ pub struct Report {
     pub schema: u32,
     /// Longest time from capture to verdict that counts as on time.
     pub deadline_us: u64,
-    /// From the start of capturing to the last fate.
+    /// From the start of capturing until that had ended and the last fate was decided.
     pub duration_s: f64,
     /// How many frames met which fate.
     pub ledger: Ledger,
@@ -52,12 +52,24 @@ pub struct Report {
     pub run: RunInfo,
     /// Runs of both models before the source was opened; counted apart.
     pub warmup: Option<Warmup>,
-    /// `[delivered at, response]` of delivered frames, both in µs, from the start of the run; thinned in long runs.
+    /// `[delivered at, response]` of delivered frames, both in µs, from the start of the run; thinned in long runs to the
+    /// slowest among each [`Self::deliveries_stride`].
     #[serde(default)]
     pub deliveries_us: Vec<(u64, u64)>,
+    /// For how many delivered frames each of [`Self::deliveries_us`] stands; 1 unless the run was long.
+    #[serde(default = "one")]
+    pub deliveries_stride: u64,
+    /// How old the newest verdict had become when each of [`Self::deliveries_us`] came, at most among those that it stands for;
+    /// and, as one value more, at the end of the run. Empty in reports that were written without it.
+    #[serde(default)]
+    pub peak_ages_us: Vec<u64>,
     /// Some frames as pictures.
     #[serde(default)]
     pub samples: Vec<Sample>,
+}
+
+fn one() -> u64 {
+    1
 }
 
 /// A histogram for each timed step.

@@ -159,18 +159,33 @@ pub struct SourceOptions {
     pub pixels: Option<PixelFormat>,
 }
 
+impl SourceOptions {
+    /// Checks what makes no sense of any source.
+    ///
+    /// # Errors
+    /// When the rate is not from [`LOWEST_FPS`] to [`HIGHEST_FPS`], or no frames are asked for.
+    fn check(&self) -> Result<(), SourceError> {
+        match *self {
+            Self { fps: Some(got), .. } if !(LOWEST_FPS..=HIGHEST_FPS).contains(&got) => Err(SourceError::Fps { got }),
+            Self { frames: Some(0), .. } => Err(SourceError::NoFrames),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Opens a source and checks it as far as that goes without decoding: files exist, have a known type,
 /// an intact header and a possible label; a camera is there and can do what is asked of it.
 ///
 /// # Errors
 /// When any of that is not so, or the options make no sense.
 pub fn open(uri: &SourceUri, options: &SourceOptions, clock: Arc<dyn Clock>) -> Result<Feed, SourceError> {
+    options.check()?;
     let classes = options.classes.as_deref();
     let source: Box<dyn Source> = match uri {
         SourceUri::Camera(spec) => return camera::open(spec, options, clock),
-        SourceUri::Dir(path) => Box::new(Paced::new(images::Folder::open(path, classes)?, options, clock)?),
+        SourceUri::Dir(path) => Box::new(Paced::new(images::Folder::open(path, classes)?, options, clock)),
         SourceUri::Idx { images, labels } => {
-            Box::new(Paced::new(idx::IdxFile::open(images, labels.as_deref(), classes)?, options, clock)?)
+            Box::new(Paced::new(idx::IdxFile::open(images, labels.as_deref(), classes)?, options, clock))
         }
         #[cfg(unix)]
         SourceUri::Stdin(form) => Box::new(stdin::RawFrames::stdin(*form, options, clock)?),
@@ -181,7 +196,7 @@ pub fn open(uri: &SourceUri, options: &SourceOptions, clock: Arc<dyn Clock>) -> 
             return Ok(Feed { source: Box::new(camera), reopen: Some(reopen) });
         }
         SourceUri::Synthetic(synthetic) => {
-            Box::new(Paced::new(synthetic::Generator::new(synthetic, classes)?, options, clock)?)
+            Box::new(Paced::new(synthetic::Generator::new(synthetic, classes)?, options, clock))
         }
     };
     Ok(source.into())
@@ -199,6 +214,7 @@ pub fn open_raw(
     options: &SourceOptions,
     clock: Arc<dyn Clock>,
 ) -> Result<Feed, SourceError> {
+    options.check()?;
     let source: Box<dyn Source> = Box::new(stdin::RawFrames::new(from, form, options, clock)?);
     Ok(source.into())
 }

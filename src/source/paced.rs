@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{HIGHEST_FPS, LOWEST_FPS, Next, Pacing, Source, SourceError, SourceOptions};
+use super::{Next, Pacing, Source, SourceError, SourceOptions};
 use crate::clock::{Clock, StopFlag};
 use crate::frame::{Frame, FrameId, PixelFormat, Pool, StampSource};
 
@@ -38,17 +38,9 @@ pub(super) struct Paced<P> {
 }
 
 impl<P: Pictures> Paced<P> {
-    pub(super) fn new(pictures: P, options: &SourceOptions, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
-        if let Some(got) = options.fps
-            && !(LOWEST_FPS..=HIGHEST_FPS).contains(&got)
-        {
-            return Err(SourceError::Fps { got });
-        }
-        if options.frames == Some(0) {
-            return Err(SourceError::NoFrames);
-        }
+    pub(super) fn new(pictures: P, options: &SourceOptions, clock: Arc<dyn Clock>) -> Self {
         let end = options.frames.unwrap_or(u64::MAX).min(pictures.len().unwrap_or(u64::MAX));
-        Ok(Self { pictures, clock, fps: options.fps, start: None, next: 0, end, pool: Pool::new() })
+        Self { pictures, clock, fps: options.fps, start: None, next: 0, end, pool: Pool::new() }
     }
 
     /// Waits until the next frame is due; when it is, and when the wait was over.

@@ -14,10 +14,7 @@ use parking_lot::Mutex;
 use super::faults::{Fault, FaultKind};
 use super::paced::{Picture, Pictures as _};
 use super::synthetic::{Generator, Synthetic};
-use super::{
-    BrokenFrame, FrameFault, HIGHEST_FPS, LOWEST_FPS, Next, PATIENCE, Pacing, Reopen, Source, SourceError,
-    SourceOptions,
-};
+use super::{BrokenFrame, FrameFault, Next, PATIENCE, Pacing, Reopen, Source, SourceError, SourceOptions};
 use crate::clock::{Clock, StopFlag};
 use crate::frame::{Frame, FrameId, PixelFormat, Pool, StampSource};
 
@@ -96,20 +93,13 @@ pub(super) fn open(
     options: &SourceOptions,
     clock: Arc<dyn Clock>,
 ) -> Result<(ScriptedCamera, Reopen), SourceError> {
-    let fps = options.fps.unwrap_or(DEFAULT_FPS);
-    if !(LOWEST_FPS..=HIGHEST_FPS).contains(&fps) {
-        return Err(SourceError::Fps { got: fps });
-    }
-    if options.frames == Some(0) {
-        return Err(SourceError::NoFrames);
-    }
     let classes = options.classes.as_deref();
     let device = Arc::new(Mutex::new(Device {
         generator: Generator::new(spec, classes)?,
         large: Generator::new(&spec.twice_as_large(), classes)?,
         faults: spec.faults.clone(),
         over: vec![false; spec.faults.len()],
-        fps,
+        fps: options.fps.unwrap_or(DEFAULT_FPS),
         start: None,
         index: 0,
         end: options.frames.unwrap_or(u64::MAX).min(spec.frames.unwrap_or(u64::MAX)),

@@ -1,7 +1,8 @@
 //! `stdin:gray|rgb:WxH`: raw frames from another program, such as ffmpeg, one after the other without anything between them.
 //!
-//! A frame is stamped when its first byte arrives. Frames are read whether the pipeline is ready or not, as those of a
-//! camera: left in the pipe they would grow old there, and their stamps would hide it.
+//! A frame is stamped when its first byte is read. Frames are read whether the pipeline is ready or not, as those of a
+//! camera: left in the pipe they would grow old there, and their stamps would hide it. While models are loaded and warmed up
+//! nobody reads yet: what a pipe holds by then (64 KiB on Linux) is older than its stamps say, and the first frames with it.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,7 +26,7 @@ pub(super) struct RawFrames {
     next: u64,
     end: u64,
     pool: Pool<Vec<u8>>,
-    /// A frame whose last byte has not come: its room, how many bytes it has, and when the first one came.
+    /// A frame whose last byte has not come: its room, how many bytes it has, and when the first one was read.
     partial: Option<(PooledBytes, usize, Instant)>,
 }
 
@@ -44,9 +45,6 @@ impl RawFrames {
     ) -> Result<Self, SourceError> {
         if options.fps.is_some() {
             return Err(SourceError::StdinFps);
-        }
-        if options.frames == Some(0) {
-            return Err(SourceError::NoFrames);
         }
         let end = options.frames.unwrap_or(u64::MAX);
         Ok(Self { from, form, clock, next: 0, end, pool: Pool::new(), partial: None })

@@ -7,11 +7,11 @@
 use super::SourceError;
 use super::faults::{Fault, FaultKind};
 use super::paced::{Picture, Pictures};
-use super::uri::SourceUriError;
+use super::uri::{SourceUriError, sides};
 use crate::frame::PixelFormat;
 
 /// The longest side of a synthetic picture.
-const MAX_SIDE: usize = 8192;
+const MAX_SIDE: u16 = 8192;
 /// The most classes.
 const MAX_CLASSES: usize = 1000;
 
@@ -54,9 +54,7 @@ impl Synthetic {
         let mut parsed = Self::default();
         let (size, query) = text.split_once('?').unwrap_or((text, ""));
         if !size.is_empty() {
-            let (width, height) = size.split_once('x').ok_or_else(|| value("size", size, SIZE))?;
-            parsed.width = number("size", width, SIZE)?;
-            parsed.height = number("size", height, SIZE)?;
+            (parsed.width, parsed.height) = sides(size, MAX_SIDE).ok_or_else(|| value("size", size, SIZE))?;
         }
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             parsed.set(pair)?;
@@ -96,9 +94,6 @@ impl Synthetic {
 
     fn check(self) -> Result<Self, SourceUriError> {
         let Self { width, height, classes, frames, .. } = &self;
-        if !(1..=MAX_SIDE).contains(width) || !(1..=MAX_SIDE).contains(height) {
-            return Err(value("size", &format!("{width}x{height}"), SIZE));
-        }
         if !(2..=MAX_CLASSES).contains(classes) {
             return Err(value("classes", &classes.to_string(), CLASSES));
         }

@@ -50,7 +50,7 @@ pub struct Stdin {
 pub struct RawFormat(pub PixelFormat);
 
 /// The longest side of a raw frame.
-const MAX_RAW_SIDE: usize = 16_384;
+const MAX_RAW_SIDE: u16 = 16_384;
 
 impl Stdin {
     /// Bytes of one frame.
@@ -65,10 +65,16 @@ impl Stdin {
             "rgb" => PixelFormat::Rgb8,
             _ => return None,
         });
-        let (width, height) = size.split_once('x')?;
-        let side = |text: &str| text.parse().ok().filter(|side| (1..=MAX_RAW_SIDE).contains(side));
-        Some(Self { width: side(width)?, height: side(height)?, format })
+        let (width, height) = sides(size, MAX_RAW_SIDE)?;
+        Some(Self { width, height, format })
     }
+}
+
+/// Reads `WIDTHxHEIGHT`, each from 1 to `longest`.
+pub(super) fn sides<N: FromStr + PartialOrd + From<u16>>(text: &str, longest: u16) -> Option<(N, N)> {
+    let (width, height) = text.split_once('x')?;
+    let side = |text: &str| text.parse().ok().filter(|side| (N::from(1)..=N::from(longest)).contains(side));
+    Some((side(width)?, side(height)?))
 }
 
 /// Why a text names no source.
@@ -262,6 +268,7 @@ mod tests {
         for (text, expected) in [
             ("synthetic:28x28?sed=1", "unknown key `sed`, expected classes, channels, seed, frames or faults"),
             ("synthetic:28", "size is `28`, expected WIDTHxHEIGHT"),
+            ("synthetic:28xwide", "size is `28xwide`, expected WIDTHxHEIGHT"),
             ("synthetic:0x28", "size is `0x28`, expected WIDTHxHEIGHT, each from 1 to 8192"),
             ("synthetic:28x28?classes=1", "classes is `1`, expected a number from 2 to 1000"),
             ("synthetic:28x28?channels=4", "channels is `4`, expected 1 or 3"),

@@ -1,7 +1,13 @@
-//! `inspect`, `spec` and `bench`.
+//! `inspect`, `spec`, `bench` and `calibrate`.
 
-use crate::fixture::Fixture;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
+use signal_hook::consts::SIGINT;
+
+use crate::fixture::{Fixture, Ran};
 use crate::onnx::TestModel;
+use crate::signals::send;
 
 #[test]
 fn inspect_shows_the_graph_the_spec_and_that_they_agree() {
@@ -136,14 +142,13 @@ fn a_graph_that_does_not_fit_is_refused_and_nothing_is_written() {
     assert!(!fixture.path().join("mine.onnx").exists());
 }
 
+const CALIBRATE: [&str; 9] =
+    ["calibrate", "--purifier", "p.onnx", "--classifier", "c.onnx", "--provider", "cpu", "--threads", "1"];
+
 #[test]
 fn calibrate_finds_a_deadline_and_says_how_sure_that_is() {
     let fixture = Fixture::new();
-    let run = |more: &[&str]| {
-        let args =
-            ["calibrate", "--purifier", "p.onnx", "--classifier", "c.onnx", "--provider", "cpu", "--threads", "1"];
-        fixture.puvae(&[&args, more].concat())
-    };
+    let run = |more: &[&str]| fixture.puvae(&[&CALIBRATE, more].concat());
     let ran = run(&["--frames", "400", "--fps", "400", "--json", "c.json"]).expect(0, &[]);
     assert!(
         ran.stdout.contains("400 frames at 400 a second, ") && ran.stdout.contains("needs 2995 frames"),
@@ -162,4 +167,55 @@ fn calibrate_finds_a_deadline_and_says_how_sure_that_is() {
     run(&["--source", "idx:images,labels"]).expect(1, &["only 12 frames came, expected at least 100"]);
     run(&["--source", "stdin:gray:8x8"]).expect(1, &["only 0 frames came, expected at least 100"]);
     run(&["--fps", "0"]).expect(2, &["--fps is 0, expected 0.001 to 10000"]);
+}
+
+#[test]
+fn calibrate_tells_failed_frames_from_dropped_ones_and_ends_with_the_reason() {
+    let fixture = Fixture::new();
+    TestModel { nan_above: 0.6, ..TestModel::purifier() }.write(fixture.path(), "p.onnx");
+    let args = ["--frames", "100", "--fps", "100", "--json", "c.json"];
+    let ran = fixture.puvae(&[&CALIBRATE, &args[..]].concat());
+    let ran = ran.expect(1, &["the purify stage failed on frame ", " of 100 frames failed in all"]);
+    let figures = fixture.json("c.json");
+    let failed = figures["failed"].as_u64().unwrap();
+    assert!(failed > 0 && figures["dropped"].as_u64().unwrap() + failed <= 100, "{figures}");
+    assert!(ran.stdout.contains(&format!("{failed} failed")), "{}", ran.stdout);
+    assert!(ran.stdout.contains("none: frames had no verdict"), "{}", ran.stdout);
+}
+
+#[test]
+fn calibrate_measures_the_purifier_as_slow_as_the_script_says() {
+    let source = "synthetic:4x4?classes=4&faults=slow@20+60x300ms";
+    let args = ["--frames", "100", "--fps", "100", "--source", source];
+    let ran = Fixture::new().puvae(&[&CALIBRATE, &args[..]].concat()).expect(0, &[]);
+    let slowest = ran.stdout.split("slowest response ").nth(1).and_then(|text| text.split(' ').next());
+    assert!(slowest.is_some_and(|ms| ms.parse::<f64>().unwrap() >= 300.0), "{}", ran.stdout);
+}
+
+#[test]
+fn calibrate_writes_its_file_even_if_nobody_reads_standard_output() {
+    let fixture = Fixture::new();
+    let args = ["--frames", "100", "--fps", "1000", "--json", "c.json"];
+    let mut command = fixture.command(&[&CALIBRATE, &args[..]].concat());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    Ran::from(child.wait_with_output().unwrap()).expect(1, &["cannot write to standard output"]);
+    assert_eq!(fixture.json("c.json")["frames"], 100);
+}
+
+#[test]
+fn calibrate_that_is_interrupted_early_says_so() {
+    let fixture = Fixture::new();
+    let args = ["--frames", "3000", "--fps", "5", "--json", "c.json"];
+    let mut command = fixture.command(&[&CALIBRATE, &args[..]].concat());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut stderr, mut first) = (BufReader::new(child.stderr.take().unwrap()), String::new());
+    // The models are open: signals are caught.
+    stderr.read_line(&mut first).unwrap();
+    send(SIGINT, &child);
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{first}{rest}");
+    assert!(rest.contains("error: interrupted after ") && rest.contains("; nothing was written, run again"), "{rest}");
+    assert!(!fixture.path().join("c.json").exists());
 }

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use crate::indifferent::Indifferent;
 use crate::lockstep::{SHAPE, Stub};
+use ndarray::ArrayView4;
 use parking_lot::Mutex;
 use puvae::clock::{Clock as _, StopFlag, SystemClock};
 use puvae::deadline::Deadline;
 use puvae::frame::{FrameId, StampSource};
+use puvae::model::ModelError;
+use puvae::model::spec::InputShape;
 use puvae::pipeline::{
     self, CaptureHealth, CapturePatience, CaptureReason, CaptureState, Outcome, Pictures, PipelineConfig, Sink,
     SinkError, Summary,
 };
+use puvae::purifier::{Purified, Purifier};
 use puvae::source::{self, BrokenFrame, Feed, FrameFault, Next, Pacing, Reopen, Source, SourceError, SourceOptions};
 
 /// Gives the frames of another source, then does not return until it is released.
@@ -51,7 +55,7 @@ impl Sink for Log {
     }
 }
 
-fn synthetic(frames: u64) -> Box<dyn Source> {
+pub(crate) fn synthetic(frames: u64) -> Box<dyn Source> {
     let uri = format!("synthetic:6x6?classes=4&frames={frames}").parse().unwrap();
     source::open(&uri, &SourceOptions::default(), Arc::new(SystemClock)).unwrap().source
 }
@@ -132,13 +136,90 @@ fn a_sink_that_is_stuck_is_not_taken_for_a_driver_that_does_not_return() {
     let reopen: Reopen = Arc::new(|| panic!("the source is well"));
     let feed = Feed { source: Box::new(Broken(0)), reopen: Some(reopen) };
     let (health, clock) = (CaptureHealth::default(), Arc::new(SystemClock));
-    let patience = CapturePatience { abandon_after: Duration::from_millis(300), ..CapturePatience::default() };
+    let (stall_after, abandon_after) = (Duration::from_millis(300), Duration::from_millis(300));
+    let patience = CapturePatience { stall_after, abandon_after };
     let config = PipelineConfig { patience, health: health.clone(), ..PipelineConfig::default() };
     let mut slow = Slow(Duration::from_millis(900));
     let classifier = Indifferent::new(SHAPE, 4);
     let sinks: &mut [&mut dyn Sink] = &mut [&mut slow];
     let summary = pipeline::run(feed, Box::new(Stub), classifier, &config, clock, &StopFlag::new(), sinks).unwrap();
-    assert_eq!((summary.ledger.captured, health.snapshot().counters.abandoned), (500, 0));
+    let counters = health.snapshot().counters;
+    assert_eq!((summary.ledger.captured, counters.abandoned, counters.stalls), (500, 0, 0));
+}
+
+/// A defence that takes long over each frame, and says when it has begun one.
+struct Sluggish {
+    takes: Duration,
+    began: Sender<FrameId>,
+}
+
+impl Purifier for Sluggish {
+    fn input(&self) -> InputShape {
+        SHAPE
+    }
+
+    fn room(&self, batch: usize) -> Purified {
+        Stub.room(batch)
+    }
+
+    fn purify(&mut self, ids: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
+        let _ = self.began.send(ids[0]);
+        thread::sleep(self.takes);
+        Stub.purify(ids, frames, out)
+    }
+
+    fn suspect_above(&self) -> Option<f32> {
+        None
+    }
+}
+
+#[test]
+fn a_source_that_waits_for_a_slow_model_is_not_said_to_hang_when_the_run_is_stopped() {
+    let (began, begins) = channel();
+    let (health, stop) = (CaptureHealth::default(), StopFlag::new());
+    let running = thread::spawn({
+        let (health, stop) = (health.clone(), stop.clone());
+        let purifier = Box::new(Sluggish { takes: Duration::from_millis(1500), began });
+        move || {
+            let deadline = Deadline::new(Duration::from_secs(3600)).unwrap();
+            let config = PipelineConfig { deadline, health, warm_up_runs: 2, ..PipelineConfig::default() };
+            let (classifier, clock) = (Indifferent::new(SHAPE, 4), Arc::new(SystemClock));
+            pipeline::run(synthetic(10), purifier, classifier, &config, clock, &stop, &mut []).unwrap()
+        }
+    });
+    // Two runs of the warm-up, then the first frame: the source waits until the model has done with it.
+    assert!(begins.iter().nth(2).is_some());
+    stop.set();
+    let summary = running.join().unwrap();
+    assert_eq!((summary.ledger.captured, summary.ledger.on_time), (1, 1));
+    let health = health.snapshot();
+    assert_eq!(
+        (health.state, health.reason, health.counters.abandoned),
+        (CaptureState::Stopped, CaptureReason::End, 0)
+    );
+}
+
+/// Says for a while that there is nothing, as a camera does, then ends.
+struct Silent(u32);
+
+impl Source for Silent {
+    fn next(&mut self, _: &StopFlag) -> Result<Next, SourceError> {
+        thread::sleep(Duration::from_millis(10));
+        self.0 -= 1;
+        Ok(if self.0 == 0 { Next::End } else { Next::Nothing })
+    }
+
+    fn pacing(&self) -> Pacing {
+        Pacing::Live
+    }
+}
+
+#[test]
+fn a_source_that_says_again_and_again_that_there_is_nothing_is_stalled() {
+    let source: Box<dyn Source> = Box::new(Silent(20));
+    let health = CaptureHealth::default();
+    run(source.into(), &health, &StopFlag::new());
+    assert_eq!((health.snapshot().counters.stalls, health.snapshot().counters.abandoned), (1, 0));
 }
 
 #[test]

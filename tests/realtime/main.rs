@@ -1,12 +1,15 @@
-//! Cameras that fail, loads that are too high, several regions: what becomes of every frame.
+//! Cameras and models that fail, loads that are too high, several regions, long runs: what becomes of every frame.
 
 #![cfg(feature = "runtime")]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
 
 mod capture;
+mod contract;
+mod endings;
 mod faults;
 #[path = "../support/indifferent.rs"]
 mod indifferent;
 mod lockstep;
+mod long;
 mod overload;
 mod regions;

@@ -149,7 +149,7 @@ impl Desk {
         ControlFlow::Break(())
     }
 
-    fn fail(&self, failed: Option<(Ticket, FailedAt)>, error: PipelineError) {
+    pub(super) fn fail(&self, failed: Option<(Ticket, FailedAt)>, error: PipelineError) {
         self.stop.set();
         if let Some((ticket, at)) = failed {
             self.decide(ticket, Fate::Failed(at));

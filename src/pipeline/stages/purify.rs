@@ -4,9 +4,10 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::{Captured, Cleaned, Desk, Pictures, Ticket, guard};
-use crate::frame::{Frame, FrameId, Pool};
+use crate::frame::{Frame, FrameId, Pool, Pooled};
 use crate::latency::Stage;
 use crate::ledger::{ExpiredAt, FailedAt, Fate};
+use crate::model::spec::InputShape;
 use crate::pipeline::{PipelineError, contract};
 use crate::preprocess::{Picture, PreprocessError, Preprocessor, Region};
 use crate::purifier::Purifier;
@@ -17,6 +18,10 @@ pub(in crate::pipeline) struct Purify {
     pub(in crate::pipeline) input: Receiver<Captured>,
     pub(in crate::pipeline) regions: Regions,
     pub(in crate::pipeline) purifier: Box<dyn Purifier>,
+    /// What the purifier takes and returns.
+    pub(in crate::pipeline) shape: InputShape,
+    /// Whether the purifier changes anything.
+    pub(in crate::pipeline) is_defence: bool,
     /// Number of classes K of the classifier.
     pub(in crate::pipeline) classes: usize,
     pub(in crate::pipeline) pool: Pool<Pictures>,
@@ -41,7 +46,10 @@ impl Purify {
             self.desk.decide(ticket, Fate::Expired(ExpiredAt::Purify));
             return ControlFlow::Continue(());
         }
-        let mut pictures = self.pool.take_or(|| Pictures::new(self.purifier.room(self.regions.count())));
+        let mut pictures = match self.room(ticket.id) {
+            Ok(pictures) => pictures,
+            Err(error) => return self.desk.fail_or_go_on(ticket, FailedAt::Purify, error),
+        };
         if let Err(error) = self.preprocess(frame, &mut ticket, &mut pictures) {
             return self.desk.fail_or_go_on(ticket, FailedAt::Preprocess, error);
         }
@@ -65,6 +73,19 @@ impl Purify {
         }
     }
 
+    /// Room for a frame's pictures; what a purifier left in it has no other shape than its own room.
+    fn room(&self, frame: FrameId) -> Result<Pooled<Pictures>, PipelineError> {
+        let (stage, count) = ("purify", self.regions.count());
+        let make = || Pictures::new(self.purifier.room(count));
+        let pictures = guard(stage, Some(frame), || self.pool.take_or(make))?;
+        contract::room(&pictures.purified, self.shape, count).map_err(|source| PipelineError::Contract {
+            stage,
+            frame,
+            source,
+        })?;
+        Ok(pictures)
+    }
+
     /// The frame's pixels go back to their pool at the end of this.
     fn preprocess(&mut self, frame: Frame, ticket: &mut Ticket, pictures: &mut Pictures) -> Result<(), PipelineError> {
         let Frame { width, height, format, ref pixels, .. } = frame;
@@ -79,20 +100,19 @@ impl Purify {
     /// Whether there is no time left to purify this frame, and the user wants it classified all the same.
     fn passes_by(&mut self, ticket: &Ticket) -> bool {
         let left = self.desk.deadline.get().saturating_sub(ticket.since.saturating_duration_since(ticket.captured_at));
-        self.purifier.is_defence() && self.forecast.as_mut().is_some_and(|forecast| forecast.exceeds(left))
+        self.is_defence && self.forecast.as_mut().is_some_and(|forecast| forecast.exceeds(left))
     }
 
     /// Without a defence nothing is purified: the time to hand the tensor on counts as preprocessing.
     fn purify(&mut self, ticket: &mut Ticket, pictures: &mut Pictures) -> Result<(), PipelineError> {
         let (stage, frame) = ("purify", ticket.id);
-        let is_defence = self.purifier.is_defence();
         let ids = self.regions.ids(frame);
         guard(stage, Some(frame), || self.purifier.purify(ids, pictures.input.view(), &mut pictures.purified))?
             .map_err(|source| PipelineError::Model { stage, frame, source })?;
-        contract::purified(&pictures.purified, self.purifier.input(), self.regions.count(), self.classes)
+        contract::purified(&pictures.purified, self.shape, self.regions.count(), self.classes)
             .map_err(|source| PipelineError::Contract { stage, frame, source })?;
         let began = ticket.since;
-        ticket.mark(if is_defence { Stage::Purify } else { Stage::Preprocess }, self.desk.clock.now());
+        ticket.mark(if self.is_defence { Stage::Purify } else { Stage::Preprocess }, self.desk.clock.now());
         if let Some(forecast) = &mut self.forecast {
             forecast.took(ticket.since.saturating_duration_since(began));
         }

@@ -34,13 +34,29 @@ pub(super) enum Ending {
     Defect(PipelineError),
 }
 
+/// What a reader waits for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Waiting {
+    /// The pipeline.
+    Pipeline,
+    /// Its source: a frame from it, or that it opens.
+    Source {
+        /// Since when it has not returned.
+        call: Instant,
+        /// Since when it has been asked, again and again perhaps, without giving anything.
+        asked: Instant,
+    },
+    /// That its source is closed.
+    Closing,
+}
+
 pub(super) struct Reader {
     pub(super) opening: u64,
     pub(super) intake: SharedIntake,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stop: StopFlag,
-    /// Since when it waits for the source; `None` while it does not, for what it waits for then is the pipeline.
-    pub(super) beat: Arc<Mutex<Option<Instant>>>,
+    /// What it waits for right now.
+    pub(super) waiting: Arc<Mutex<Waiting>>,
     /// For an unpaced source: when to ask it for the next frame.
     pub(super) turns: Option<Turns>,
     pub(super) endings: Sender<(u64, Ending)>,
@@ -52,7 +68,8 @@ impl Reader {
     }
 
     fn run(mut self, opening: Opening) {
-        let ending = self.read(opening);
+        // Whatever panics, an ending is told: the supervisor waits for it.
+        let ending = guard("capture", None, || self.read(opening)).unwrap_or_else(Ending::Defect);
         // Nobody may be there any more to hear it.
         let _ = self.endings.send((self.opening, ending));
     }
@@ -67,16 +84,24 @@ impl Reader {
                 Err(panicked) => return Ending::Defect(panicked),
             },
         };
+        let ending = self.read_from(&mut *source);
+        *self.waiting.lock() = Waiting::Closing;
+        match (guard("capture", None, || drop(source)), ending) {
+            (Err(panicked), Ending::End) => Ending::Defect(panicked),
+            // What failed before it was closed counts: one that can be opened again is.
+            (_, ending) => ending,
+        }
+    }
+
+    fn read_from(&mut self, source: &mut dyn Source) -> Ending {
+        // The source has given nothing since.
+        let mut asked = None;
         loop {
             let turn = self.turns.as_mut().map(Turns::wait);
             if self.stop.is_set() {
                 return Ending::End;
             }
-            let expected = self.expected();
-            *self.beat.lock() = Some(self.clock.now());
-            let next = guard("capture", expected, || source.next(&self.stop));
-            *self.beat.lock() = None;
-            let next = match next {
+            let next = match self.ask(source, &mut asked) {
                 Ok(Ok(next)) => next,
                 Ok(Err(error)) => return Ending::Failed(error),
                 Err(panicked) => return Ending::Defect(panicked),
@@ -96,6 +121,22 @@ impl Reader {
                 Err(defect) => return Ending::Defect(defect),
             }
         }
+    }
+
+    /// Asks the source once; `asked` is when it was asked first since it gave something.
+    fn ask(
+        &self,
+        source: &mut dyn Source,
+        asked: &mut Option<Instant>,
+    ) -> Result<Result<Next, SourceError>, PipelineError> {
+        let (expected, call) = (self.expected(), self.clock.now());
+        *self.waiting.lock() = Waiting::Source { call, asked: *asked.get_or_insert(call) };
+        let next = guard("capture", expected, || source.next(&self.stop));
+        *self.waiting.lock() = Waiting::Pipeline;
+        if !matches!(next, Ok(Ok(Next::Nothing))) {
+            *asked = None;
+        }
+        next
     }
 
     /// The number of the frame that comes next.

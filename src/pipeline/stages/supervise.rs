@@ -4,24 +4,24 @@
 //! ```text
 //! Supervisor ──starts──▶ Reader ──frames──▶ Intake ──▶ queue
 //!     ▲  └─ closes, or gives to the next reader ──┘
-//!     └────── heartbeat, how it ended ─┘
+//!     └─ what it waits for, how it ended ┘
 //! ```
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::capture::{Intake, SharedIntake};
-use super::reader::{Ending, Opening, Reader};
+use super::reader::{Ending, Opening, Reader, Waiting};
 use super::{Desk, Turns};
 use crate::pipeline::health::{CaptureHealth, CaptureReason, CaptureState};
 use crate::pipeline::{CapturePatience, PipelineError};
 use crate::source::{Feed, Pacing, Reopen};
 
-/// How often the heartbeat is looked at.
+/// How often the reader is looked at.
 const TICK: Duration = Duration::from_millis(20);
 /// Looks at a reader that was told to stop before it is left to itself: one second.
 const GRACE_TICKS: u32 = 50;
@@ -39,8 +39,8 @@ pub(in crate::pipeline) struct Supervisor {
     /// Only a live source can be late.
     live: bool,
     opening: u64,
-    /// Since when the reader waits for the source.
-    beat: Arc<Mutex<Option<Instant>>>,
+    /// What the reader waits for. While that is the pipeline, nothing is the source's fault.
+    waiting: Arc<Mutex<Waiting>>,
     reader: Option<JoinHandle<()>>,
     /// For readers to say how they ended, each with its opening's number.
     tell: Sender<(u64, Ending)>,
@@ -65,7 +65,7 @@ impl Supervisor {
         patience: CapturePatience,
         health: CaptureHealth,
     ) -> Self {
-        let beat = Arc::default();
+        let waiting = Arc::new(Mutex::new(Waiting::Pipeline));
         let (tell, endings) = channel();
         Self {
             desk,
@@ -75,7 +75,7 @@ impl Supervisor {
             reopen,
             live: pacing == Pacing::Live,
             opening: 0,
-            beat,
+            waiting,
             reader: None,
             tell,
             endings,
@@ -90,7 +90,7 @@ impl Supervisor {
         self.begin(Opening::Open(feed.source), turns);
         let mut grace = GRACE_TICKS;
         while let Course::Watch = self.watch() {
-            if self.desk.stop.is_set() {
+            if self.desk.stop.is_set() && !matches!(self.waiting(), Waiting::Pipeline) {
                 if grace == 0 {
                     self.abandon("the source did not return when it was told to stop");
                     self.stopped(CaptureReason::Timeout, "the source did not return when it was told to stop");
@@ -112,20 +112,24 @@ impl Supervisor {
             Ok((opening, ending)) if opening == self.opening => self.ended(ending),
             // From a reader that was left to itself and came back after all.
             Ok(_) => Course::Watch,
-            Err(RecvTimeoutError::Timeout) => self.look(),
-            Err(RecvTimeoutError::Disconnected) => Course::Leave,
+            // Nothing yet: a sender is kept here.
+            Err(_) => self.look(),
         }
+    }
+
+    fn waiting(&self) -> Waiting {
+        *self.waiting.lock()
     }
 
     fn begin(&mut self, opening: Opening, turns: Option<Turns>) {
         let now = self.desk.clock.now();
-        self.beat = Arc::new(Mutex::new(Some(now)));
+        self.waiting = Arc::new(Mutex::new(Waiting::Source { call: now, asked: now }));
         let reader = Reader {
             opening: self.opening,
             intake: Arc::clone(&self.intake),
             clock: Arc::clone(&self.desk.clock),
             stop: self.desk.stop.clone(),
-            beat: Arc::clone(&self.beat),
+            waiting: Arc::clone(&self.waiting),
             turns,
             endings: self.tell.clone(),
         };
@@ -176,6 +180,10 @@ impl Supervisor {
             tracing::warn!("capture: {detail}; trying to open the source again");
         }
         self.desk.clock.sleep_until(now + self.wait, &self.desk.stop);
+        if self.desk.stop.is_set() {
+            self.stopped(CaptureReason::End, "");
+            return Course::Leave;
+        }
         self.wait = (self.wait * 2).min(LONGEST_WAIT);
         self.opening += 1;
         self.frames_before = frames;
@@ -186,13 +194,14 @@ impl Supervisor {
         Course::Watch
     }
 
-    /// Looks at the clock: is the reader still there, do frames come?
+    /// Looks at the clock while the reader waits for the source: does it return, do frames come?
     fn look(&mut self) -> Course {
+        let Waiting::Source { call, asked } = self.waiting() else { return Course::Watch };
         if !self.live || self.desk.stop.is_set() {
             return Course::Watch;
         }
         let now = self.desk.clock.now();
-        let silent = self.beat.lock().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let silent = now.saturating_duration_since(call);
         if silent > self.patience.abandon_after
             && let Some(reopen) = self.reopen.clone()
         {
@@ -200,10 +209,8 @@ impl Supervisor {
             self.abandon(&detail);
             return self.again(reopen, CaptureReason::Timeout, &detail);
         }
-        let health = self.health.snapshot();
-        let quiet_since = health.last_frame_at.max(health.since);
-        let quiet = quiet_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        if health.state == CaptureState::Running && quiet > self.patience.stall_after {
+        let quiet = now.saturating_duration_since(asked);
+        if quiet > self.patience.stall_after && self.health.snapshot().state == CaptureState::Running {
             self.health.count(|counters| counters.stalls += 1);
             let detail = format!("no frame for more than {:?}", self.patience.stall_after);
             self.health.enter(CaptureState::Stalled, CaptureReason::Timeout, &detail, now);

@@ -1,10 +1,15 @@
 //! A camera as a source: it ends when it is stopped or has given all frames that were asked for, and never goes on after
 //! its end or an error.
 
+use std::time::Duration;
+
 use super::error::CameraError;
 use super::picture::Quota;
 use crate::clock::StopFlag;
 use crate::source::{Next, Pacing, Source, SourceError};
+
+/// Nobody asked for a frame for this long: what was kept meanwhile is old.
+pub(super) const PAUSE: Duration = Duration::from_millis(250);
 
 /// What a backend has to do.
 pub(super) trait Capture: Send {

@@ -39,9 +39,6 @@ use crate::clock::Clock;
 /// Opens a camera; it can be opened again by itself.
 #[cfg(feature = "camera")]
 pub(super) fn open(spec: &CameraSpec, options: &SourceOptions, clock: Arc<dyn Clock>) -> Result<Feed, SourceError> {
-    if options.frames == Some(0) {
-        return Err(SourceError::NoFrames);
-    }
     let spec = with_rate(spec, options.fps)?;
     let pixels = options.pixels.unwrap_or(crate::frame::PixelFormat::Rgb8);
     let quota = picture::Quota::new(options.frames);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::source::SourceUriError;
+use crate::source::uri::sides;
 
 /// What stands after `camera:`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +122,8 @@ impl fmt::Display for CameraSpec {
 }
 
 const DEVICE: &str = "a number, such as 0, or a device, such as /dev/video0";
+/// The longest side that can be asked for.
+const MAX_SIDE: u16 = 16_384;
 const SIZE: &str = "WIDTHxHEIGHT, each from 1 to 16384";
 const FPS: &str = "frames a second from 0.001 to 1000";
 
@@ -148,7 +151,7 @@ impl CameraSpec {
     fn set(&mut self, pair: &str) -> Result<(), SourceUriError> {
         let (key, text) = pair.split_once('=').unwrap_or((pair, ""));
         match key {
-            "size" => self.size = Some(size(text).ok_or_else(|| value("size", text, SIZE))?),
+            "size" => self.size = Some(sides(text, MAX_SIDE).ok_or_else(|| value("size", text, SIZE))?),
             "fps" => self.rate = Some(text.parse().map_err(|()| value("fps", text, FPS))?),
             "format" => {
                 self.format = Some(match text {
@@ -169,12 +172,6 @@ impl CameraSpec {
         }
         Ok(())
     }
-}
-
-fn size(text: &str) -> Option<(u32, u32)> {
-    let (width, height) = text.split_once('x')?;
-    let side = |text: &str| text.parse().ok().filter(|side| (1..=16384).contains(side));
-    Some((side(width)?, side(height)?))
 }
 
 fn value(key: &'static str, got: &str, expected: &'static str) -> SourceUriError {

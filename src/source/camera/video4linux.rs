@@ -19,7 +19,7 @@ use v4l::video::capture::Parameters;
 use v4l::{Format, FourCC, Fraction};
 
 use super::error::{CameraError, Reason};
-use super::limited;
+use super::limited::{self, PAUSE};
 use super::meter::Meter;
 use super::offer::{Mode, Offer, choose};
 use super::picture::{Pictures, Quota};
@@ -34,8 +34,6 @@ const BUFFERS: u32 = 4;
 /// The most buffers that a driver may give instead.
 const MOST_BUFFERS: usize = 32;
 
-/// Nobody asked for a frame for this long: what the driver has kept meanwhile is old.
-const PAUSE: Duration = Duration::from_millis(250);
 /// After a pause, frames that are older than this are let go.
 const OLD: Duration = Duration::from_millis(250);
 
@@ -45,8 +43,8 @@ pub(super) struct Camera {
     meter: Meter,
     pictures: Pictures,
     clock: Arc<dyn Clock>,
-    /// When the last frame was given.
-    asked: Option<Instant>,
+    /// When somebody was last answered, with a frame or with that there is none.
+    answered: Option<Instant>,
 }
 
 impl Camera {
@@ -65,14 +63,14 @@ impl Camera {
             Stream::with_buffers(&device, Type::VideoCapture, BUFFERS).map_err(refused(&camera, "give buffers"))?;
         let pictures = Pictures::new(mode, stride, pixels, quota.clone());
         let tap = Tap { camera, stream, streams: false, holds: false };
-        Ok(Self { tap, meter: Meter::default(), pictures, clock, asked: None })
+        Ok(Self { tap, meter: Meter::default(), pictures, clock, answered: None })
     }
 }
 
 impl limited::Capture for Camera {
     fn capture(&mut self) -> Result<Next, CameraError> {
         let now = self.clock.now();
-        let paused = self.asked.is_some_and(|asked| now.saturating_duration_since(asked) > PAUSE);
+        let paused = self.answered.is_some_and(|answered| now.saturating_duration_since(answered) > PAUSE);
         // As many as there are buffers may have been filled meanwhile.
         let mut kept = if paused { BUFFERS } else { 0 };
         self.tap.start()?;
@@ -96,7 +94,7 @@ impl limited::Capture for Camera {
             let place = self.meter.place(Some(about.sequence), dequeued_at, age);
             break self.pictures.next(place, dequeued_at, contents(buffer, &about));
         };
-        self.asked = Some(self.clock.now());
+        self.answered = Some(self.clock.now());
         Ok(next)
     }
 }
@@ -243,7 +241,7 @@ fn set(camera: &str, device: &Device, mode: Mode) -> Result<usize, CameraError> 
     Ok(usize::try_from(got.stride).unwrap_or(0))
 }
 
-fn refused<'a>(camera: &'a str, step: &'static str) -> impl Fn(io::Error) -> CameraError + 'a {
+pub(super) fn refused<'a>(camera: &'a str, step: &'static str) -> impl Fn(io::Error) -> CameraError + 'a {
     move |error| CameraError::Refused { camera: camera.into(), step, reason: Reason::Io(error) }
 }
 

@@ -1,0 +1,153 @@
+//! Models that do not keep to what their traits promise: the run ends with an error that says so, and no panic gets out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ndarray::{Array2, Array4, ArrayView4};
+use puvae::classifier::Classifier;
+use puvae::clock::{StopFlag, SystemClock};
+use puvae::deadline::Deadline;
+use puvae::frame::FrameId;
+use puvae::model::ModelError;
+use puvae::model::spec::InputShape;
+use puvae::pipeline::{self, OnUnpurified, PipelineConfig, PipelineFailure};
+use puvae::preprocess::Region;
+use puvae::purifier::{Purified, Purifier};
+
+use crate::capture::synthetic;
+use crate::indifferent::Indifferent;
+use crate::lockstep::{SHAPE, Stub};
+
+/// What [`Breaking`] gets wrong, from frame 2 on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Breach {
+    /// As many values, colours last.
+    ColoursLast,
+    /// As many distances, one row for each class.
+    Distances,
+    /// An error that concerns one frame, after frames of another size were put in.
+    ShapeAndError,
+    /// Panics when asked for room.
+    NoRoom,
+    /// Room for more frames than were asked for.
+    TooMuchRoom,
+    /// Panics when it is dropped.
+    Drop,
+}
+
+/// A defence that does not keep its promise.
+struct Breaking {
+    breach: Breach,
+    rooms: AtomicU32,
+}
+
+/// Calls of `room` before the first frame.
+const ROOMS_BEFORE: u32 = 1;
+
+impl Purifier for Breaking {
+    fn input(&self) -> InputShape {
+        SHAPE
+    }
+
+    fn room(&self, batch: usize) -> Purified {
+        let begun = self.rooms.fetch_add(1, Ordering::SeqCst) >= ROOMS_BEFORE;
+        match self.breach {
+            Breach::NoRoom if begun => panic!("no room"),
+            Breach::TooMuchRoom if begun => Purified::new(20, SHAPE).with_selection(4),
+            _ => Purified::new(batch, SHAPE).with_selection(4),
+        }
+    }
+
+    fn purify(&mut self, ids: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
+        out.frames.assign(&frames);
+        let batch = frames.dim().0;
+        if ids.iter().any(|id| id.0 >= 2) {
+            match self.breach {
+                Breach::ColoursLast => out.frames = Array4::zeros((batch, SHAPE.height, SHAPE.width, 1)),
+                Breach::Distances => out.selected.as_mut().unwrap().distances = Array2::zeros((4, batch)),
+                Breach::ShapeAndError => {
+                    out.frames = Array4::zeros((batch, 1, 1, 1));
+                    return Err(ModelError::NotFinite { path: "test".into(), output: "purified", index: 0 });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn suspect_above(&self) -> Option<f32> {
+        None
+    }
+}
+
+impl Drop for Breaking {
+    fn drop(&mut self) {
+        assert!(self.breach != Breach::Drop, "it cannot be dropped");
+    }
+}
+
+/// Gives its logits the other way round.
+struct Turned([String; 4]);
+
+impl Classifier for Turned {
+    fn input(&self) -> InputShape {
+        SHAPE
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.0
+    }
+
+    fn classify(&mut self, frames: ArrayView4<'_, f32>, logits: &mut Array2<f32>) -> Result<(), ModelError> {
+        *logits = Array2::zeros((4, frames.dim().0));
+        Ok(())
+    }
+}
+
+fn failure(purifier: Box<dyn Purifier>, classifier: Box<dyn Classifier>, regions: &[&str]) -> Box<PipelineFailure> {
+    let config = PipelineConfig {
+        deadline: Deadline::new(Duration::from_secs(3600)).unwrap(),
+        regions: regions.iter().map(|region| region.parse::<Region>().unwrap()).collect(),
+        on_unpurified: OnUnpurified::Flag,
+        ..PipelineConfig::default()
+    };
+    let (clock, stop) = (Arc::new(SystemClock), StopFlag::new());
+    pipeline::run(synthetic(5), purifier, classifier, &config, clock, &stop, &mut []).unwrap_err()
+}
+
+fn breaking(breach: Breach, regions: &[&str]) -> Box<PipelineFailure> {
+    failure(Box::new(Breaking { breach, rooms: 0.into() }), Indifferent::new(SHAPE, 4), regions)
+}
+
+#[test]
+fn a_model_that_breaks_its_contract_ends_the_run_and_is_named_with_the_frame() {
+    for (breach, words) in [
+        (
+            Breach::ColoursLast,
+            "the purify stage failed on frame 2: `purified` has the shape [1, 6, 6, 1], expected [1, 1, 6, 6]",
+        ),
+        (Breach::Distances, "the purify stage failed on frame 2: `distances` has the shape [4, 1], expected [1, 4]"),
+        (Breach::ShapeAndError, "`purified` has the shape [1, 1, 1, 1], expected [1, 1, 6, 6]"),
+        (Breach::NoRoom, "the purify stage panicked on frame 0: no room"),
+        (Breach::TooMuchRoom, "the purify stage failed on frame 0: `purified` has the shape [20, 1, 6, 6], expected"),
+        (Breach::Drop, "the purify stage panicked outside any frame: it cannot be dropped"),
+    ] {
+        let failure = breaking(breach, &[]);
+        assert!(failure.to_string().contains(words), "{breach:?}: {failure}");
+        assert!(failure.summary.ledger.balances(), "{breach:?}: {:?}", failure.summary.ledger);
+    }
+}
+
+#[test]
+fn as_many_values_as_all_regions_take_are_no_result_in_another_shape() {
+    let regions = ["0,0,3,3", "3,0,3,3", "0,3,3,3", "3,3,3,3", "1,1,3,3", "2,2,3,3"];
+    let failed = breaking(Breach::Distances, &regions);
+    let words = "the purify stage failed on frame 2: `distances` has the shape [4, 6], expected [6, 4]";
+    assert!(failed.to_string().starts_with(words), "{failed}");
+    for (regions, got) in [(&regions[..], "[4, 6], expected [6, 4]"), (&[], "[4, 1], expected [1, 4]")] {
+        let failed = failure(Box::new(Stub), Box::new(Turned(["a", "b", "c", "d"].map(String::from))), regions);
+        let words = format!("the classify stage failed on frame 0: `logits` has the shape {got}");
+        assert!(failed.to_string().starts_with(&words) && failed.summary.ledger.balances(), "{failed}");
+    }
+}
