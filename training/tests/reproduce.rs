@@ -48,7 +48,7 @@ fn a_table_is_trained_measured_and_written_down_and_a_second_call_trains_nothing
     let (code, _, stderr) = reproduce(root, &["table3"]);
     assert_eq!(code, Some(0), "{stderr}");
     let runs = ["classifier-a", "classifier-b", "adversarial-a", "puvae-paper", "puvae-lite-for-b", "magnet"];
-    for run in runs.into_iter().chain(["puvae-lite-stage-1", "puvae-lite"]) {
+    for run in runs.into_iter().chain(["puvae-lite-stage-1", "puvae-lite", "puvae-lite-for-b-stage-1"]) {
         assert!(root.join("runs/quick/mnist-".to_owned() + run).join("checkpoint.safetensors").exists(), "{run}");
     }
     let path = root.join("quick/results/table3-b.json");

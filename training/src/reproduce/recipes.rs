@@ -42,15 +42,14 @@ pub(super) fn of(dataset: &str, channels: i64, size: Size, target: Architecture)
             (vec![other], vec![Stage::new(include_str!("../../recipes/paper-weaker-kl.toml"), 10, 1e-3)])
         }
         (Size::Paper, ..) => (vec![other], vec![Stage::new("", 10, 1e-3)]),
-        (Size::Lite, "mnist", A) => (
-            vec![other],
-            vec![
-                Stage::new(include_str!("../../recipes/first-stage.toml"), 8, 2e-3),
-                Stage::new(include_str!("../../recipes/attacked-selection.toml"), 6, 1e-3),
-            ],
-        ),
-        (Size::Lite, "mnist", _) => (vec![other], vec![Stage::new("", 10, 2e-3)]),
-        (Size::Lite, "fashion-mnist", A) => {
+        (Size::Lite, "mnist", _) => {
+            let first = match target {
+                A => Stage::new(include_str!("../../recipes/first-stage.toml"), 8, 2e-3),
+                _ => Stage::new("", 10, 2e-3),
+            };
+            (vec![other], vec![first, Stage::new(include_str!("../../recipes/attacked-selection.toml"), 6, 1e-3)])
+        }
+        (Size::Lite, "fashion-mnist", _) => {
             (vec![other, E], vec![Stage::new(include_str!("../../recipes/mirrored.toml"), 14, 2e-3)])
         }
         (Size::Lite, ..) if grey => (vec![other], vec![Stage::new("", 14, 2e-3)]),
