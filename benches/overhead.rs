@@ -47,18 +47,10 @@ impl Purifier for Stub {
         SHAPE
     }
 
-    fn room(&self, batch: usize) -> Purified {
-        Purified::new(batch, SHAPE)
-    }
-
     fn purify(&mut self, _: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
         std::thread::sleep(MODEL);
         out.frames.assign(&frames);
         Ok(())
-    }
-
-    fn suspect_above(&self) -> Option<f32> {
-        None
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::process::ExitCode;
 
-/// What was asked for does not exist in this build.
 #[cfg(not(feature = "camera"))]
-pub(crate) fn run() -> anyhow::Result<ExitCode> {
+pub(crate) use run_without as run;
+
+/// What was asked for does not exist in this build.
+#[cfg(any(test, not(feature = "camera")))]
+pub(crate) fn run_without() -> anyhow::Result<ExitCode> {
     anyhow::bail!(
         "this build of puvae has no cameras, expected one with the cargo feature `camera`; run `cargo xtask run -- cameras`, \
          or build with `--features camera` (that needs libclang)"
@@ -39,6 +42,13 @@ fn describe(camera: &puvae::source::camera::Found) -> String {
 mod tests {
     use super::*;
     use puvae::source::camera::{CameraDevice, CameraError, CameraFormat, Found, Interval, Offer};
+
+    #[test]
+    fn a_build_without_cameras_says_how_to_get_one_with() {
+        let text = run_without().unwrap_err().to_string();
+        assert!(text.starts_with("this build of puvae has no cameras, expected one with the cargo feature `camera`"));
+        assert!(text.contains("`cargo xtask run -- cameras`") && text.contains("`--features camera`"), "{text}");
+    }
 
     #[test]
     fn a_camera_is_listed_with_what_it_can_do_or_why_that_is_not_known() {

@@ -79,8 +79,11 @@ pub trait Purifier: Send {
     /// Shape of one frame it takes and returns.
     fn input(&self) -> InputShape;
 
-    /// Room for what it makes of `batch` frames: with a selection and a score only if it gives them.
-    fn room(&self, batch: usize) -> Purified;
+    /// Room for what it makes of `batch` frames: with a selection and a score only if it gives them. Without them unless
+    /// overridden.
+    fn room(&self, batch: usize) -> Purified {
+        Purified::new(batch, self.input())
+    }
 
     /// Purifies `frames` `[N, C, H, W]`, values in `[0, 1]`, into `out`, which is [`room`](Self::room) for exactly N frames.
     ///
@@ -92,7 +95,9 @@ pub trait Purifier: Send {
     fn purify(&mut self, ids: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError>;
 
     /// The [`suspicion`](Purified::suspicion) above which a frame is suspect, where it was calibrated.
-    fn suspect_above(&self) -> Option<f32>;
+    fn suspect_above(&self) -> Option<f32> {
+        None
+    }
 
     /// Whether it changes anything. Without a defence verdicts say so.
     fn is_defence(&self) -> bool {
@@ -119,17 +124,9 @@ impl Purifier for Identity {
         self.input
     }
 
-    fn room(&self, batch: usize) -> Purified {
-        Purified::new(batch, self.input)
-    }
-
     fn purify(&mut self, _ids: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
         out.frames.assign(&frames);
         Ok(())
-    }
-
-    fn suspect_above(&self) -> Option<f32> {
-        None
     }
 
     fn is_defence(&self) -> bool {

@@ -5,7 +5,7 @@
 #![cfg(feature = "runtime")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, IxDyn};
@@ -38,6 +38,8 @@ struct Tensor {
     data: Vec<f64>,
 }
 
+/// The most that a golden file may allow.
+const LOOSEST: f64 = 1e-4;
 /// What a shipped model may weigh.
 const MOST_BYTES: u64 = 15_000_000;
 /// All files in `models/` together.
@@ -64,6 +66,8 @@ fn check_golden(graph: &mut Graph) {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let golden: Golden = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(!golden.cases.is_empty(), "{}: no cases", path.display());
+    assert!(golden.tolerance <= LOOSEST, "{}: a tolerance of {}", path.display(), golden.tolerance);
+    let declared: BTreeSet<String> = graph.outputs().iter().map(|output| output.name.clone()).collect();
     for case in &golden.cases {
         let array = |tensor: &Tensor| {
             let values = tensor.data.iter().map(|&value| value as f32).collect();
@@ -73,7 +77,7 @@ fn check_golden(graph: &mut Graph) {
             case.inputs.iter().map(|(name, input)| (name.as_str(), array(input))).collect();
         let inputs: Vec<_> = inputs.iter().map(|(name, array)| (*name, array.view())).collect();
         let outputs = graph.run(&inputs).unwrap_or_else(|error| panic!("{error}"));
-        assert!(!case.outputs.is_empty(), "{}: a case without outputs", path.display());
+        assert!(case.outputs.keys().eq(&declared), "{}: outputs other than {declared:?}", path.display());
         for (name, expected) in &case.outputs {
             compare(&outputs, name, expected, golden.tolerance, &path);
         }
@@ -90,6 +94,7 @@ fn compare(outputs: &Outputs<'_>, name: &str, expected: &Tensor, tolerance: f64,
         }
     };
     assert_eq!(shape, expected.shape, "{}: shape of `{name}`", path.display());
+    assert_eq!(got.len(), expected.data.len(), "{}: values of `{name}`", path.display());
     for (index, (got, expected)) in got.iter().zip(&expected.data).enumerate() {
         let allowed = tolerance * expected.abs().max(1.0);
         // Written so that NaN fails.

@@ -248,14 +248,6 @@ fn a_stopped_source_ends_for_good() {
 }
 
 #[test]
-#[cfg(not(feature = "camera"))]
-fn a_build_without_cameras_says_how_to_get_one_with() {
-    let text = refusal("camera:0?size=640x480", &SourceOptions::default());
-    assert!(text.starts_with("camera:0?size=640x480: this build of puvae has no cameras"), "{text}");
-    assert!(text.contains("feature `camera`") && text.contains("`cargo xtask run -- …`"), "{text}");
-}
-
-#[test]
 #[cfg(all(feature = "camera", target_os = "linux"))]
 fn a_camera_that_is_not_there_is_named_before_the_run() {
     let text = refusal("camera:250", &SourceOptions::default());

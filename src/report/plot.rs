@@ -1,6 +1,9 @@
 //! The report's plots, as SVG that takes its colours from the page around it.
 
+use plotters::chart::MeshStyle;
+use plotters::coord::Shift;
 use plotters::coord::combinators::IntoLogRange;
+use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 
 use super::compare::MOST_RUNS;
@@ -18,6 +21,7 @@ const PAGE_COLOURS: [(&str, &str); 4] =
 /// Columns of the age plot: more points than these cannot be told apart.
 const COLUMNS: usize = 700;
 
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// The range of durations, in µs, that all histograms of a report are drawn over.
@@ -40,19 +44,9 @@ pub(super) fn histogram(histogram: &Histogram, deadline_us: u64, range: (f64, f6
     svg(size, |area| {
         let most = histogram.buckets.iter().map(|bucket| bucket.share).fold(0.0, f64::max) * histogram.count as f64;
         let (bottom, top) = (0.5, most.max(1.0) * 2.0);
-        let mut chart = ChartBuilder::on(&area)
-            .margin(6)
-            .margin_right(16)
-            .x_label_area_size(26)
-            .y_label_area_size(44)
-            .build_cartesian_2d((range.0..range.1).log_scale(), (bottom..top).log_scale())?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(FAINT.mix(0.5))
-            .axis_style(FAINT)
-            .label_style(label())
+        let mut chart =
+            frame(&area, 44).build_cartesian_2d((range.0..range.1).log_scale(), (bottom..top).log_scale())?;
+        quiet(&mut chart.configure_mesh())
             .x_labels(12)
             .y_labels(4)
             .x_label_formatter(&|us| duration(us.round() as u64))
@@ -77,19 +71,8 @@ pub(super) fn age(report: &Report, size: (u32, u32)) -> Option<String> {
     let deadline = report.deadline_us as f64;
     let highest = points.iter().map(|point| point.1).fold(deadline, f64::max) * 1.15;
     let plot = svg(size, |area| {
-        let mut chart = ChartBuilder::on(&area)
-            .margin(6)
-            .margin_right(16)
-            .x_label_area_size(26)
-            .y_label_area_size(64)
-            .build_cartesian_2d(0.0..report.duration_s.max(1e-3), 0.0..highest)?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(FAINT.mix(0.5))
-            .axis_style(FAINT)
-            .label_style(label())
+        let mut chart = frame(&area, 64).build_cartesian_2d(0.0..report.duration_s.max(1e-3), 0.0..highest)?;
+        quiet(&mut chart.configure_mesh())
             .x_labels(10)
             .y_labels(5)
             .x_label_formatter(&|at| format!("{} s", (at * 100.0).round() / 100.0))
@@ -149,8 +132,26 @@ fn thin(points: Vec<(f64, f64)>, duration_s: f64) -> Vec<(f64, f64)> {
         .collect()
 }
 
-pub(super) fn label() -> TextStyle<'static> {
-    ("sans-serif", 12).into_font().color(&INK)
+/// A chart on all of `area`, with `left_px` for the labels of the y axis.
+pub(super) fn frame<'a, 'b>(area: &'a Area<'b>, left_px: u32) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+    let mut chart = ChartBuilder::on(area);
+    chart.margin(6).margin_right(16).x_label_area_size(26).y_label_area_size(left_px);
+    chart
+}
+
+/// Horizontal lines only, and faint.
+pub(super) fn quiet<'m, 'chart, 'text, X, Y, B: DrawingBackend>(
+    mesh: &'m mut MeshStyle<'chart, 'text, X, Y, B>,
+) -> &'m mut MeshStyle<'chart, 'text, X, Y, B>
+where
+    X: Ranged + ValueFormatter<X::ValueType>,
+    Y: Ranged + ValueFormatter<Y::ValueType>,
+{
+    mesh.disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(FAINT.mix(0.5))
+        .axis_style(FAINT)
+        .label_style(("sans-serif", 12).into_font().color(&INK))
 }
 
 /// The colour of a run among others: one that the page replaces by its own.
@@ -158,10 +159,7 @@ pub(super) fn run_colour(at: usize) -> RGBColor {
     RGBColor(5, 0, u8::try_from(at).expect("a page has few runs"))
 }
 
-pub(super) fn svg(
-    size: (u32, u32),
-    draw: impl FnOnce(DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Drawn,
-) -> String {
+pub(super) fn svg(size: (u32, u32), draw: impl FnOnce(Area<'_>) -> Drawn) -> String {
     let mut text = String::new();
     draw(SVGBackend::with_string(&mut text, size).into_drawing_area()).expect("drawing into memory does not fail");
     for (written, colour) in PAGE_COLOURS {

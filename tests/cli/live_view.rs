@@ -4,21 +4,22 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use crate::fixture::{Fixture, Ran, run_args};
+use crate::running::Running;
 
 /// Runs in a terminal of its own; standard output goes into the file `out`. Returns all that the terminal got.
 fn in_a_terminal(fixture: &Fixture, more: &[&str], keys: &str) -> Ran {
     let words: Vec<String> = run_args(more).iter().map(|word| format!("'{word}'")).collect();
     let command = format!("stty cols 80 rows 24; '{}' {} > out", env!("CARGO_BIN_EXE_puvae"), words.join(" "));
-    let mut script = Command::new("script")
+    let mut script = Command::new("script");
+    script
         .args(["--quiet", "--return", "--command", &command, "/dev/null"])
         .current_dir(fixture.path())
         .envs([("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("SHELL", "/bin/sh")])
         .env_remove("RUST_LOG")
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut stdin, mut stdout) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+        .stdout(Stdio::piped());
+    let running = Running::start(&mut script);
+    let (mut stdin, mut stdout) = (running.stdin(), running.stdout());
     let mut shown = Vec::new();
     let mut keys = Some(keys);
     let mut part = [0; 4096];
@@ -34,7 +35,7 @@ fn in_a_terminal(fixture: &Fixture, more: &[&str], keys: &str) -> Ran {
             stdin.write_all(keys.as_bytes()).unwrap();
         }
     }
-    let code = script.wait().unwrap().code();
+    let code = running.end().code;
     // Until here: the end of its input would end the terminal.
     drop(stdin);
     Ran { code, stdout: String::from_utf8_lossy(&shown).into_owned(), stderr: String::new() }

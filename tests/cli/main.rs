@@ -9,11 +9,14 @@ mod bad_files;
 mod bad_usage;
 mod comparisons;
 mod fixture;
+#[path = "../support/limit.rs"]
+mod limit;
 mod live;
 mod live_view;
 mod metrics;
 mod onnx;
 mod reports;
+mod running;
 mod runs;
 mod signals;
 mod slow_clients;

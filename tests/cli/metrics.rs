@@ -3,30 +3,30 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use signal_hook::consts::SIGINT;
 
 use crate::fixture::{FRAMES, Fixture, balanced, run_args, write_lit};
 use crate::onnx::TestModel;
-use crate::signals::send;
+use crate::running::Running;
 
 const ENDLESS: [&str; 4] = ["--source", "synthetic:4x4?classes=4&channels=1", "--fps", "50"];
 
-/// A run that serves metrics; it is ended when this is dropped.
+/// A run that serves metrics.
 pub(crate) struct Serving {
-    child: Child,
+    running: Running,
     pub(crate) address: String,
-    stderr: Option<std::thread::JoinHandle<String>>,
+    stderr: std::thread::JoinHandle<String>,
 }
 
 impl Serving {
     /// Starts a run, and waits until it says where it serves.
     pub(crate) fn start(fixture: &Fixture, more: &[&str]) -> Self {
         let args = run_args(&[&["--metrics", "0"], more].concat());
-        let mut child = fixture.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let running = Running::start(fixture.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()));
+        let mut stderr = BufReader::new(running.stderr());
         let mut text = String::new();
         let address = loop {
             let before = text.len();
@@ -35,12 +35,12 @@ impl Serving {
                 break rest.trim_end().trim_end_matches("/metrics").to_owned();
             }
         };
-        let rest = std::thread::spawn(move || {
+        let stderr = std::thread::spawn(move || {
             // It must be read, or the run would wait for somebody who reads it.
             let _ = stderr.read_to_string(&mut text);
             text
         });
-        Self { child, address, stderr: Some(rest) }
+        Self { running, address, stderr }
     }
 
     /// Status and body.
@@ -69,16 +69,8 @@ impl Serving {
     }
 
     /// The exit code, and what it wrote to standard error.
-    pub(crate) fn end(mut self) -> (Option<i32>, String) {
-        let code = self.child.wait().unwrap().code();
-        (code, self.stderr.take().unwrap().join().unwrap())
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub(crate) fn end(self) -> (Option<i32>, String) {
+        (self.running.end().code, self.stderr.join().unwrap())
     }
 }
 
@@ -124,7 +116,7 @@ fn it_serves_before_the_models_are_warm_and_is_ready_once_they_are() {
     assert!(
         metrics.keys().any(|name| name.starts_with("puvae_model_info{role=\"purifier\",path=\"p.onnx\",sha256=\""))
     );
-    send(SIGINT, &run.child);
+    run.running.send(SIGINT);
     assert_eq!(run.end().0, Some(130));
 }
 

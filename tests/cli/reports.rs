@@ -3,6 +3,8 @@
 use std::process::Stdio;
 
 use crate::fixture::{FRAMES, Fixture, Ran, balanced, run_args};
+use crate::limit::until;
+use crate::running::Running;
 
 #[test]
 fn a_report_that_cannot_be_written_is_noticed_before_the_run() {
@@ -54,14 +56,13 @@ fn a_line_of_verdicts_is_in_the_file_as_soon_as_it_is_decided() {
     let fixture = Fixture::new();
     let args =
         ["--fps", "1", "--frames", "3600", "--source", "synthetic:4x4?classes=4&channels=1", "--verdicts", "v.jsonl"];
-    let mut child = fixture.command(&run_args(&args)).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let running = Running::start(fixture.command(&run_args(&args)).stderr(Stdio::null()).stdout(Stdio::null()));
     let path = fixture.path().join("v.jsonl");
-    while !std::fs::read_to_string(&path).is_ok_and(|text| text.ends_with('\n')) {
-        assert_eq!(child.try_wait().unwrap(), None, "the run goes on for an hour");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    until("a line is there", || {
+        assert!(!running.has_ended(), "the run goes on for an hour");
+        std::fs::read_to_string(&path).is_ok_and(|text| text.ends_with('\n'))
+    });
+    drop(running);
     assert_eq!(fixture.lines("v.jsonl")[0]["frame"], 0);
 }
 

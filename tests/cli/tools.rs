@@ -7,7 +7,7 @@ use signal_hook::consts::SIGINT;
 
 use crate::fixture::{Fixture, Ran};
 use crate::onnx::TestModel;
-use crate::signals::send;
+use crate::running::Running;
 
 #[test]
 fn inspect_shows_the_graph_the_spec_and_that_they_agree() {
@@ -208,14 +208,14 @@ fn calibrate_that_is_interrupted_early_says_so() {
     let fixture = Fixture::new();
     let args = ["--frames", "3000", "--fps", "5", "--json", "c.json"];
     let mut command = fixture.command(&[&CALIBRATE, &args[..]].concat());
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (mut stderr, mut first) = (BufReader::new(child.stderr.take().unwrap()), String::new());
+    let running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let (mut stderr, mut first) = (BufReader::new(running.stderr()), String::new());
     // The models are open: signals are caught.
     stderr.read_line(&mut first).unwrap();
-    send(SIGINT, &child);
+    running.send(SIGINT);
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{first}{rest}");
+    assert_eq!(running.end().code, Some(130), "{first}{rest}");
     assert!(rest.contains("error: interrupted after ") && rest.contains("; nothing was written, run again"), "{rest}");
     assert!(!fixture.path().join("c.json").exists());
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::indifferent::Indifferent;
+use crate::limit::{LIMIT, until};
 use crate::lockstep::{SHAPE, Stub};
+use crate::log::Log;
 use ndarray::ArrayView4;
 use parking_lot::Mutex;
 use puvae::clock::{Clock as _, StopFlag, SystemClock};
@@ -46,15 +48,6 @@ impl Source for Blocking {
     }
 }
 
-struct Log(Vec<Outcome>);
-
-impl Sink for Log {
-    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
-        self.0.push(outcome.clone());
-        Ok(())
-    }
-}
-
 pub(crate) fn synthetic(frames: u64) -> Box<dyn Source> {
     let uri = format!("synthetic:6x6?classes=4&frames={frames}").parse().unwrap();
     source::open(&uri, &SourceOptions::default(), Arc::new(SystemClock)).unwrap().source
@@ -66,17 +59,26 @@ fn blocking(frames: u64) -> (Box<dyn Source>, Receiver<()>, Sender<()>) {
     (Box::new(Blocking { frames: synthetic(frames), blocked, release }), is_blocked, go)
 }
 
+/// Long enough that a reader who has something to do is not taken for one that hangs, however busy the machine is.
+const ABANDON_AFTER: Duration = Duration::from_secs(1);
+
 fn run(feed: Feed, health: &CaptureHealth, stop: &StopFlag) -> (Summary, Vec<Outcome>) {
     let config = PipelineConfig {
         deadline: Deadline::new(Duration::from_secs(3600)).unwrap(),
-        patience: CapturePatience { stall_after: Duration::from_millis(20), abandon_after: Duration::from_millis(60) },
+        patience: CapturePatience { stall_after: Duration::from_millis(300), abandon_after: ABANDON_AFTER },
         health: health.clone(),
         ..PipelineConfig::default()
     };
-    let mut log = Log(Vec::new());
+    let mut log = Log::default();
     let (classifier, clock) = (Indifferent::new(SHAPE, 4), Arc::new(SystemClock));
     let summary = pipeline::run(feed, Box::new(Stub), classifier, &config, clock, stop, &mut [&mut log]).unwrap();
     (summary, log.0)
+}
+
+/// What a run that must not hang comes to.
+pub(crate) fn joined<T>(running: JoinHandle<T>) -> T {
+    until("the run ends", || running.is_finished());
+    running.join().unwrap()
 }
 
 #[test]
@@ -90,11 +92,11 @@ fn a_driver_that_does_not_return_is_left_to_itself_and_the_source_opened_again()
         let (health, stop) = (health.clone(), stop.clone());
         move || run(Feed { source: first, reopen: Some(reopen) }, &health, &stop)
     });
-    second_is_blocked.recv().unwrap();
+    second_is_blocked.recv_timeout(LIMIT).unwrap();
     // The first one comes back while the second is in use: nobody wants its frame any more.
     drop(release);
     stop.set();
-    let (summary, outcomes) = running.join().unwrap();
+    let (summary, outcomes) = joined(running);
     assert_eq!((summary.ledger.captured, outcomes.len()), (2, 2));
     assert!(summary.interrupted && summary.ledger.balances());
     let counters = health.snapshot().counters;
@@ -167,10 +169,6 @@ impl Purifier for Sluggish {
         thread::sleep(self.takes);
         Stub.purify(ids, frames, out)
     }
-
-    fn suspect_above(&self) -> Option<f32> {
-        None
-    }
 }
 
 #[test]
@@ -188,9 +186,11 @@ fn a_source_that_waits_for_a_slow_model_is_not_said_to_hang_when_the_run_is_stop
         }
     });
     // Two runs of the warm-up, then the first frame: the source waits until the model has done with it.
-    assert!(begins.iter().nth(2).is_some());
+    for _ in 0..3 {
+        begins.recv_timeout(LIMIT).unwrap();
+    }
     stop.set();
-    let summary = running.join().unwrap();
+    let summary = joined(running);
     assert_eq!((summary.ledger.captured, summary.ledger.on_time), (1, 1));
     let health = health.snapshot();
     assert_eq!(
@@ -199,12 +199,14 @@ fn a_source_that_waits_for_a_slow_model_is_not_said_to_hang_when_the_run_is_stop
     );
 }
 
-/// Says for a while that there is nothing, as a camera does, then ends.
+/// Says so many times that there is nothing, as a camera does after each wait, then ends.
 struct Silent(u32);
+
+const SILENCE: Duration = Duration::from_millis(10);
 
 impl Source for Silent {
     fn next(&mut self, _: &StopFlag) -> Result<Next, SourceError> {
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(SILENCE);
         self.0 -= 1;
         Ok(if self.0 == 0 { Next::End } else { Next::Nothing })
     }
@@ -215,10 +217,12 @@ impl Source for Silent {
 }
 
 #[test]
-fn a_source_that_says_again_and_again_that_there_is_nothing_is_stalled() {
-    let source: Box<dyn Source> = Box::new(Silent(20));
+fn a_source_that_says_again_and_again_that_there_is_nothing_is_stalled_but_not_left_to_itself() {
+    let silent = Silent(150);
+    assert!(SILENCE * silent.0 > ABANDON_AFTER);
+    let reopen: Reopen = Arc::new(|| panic!("the source returns"));
     let health = CaptureHealth::default();
-    run(source.into(), &health, &StopFlag::new());
+    run(Feed { source: Box::new(silent), reopen: Some(reopen) }, &health, &StopFlag::new());
     assert_eq!((health.snapshot().counters.stalls, health.snapshot().counters.abandoned), (1, 0));
 }
 
@@ -230,9 +234,9 @@ fn a_driver_that_does_not_return_does_not_keep_a_run_from_ending() {
         let (health, stop) = (health.clone(), stop.clone());
         move || run(source.into(), &health, &stop)
     });
-    is_blocked.recv().unwrap();
+    is_blocked.recv_timeout(LIMIT).unwrap();
     stop.set();
-    let (summary, _) = running.join().unwrap();
+    let (summary, _) = joined(running);
     assert!(summary.interrupted && summary.ledger.balances());
     let health = health.snapshot();
     assert_eq!((health.state, health.reason), (CaptureState::Stopped, CaptureReason::Timeout));
@@ -248,13 +252,11 @@ fn a_source_that_gives_no_frames_is_seen_to_be_stalled() {
         let (health, stop) = (health.clone(), stop.clone());
         move || run(source.into(), &health, &stop)
     });
-    is_blocked.recv().unwrap();
-    while health.snapshot().state != CaptureState::Stalled {
-        thread::yield_now();
-    }
+    is_blocked.recv_timeout(LIMIT).unwrap();
+    until("the capture is stalled", || health.snapshot().state == CaptureState::Stalled);
     let stalled = health.snapshot();
     assert_eq!((stalled.reason, stalled.counters.stalls), (CaptureReason::Timeout, 1));
-    assert_eq!(stalled.detail, "no frame for more than 20ms");
+    assert_eq!(stalled.detail, "no frame for more than 300ms");
     stop.set();
-    running.join().unwrap();
+    joined(running);
 }

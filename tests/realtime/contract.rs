@@ -75,10 +75,6 @@ impl Purifier for Breaking {
         }
         Ok(())
     }
-
-    fn suspect_above(&self) -> Option<f32> {
-        None
-    }
 }
 
 impl Drop for Breaking {

@@ -5,8 +5,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::capture::synthetic;
+use crate::capture::{joined, synthetic};
 use crate::indifferent::Indifferent;
+use crate::limit::{LIMIT, until};
 use crate::lockstep::{SHAPE, Stub};
 use puvae::clock::{Clock, SimulatedClock, StopFlag, SystemClock};
 use puvae::pipeline::{
@@ -45,7 +46,7 @@ fn ended(feed: Feed) -> Result<Summary, Box<PipelineFailure>> {
         let ended = pipeline::run(feed, Box::new(Stub), classifier, &config, clock, &stop, &mut []);
         tell.send(ended).unwrap();
     });
-    told.recv_timeout(Duration::from_secs(60)).expect("the run ends")
+    told.recv_timeout(LIMIT).expect("the run ends")
 }
 
 #[test]
@@ -99,9 +100,9 @@ fn a_source_that_is_not_closed_does_not_keep_a_run_from_ending() {
             pipeline::run(source, Box::new(Stub), classifier, &config, clock, &stop, &mut []).unwrap()
         }
     });
-    is_asked.recv().unwrap();
+    is_asked.recv_timeout(LIMIT).unwrap();
     stop.set();
-    assert!(running.join().unwrap().interrupted);
+    assert!(joined(running).interrupted);
     let health = health.snapshot();
     assert_eq!((health.reason, health.counters.abandoned), (CaptureReason::Timeout, 1));
 }
@@ -152,9 +153,7 @@ struct Tardy {
 
 impl Sink for Tardy {
     fn outcome(&mut self, _: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
-        while self.health.snapshot().state != CaptureState::Stopped {
-            thread::yield_now();
-        }
+        until("the capture ends", || self.health.snapshot().state == CaptureState::Stopped);
         self.clock.advance(Duration::from_secs(5));
         Ok(())
     }

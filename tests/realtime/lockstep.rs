@@ -15,6 +15,7 @@ use puvae::purifier::{Purified, Purifier, Slowed};
 use puvae::source::{self, SourceOptions, SourceUri};
 
 use crate::indifferent::Indifferent;
+use crate::limit::until;
 
 pub(crate) const SHAPE: InputShape = InputShape { channels: 1, height: 6, width: 6 };
 
@@ -26,17 +27,9 @@ impl Purifier for Stub {
         SHAPE
     }
 
-    fn room(&self, batch: usize) -> Purified {
-        Purified::new(batch, SHAPE)
-    }
-
     fn purify(&mut self, _: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
         out.frames.assign(&frames);
         Ok(())
-    }
-
-    fn suspect_above(&self) -> Option<f32> {
-        None
     }
 }
 
@@ -53,9 +46,9 @@ impl Clock for LockStep {
     }
 
     fn sleep_until(&self, at: Instant, stop: &StopFlag) {
-        while self.captured.snapshot().counters.captured > self.decided.load(Ordering::SeqCst) && !stop.is_set() {
-            std::thread::yield_now();
-        }
+        until("every captured frame meets its fate", || {
+            self.captured.snapshot().counters.captured <= self.decided.load(Ordering::SeqCst) || stop.is_set()
+        });
         self.time.sleep_until(at, stop);
     }
 }

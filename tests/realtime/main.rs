@@ -9,7 +9,11 @@ mod endings;
 mod faults;
 #[path = "../support/indifferent.rs"]
 mod indifferent;
+#[path = "../support/limit.rs"]
+mod limit;
 mod lockstep;
+#[path = "../support/log.rs"]
+mod log;
 mod long;
 mod overload;
 mod regions;

@@ -97,17 +97,9 @@ impl Purifier for GatedPurifier {
         SHAPE
     }
 
-    fn room(&self, batch: usize) -> Purified {
-        Purified::new(batch, SHAPE)
-    }
-
     fn purify(&mut self, _: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
         out.frames.assign(&frames);
         self.0.wait()
-    }
-
-    fn suspect_above(&self) -> Option<f32> {
-        None
     }
 }
 

@@ -9,9 +9,8 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::attack::{Goal, Victim, answers, direction};
+use crate::attack::{Goal, Victim, answers, clip, direction, percent_right};
 use crate::data::{Batch, Split, batches};
-use crate::defence::percent_right;
 use crate::fit::{Scalars, Task, scalar};
 use crate::nn::int8::Weights;
 use crate::nn::params::{HasParams, Params};
@@ -136,6 +135,19 @@ pub struct AdversarialTraining {
     pub alpha: f64,
     /// Bound of the L∞ norm.
     pub epsilon: f64,
+    /// Steps of the attack: 1 is FGSM as in the paper, more are projected gradient descent from a random start (Madry et al.,
+    /// 2018).
+    #[serde(default = "one_step", skip_serializing_if = "is_one_step")]
+    pub steps: u32,
+}
+
+fn one_step() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one_step(steps: &u32) -> bool {
+    *steps == one_step()
 }
 
 impl AdversarialTraining {
@@ -150,7 +162,21 @@ impl AdversarialTraining {
             "--adversarial-epsilon is {}, expected a number above 0",
             self.epsilon
         );
+        ensure!(self.steps > 0, "--adversarial-steps is 0, expected at least 1");
         Ok(())
+    }
+
+    /// The pictures `[N, C, H, W]` moved away from their classes `[N]`. Several steps together are a quarter longer than the ball's
+    /// diameter, so that each picture can cross it.
+    fn attack(&self, classifier: &Classifier, Batch { x, y }: &Batch) -> Tensor {
+        let Self { epsilon, steps, .. } = *self;
+        let goal = Goal::Untargeted(y.shallow_clone());
+        if steps == 1 {
+            return (x - direction(classifier, x, &goal) * epsilon).clamp(0.0, 1.0);
+        }
+        let start = clip(&(x + (x.rand_like() * 2.0 - 1.0) * epsilon), x, epsilon);
+        let alpha = 2.5 * epsilon / f64::from(steps);
+        (0..steps).fold(start, |at, _| clip(&(&at - direction(classifier, &at, &goal) * alpha), x, epsilon))
     }
 }
 
@@ -173,6 +199,14 @@ pub struct ClassifierConfig {
     /// Whether its weights were rounded after training.
     #[serde(default, skip_serializing_if = "Weights::are_exact")]
     pub weights: Weights,
+}
+
+impl ClassifierConfig {
+    /// A column of Table 1 for square pictures, trained on clean ones, with exact weights.
+    #[must_use]
+    pub fn new(architecture: Architecture, side_px: i64, channels: i64, classes: i64) -> Self {
+        Self { architecture, side_px, channels, classes, adversarial: None, weights: Weights::F32 }
+    }
 }
 
 /// Channels of the pictures of configurations from before there was colour.
@@ -264,13 +298,12 @@ impl Task for ClassifierTask<'_> {
 
     fn loss(&self, batch: &Batch) -> (Tensor, Scalars) {
         let clean = self.cross_entropy(&batch.x, &batch.y);
-        let Some(AdversarialTraining { alpha, epsilon }) = self.classifier.config.adversarial else {
+        let Some(training @ AdversarialTraining { alpha, .. }) = self.classifier.config.adversarial else {
             return (clean, Scalars::new());
         };
-        let goal = Goal::Untargeted(batch.y.shallow_clone());
-        let x = (&batch.x - direction(self.classifier, &batch.x, &goal) * epsilon).clamp(0.0, 1.0);
-        let attacked = self.cross_entropy(&x, &batch.y);
-        let scalars = vec![("clean_loss", scalar(&clean)), ("fgsm_loss", scalar(&attacked))];
+        let attacked = self.cross_entropy(&training.attack(self.classifier, batch), &batch.y);
+        let name = if training.steps == 1 { "fgsm_loss" } else { "pgd_loss" };
+        let scalars = vec![("clean_loss", scalar(&clean)), (name, scalar(&attacked))];
         (clean * alpha + attacked * (1.0 - alpha), scalars)
     }
 

@@ -246,11 +246,13 @@ mod tests {
             );
             let text = std::fs::read_to_string(folder.join(format!("{name}.golden.json"))).unwrap();
             let committed: Golden = serde_json::from_str(&text).unwrap();
+            assert_eq!((golden.cases.len(), golden.tolerance), (committed.cases.len(), committed.tolerance), "{name}");
             for (new, old) in golden.cases.iter().zip(&committed.cases) {
+                assert_eq!(new.inputs, old.inputs, "{name}");
                 let (new, old) = (&new.outputs["y"], &old.outputs["y"]);
                 assert_eq!(new.shape, old.shape, "{name}");
-                let difference = new.data.iter().zip(&old.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(difference <= golden.tolerance, "{name}: {difference}");
+                let mut pairs = new.data.iter().zip(&old.data);
+                assert!(pairs.all(|(new, old)| (new - old).abs() <= golden.tolerance), "{name}: {new:?}, {old:?}");
             }
         }
     }

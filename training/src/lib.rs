@@ -30,4 +30,17 @@ pub mod puvae;
 pub mod reproduce;
 pub mod resumable;
 pub mod runs;
+pub mod substitute;
 pub mod table;
+
+#[cfg(test)]
+mod turns {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    /// libtorch has one random stream for the whole process, so tests that seed it or draw from it take turns.
+    static TURN: Mutex<()> = Mutex::new(());
+
+    pub(crate) fn my_turn() -> MutexGuard<'static, ()> {
+        TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

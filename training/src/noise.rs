@@ -98,12 +98,13 @@ fn at_selection(puvae: &Puvae, batch: &Batch) -> Tensor {
 mod tests {
     use super::*;
     use crate::classifier::{Architecture, Classifier, ClassifierConfig};
-    use crate::nn::int8::Weights;
     use crate::nn::params::Params;
     use crate::puvae::{PuvaeConfig, Size};
+    use crate::turns::my_turn;
 
     #[test]
     fn the_attack_at_the_selection_brings_another_class_nearer_and_stays_in_its_ball() {
+        let _turn = my_turn();
         tch::manual_seed(1);
         let config = PuvaeConfig {
             self_share: 1.0,
@@ -127,6 +128,7 @@ mod tests {
 
     #[test]
     fn the_configured_shares_are_disturbed_within_their_ball_and_every_picture_stays_in_its_place() {
+        let _turn = my_turn();
         tch::manual_seed(1);
         let n = 40;
         let config = PuvaeConfig {
@@ -136,17 +138,8 @@ mod tests {
             ..PuvaeConfig::preset(Size::Lite, 28, 1, 3)
         };
         let puvae = Puvae::new(config, Params::new(2, tch::Device::Cpu));
-        let source = Classifier::new(
-            ClassifierConfig {
-                architecture: Architecture::E,
-                side_px: 28,
-                channels: 1,
-                classes: 3,
-                adversarial: None,
-                weights: Weights::F32,
-            },
-            Params::new(3, tch::Device::Cpu),
-        );
+        let network = ClassifierConfig::new(Architecture::E, 28, 1, 3);
+        let source = Classifier::new(network, Params::new(3, tch::Device::Cpu));
         // Each picture is of one brightness, further from all others than noise can move it.
         let brightness = Tensor::linspace(0.1, 0.9, n, (Kind::Float, tch::Device::Cpu)).reshape([n, 1, 1, 1]);
         let y = Tensor::arange(n, (Kind::Int64, tch::Device::Cpu)).remainder(3);
@@ -158,6 +151,7 @@ mod tests {
 
     #[test]
     fn the_configured_share_of_the_pictures_is_mirrored_each_as_a_whole() {
+        let _turn = my_turn();
         tch::manual_seed(1);
         let x = Tensor::arange(3 * 4, (Kind::Float, tch::Device::Cpu)).reshape([1, 3, 2, 2]).repeat([1000, 1, 1, 1]);
         let batch = Batch { x, y: Tensor::zeros([1000], (Kind::Int64, tch::Device::Cpu)) };

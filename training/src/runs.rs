@@ -18,7 +18,6 @@ use crate::data::DataSet;
 use crate::defence::magnet::{Magnet, MagnetConfig, MagnetTask};
 use crate::fit::{Schedule, fit};
 use crate::gan::{Critic, GanConfig, GanSchedule, GanTask, Generator};
-use crate::nn::int8::Weights;
 use crate::nn::params::Params;
 use crate::puvae::{Puvae, PuvaeConfig, PuvaeTask};
 use crate::resumable::{self, Run};
@@ -115,14 +114,8 @@ pub fn train_classifier(
 ) -> Result<()> {
     architecture.check_side(set.side_px)?;
     adversarial.as_ref().map_or(Ok(()), AdversarialTraining::check)?;
-    let network = ClassifierConfig {
-        architecture,
-        side_px: set.side_px,
-        channels: set.channels,
-        classes: set.class_count(),
-        adversarial,
-        weights: Weights::F32,
-    };
+    let plain = ClassifierConfig::new(architecture, set.side_px, set.channels, set.class_count());
+    let network = ClassifierConfig { adversarial, ..plain };
     let classifier = Classifier::new(network.clone(), Params::new(place.seed, device));
     let run = place.run(CLASSIFIER, set, &Recipe { network, schedule, source: None, from: None, substitute: None })?;
     eprintln!("{}: {} parameters", architecture.name(), classifier.params.count());

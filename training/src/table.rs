@@ -208,12 +208,13 @@ fn adaptive(text: &mut String, results: &Results) {
 
 fn adaptive_cells(name: &str, outcome: &Outcome) -> Vec<String> {
     let effort = outcome.effort;
+    let queries = effort.thorough.map(|thorough| format!(", {} queries", thorough.queries));
     let attacks: Vec<String> = outcome.rows.iter().map(|row| format!("{} {:.1}", row.attack, row.accuracy)).collect();
     vec![
         name.into(),
         outcome.n.to_string(),
         effort.epsilon.to_string(),
-        format!("{} × {}", effort.steps, effort.restarts),
+        format!("{} × {}{}", effort.steps, effort.restarts, queries.unwrap_or_default()),
         format!("{:.1}", outcome.clean),
         attacks.join(", "),
         format!("**{:.1}**", outcome.worst),

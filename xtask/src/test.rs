@@ -1,6 +1,8 @@
-//! `cargo xtask test`: every check there is, in the order in which they fail fastest.
+//! `cargo xtask test`: every check there is.
 //!
-//! One profile for everything, so that each dependency is built once.
+//! What needs no build comes first, then the whole workspace, so that the C++ of torch-sys is compiled beside everything else.
+//! One profile for everything: a dependency is checked once for the lints and built once for the rest, and again only where
+//! fewer features are asked of it.
 
 use std::process::Command;
 
@@ -17,6 +19,10 @@ type Check = (&'static str, &'static [&'static str]);
 
 const FORMAT: Check = ("format", &["fmt", "--all", "--check"]);
 
+/// A workspace of its own.
+const FORMAT_OF_FUZZING: Check =
+    ("format of the fuzz targets", &["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]);
+
 const TREE: Check = (
     "puvae does not depend on libtorch",
     &["tree", "--package", "puvae", "--edges", "normal", "--all-features", "--prefix", "none", "--format", "{p}"],
@@ -25,15 +31,11 @@ const TREE: Check = (
 /// The crates that bring libtorch; only training may have them.
 const LIBTORCH_CRATES: [&str; 2] = ["tch", "torch-sys"];
 
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 5] = [
+    ("lints, whole workspace", &["clippy", "--workspace", "--all-features", "--all-targets", "--", "-Dwarnings"]),
     // Without features only what training shares is left, so there is nothing but the library.
     ("lints, puvae without features", &["clippy", "-p", "puvae", "--no-default-features", "--lib", "--", "-Dwarnings"]),
     ("lints, puvae with default features", &["clippy", "-p", "puvae", "--all-targets", "--", "-Dwarnings"]),
-    (
-        "lints, puvae with all features",
-        &["clippy", "-p", "puvae", "--all-features", "--all-targets", "--", "-Dwarnings"],
-    ),
-    ("lints, whole workspace", &["clippy", "--workspace", "--all-features", "--all-targets", "--", "-Dwarnings"]),
     ("tests of all crates", &["test", "--workspace", "--all-features"]),
     ("examples", &["build", "--workspace", "--all-features", "--examples"]),
 ];
@@ -59,6 +61,7 @@ pub(crate) fn run() -> Result<()> {
     };
     step("all checks", || {
         command_step(FORMAT.0, &mut cargo(FORMAT.1))?;
+        command_step(FORMAT_OF_FUZZING.0, &mut cargo(FORMAT_OF_FUZZING.1))?;
         step(TREE.0, || check_tree(&mut cargo(TREE.1)))?;
         for (name, args) in CHECKS {
             command_step(name, &mut cargo(args))?;

@@ -4,7 +4,7 @@ use plotters::coord::combinators::IntoLogRange;
 use plotters::prelude::*;
 
 use super::Comparison;
-use crate::report::plot::{FAINT, LIMIT, label, range_of, run_colour, svg};
+use crate::report::plot::{LIMIT, frame, quiet, range_of, run_colour, svg};
 use crate::report::schema::{Bucket, Histogram};
 use crate::report::table::duration;
 
@@ -19,19 +19,9 @@ pub(super) fn responses(comparison: &Comparison, size: (u32, u32)) -> String {
     let rarest = histograms.iter().map(|histogram| 1.0 / histogram.count.max(1) as f64).fold(HIGHEST_BOTTOM, f64::min);
     let (bottom, top) = (rarest / 2.0, 1.5);
     svg(size, |area| {
-        let mut chart = ChartBuilder::on(&area)
-            .margin(6)
-            .margin_right(16)
-            .x_label_area_size(26)
-            .y_label_area_size(56)
-            .build_cartesian_2d((range.0..range.1).log_scale(), (bottom..top).log_scale())?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(FAINT.mix(0.5))
-            .axis_style(FAINT)
-            .label_style(label())
+        let mut chart =
+            frame(&area, 56).build_cartesian_2d((range.0..range.1).log_scale(), (bottom..top).log_scale())?;
+        quiet(&mut chart.configure_mesh())
             .x_labels(12)
             .y_labels(5)
             .x_label_formatter(&|us| duration(us.round() as u64))

@@ -47,9 +47,12 @@ pub(super) fn open(spec: &CameraSpec, options: &SourceOptions, clock: Arc<dyn Cl
     Ok(Feed { source: reopen()?, reopen: Some(reopen) })
 }
 
-/// Without the feature there is nothing to open.
 #[cfg(not(feature = "camera"))]
-pub(super) fn open(spec: &CameraSpec, _: &SourceOptions, _: Arc<dyn Clock>) -> Result<Feed, SourceError> {
+pub(super) use open_without as open;
+
+/// Without the feature there is nothing to open.
+#[cfg(any(test, not(feature = "camera")))]
+pub(super) fn open_without(spec: &CameraSpec, _: &SourceOptions, _: Arc<dyn Clock>) -> Result<Feed, SourceError> {
     Err(CameraError::NotBuilt { camera: spec.to_string() }.into())
 }
 
@@ -115,6 +118,15 @@ pub fn list() -> Result<Vec<Found>, CameraError> {
 #[cfg(all(test, feature = "camera"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_the_feature_the_camera_is_named_and_how_to_get_one() {
+        let spec = CameraSpec::parse("0?size=640x480").unwrap();
+        let clock = Arc::new(crate::clock::SystemClock);
+        let text = open_without(&spec, &SourceOptions::default(), clock).unwrap_err().to_string();
+        assert!(text.starts_with("camera:0?size=640x480: this build of puvae has no cameras"), "{text}");
+        assert!(text.contains("feature `camera`") && text.contains("`cargo xtask run -- …`"), "{text}");
+    }
 
     #[test]
     fn the_rate_may_be_given_twice_only_if_both_say_the_same() {

@@ -74,13 +74,19 @@ impl Goal {
 }
 
 /// The value of one class of each image: `[N, K]`, `[N]` → `[N]`.
-pub(super) fn at_class(values: &Tensor, class: &Tensor) -> Tensor {
+pub(crate) fn at_class(values: &Tensor, class: &Tensor) -> Tensor {
     values.gather(1, &class.unsqueeze(1), false).squeeze_dim(1)
 }
 
 /// The largest value of the other classes: `[N, K]`, `[N]` → `[N]`.
 fn best_other(values: &Tensor, class: &Tensor) -> Tensor {
     without(values, class).amax(1, false)
+}
+
+/// Every wrong class as a target, the likeliest of each image first: `[N, K]`, `[N]` → K − 1 goals.
+pub(crate) fn wrong_classes(scores: &Tensor, class: &Tensor) -> Vec<Goal> {
+    let order = without(scores, class).argsort(1, true); // [N, K], the true class last
+    (0..scores.size()[1] - 1).map(|rank| Goal::Targeted(order.select(1, rank))).collect()
 }
 
 /// The values with −∞ at one class of each image: `[N, K]`, `[N]` → `[N, K]`.

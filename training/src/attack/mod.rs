@@ -1,5 +1,5 @@
-//! Attacks on a victim that they see through and through, and the harness that judges them; [`substitute`] is for the attacker who
-//! sees answers only.
+//! Attacks on a victim that they see through and through, and the harness that judges them; [`crate::substitute`] is for
+//! the attacker who sees answers only.
 //!
 //! An attack only proposes. The harness clips the proposal to the ε-ball (where the attack has one) and to `[0, 1]` and
 //! decides what it achieved, so an attack cannot report its own success.
@@ -8,7 +8,7 @@ mod carlini_wagner;
 mod goal;
 pub mod names;
 mod sign_gradient;
-pub mod substitute;
+mod square;
 
 use anyhow::{Result, ensure};
 use rand_chacha::ChaCha8Rng;
@@ -20,11 +20,13 @@ use crate::data::{Split, batches};
 use crate::progress;
 pub use carlini_wagner::{CarliniWagner, Preset};
 pub use goal::{Aim, Goal};
+pub(crate) use goal::{at_class, wrong_classes};
 pub(crate) use sign_gradient::nearer;
 pub use sign_gradient::{SignGradient, direction, gradient};
+pub use square::square;
 
 /// Images attacked at a time.
-const ATTACK_BATCH: usize = 250;
+pub(crate) const ATTACK_BATCH: usize = 250;
 
 /// A differentiable classifier: pictures `[N, C, H, W]` in `[0, 1]` → logits `[N, K]`.
 pub trait Victim {
@@ -249,6 +251,12 @@ pub fn answers(victim: &dyn Victim, x: &Tensor) -> Tensor {
         .map(|x| tch::no_grad(|| victim.logits(&x).argmax(1, false)))
         .collect();
     Tensor::cat(&parts, 0)
+}
+
+/// Share of `labels` that `chosen` has right, in percent.
+#[must_use]
+pub fn percent_right(chosen: &Tensor, labels: &Tensor) -> f64 {
+    100.0 * chosen.eq_tensor(labels).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
 }
 
 /// Mean L2 and mean L∞ norm of perturbations `[N, C, H, W]`.

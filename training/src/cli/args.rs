@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use puvae_training::attack::{Aim, Attack, names};
 use puvae_training::data::publisher::{self, Remote};
 use puvae_training::data::{DataSet, Shape, Split};
-use puvae_training::evaluate::adaptive::Effort;
+use puvae_training::evaluate::adaptive::{Effort, Thorough};
 use puvae_training::fit::Schedule;
 use puvae_training::paper::Strength;
 use puvae_training::puvae::{PuvaeConfig, Size};
@@ -92,12 +92,19 @@ pub(super) struct Adaptive {
     /// Its random starts.
     #[arg(long, default_value_t = 5)]
     pub(super) adaptive_restarts: u32,
+    /// He goes on with what is left: every wrong class in turn, pictures made on the other defences, a search without gradients.
+    #[arg(long)]
+    pub(super) adaptive_thorough: bool,
+    /// Queries of that search (Square Attack) for each image.
+    #[arg(long, default_value_t = 5000)]
+    pub(super) adaptive_queries: u32,
 }
 
 impl Adaptive {
     pub(super) fn effort(&self, set: &DataSet) -> Effort {
         let Strength { epsilon, alpha } = strength(set, self.adaptive_epsilon, self.adaptive_alpha);
-        Effort { epsilon, alpha, steps: self.adaptive_steps, restarts: self.adaptive_restarts }
+        let thorough = self.adaptive_thorough.then_some(Thorough { queries: self.adaptive_queries });
+        Effort { epsilon, alpha, steps: self.adaptive_steps, restarts: self.adaptive_restarts, thorough }
     }
 }
 

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use puvae_training::attack::substitute::SubstituteConfig;
 use puvae_training::classifier::{AdversarialTraining, Architecture};
 use puvae_training::defence::defense_gan::Projection;
 use puvae_training::defence::magnet::MagnetConfig;
-use puvae_training::evaluate::contestants;
+use puvae_training::evaluate::adaptive::Stronghold;
+use puvae_training::evaluate::{Contestant, contestants};
 use puvae_training::gan::GanSchedule;
 use puvae_training::puvae::PuvaeConfig;
 use puvae_training::runs::{self, Place};
+use puvae_training::substitute::SubstituteConfig;
 use tch::Device;
 
 use super::args::{DataArgs, Preset, Training};
@@ -21,20 +22,23 @@ pub(super) struct Classifier {
     /// Which column of Table 1.
     #[arg(long, value_enum)]
     arch: Architecture,
-    /// Train adversarially (Eq. 4), with FGSM of this L∞ norm.
+    /// Train adversarially (Eq. 4), with attacks of this L∞ norm.
     #[arg(long)]
     adversarial_epsilon: Option<f64>,
     /// Weight of the clean pictures' loss in adversarial training.
     #[arg(long, default_value_t = 0.5)]
     adversarial_alpha: f64,
+    /// Steps of those attacks: 1 is FGSM, as in the paper, more are projected gradient descent from a random start.
+    #[arg(long, default_value_t = 1)]
+    adversarial_steps: u32,
     #[command(flatten)]
     training: Training,
 }
 
 impl Classifier {
     pub(super) fn run(self, device: Device) -> Result<()> {
-        let Self { arch, adversarial_epsilon, adversarial_alpha: alpha, training } = self;
-        let adversarial = adversarial_epsilon.map(|epsilon| AdversarialTraining { alpha, epsilon });
+        let Self { arch, adversarial_epsilon, adversarial_alpha: alpha, adversarial_steps: steps, training } = self;
+        let adversarial = adversarial_epsilon.map(|epsilon| AdversarialTraining { alpha, epsilon, steps });
         let set = training.data.load()?;
         runs::train_classifier(&set, arch, adversarial, training.schedule, training.place(), device)
     }
@@ -135,7 +139,10 @@ impl Substitute {
         let target = runs::load_classifier(&self.target, device)?;
         let defence = |given: String| contestants::defence(&set, &given, Projection::default(), device);
         let defence = self.defence.map(defence).transpose()?;
+        let bare = Stronghold { defence: None, classifier: &target.network };
+        let victim = defence.as_ref().map_or(bare, |contestant| contestant.stronghold(&target.network));
+        let origin = defence.as_ref().map(Contestant::origin);
         let place = Place { out: &self.out, resume: false, seed: self.seed };
-        runs::substitute::train(&set, &target, defence.as_ref(), self.attacker, place, device)
+        runs::substitute::train(&set, &target, (&victim, origin), self.attacker, place, device)
     }
 }

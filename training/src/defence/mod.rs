@@ -28,6 +28,11 @@ pub trait Defence {
         None
     }
 
+    /// What the defence would make of pictures if they were of these classes, `[N, C, H, W]`; `None` where it has no such picture.
+    fn candidate(&self, _x: &Tensor, _class: &Tensor) -> Option<Tensor> {
+        None
+    }
+
     /// Pictures purified at a time when there are many.
     fn batch(&self) -> usize {
         250
@@ -73,6 +78,10 @@ impl Defence for Puvae {
 
     fn selection(&self, x: &Tensor) -> Option<Tensor> {
         Some(self.class_scores(x))
+    }
+
+    fn candidate(&self, x: &Tensor, class: &Tensor) -> Option<Tensor> {
+        Some(tch::no_grad(|| self.reconstruct(x, class)))
     }
 }
 
@@ -128,10 +137,4 @@ pub fn scores(defence: &dyn Defence, split: &Split, seed: i64, bar: &ProgressBar
     let scores: Option<Vec<Tensor>> = scores.collect();
     bar.finish_and_clear();
     scores.map(|scores| Tensor::cat(&scores, 0))
-}
-
-/// Share of `labels` that `chosen` has right, in percent.
-#[must_use]
-pub fn percent_right(chosen: &Tensor, labels: &Tensor) -> f64 {
-    100.0 * chosen.eq_tensor(labels).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
 }

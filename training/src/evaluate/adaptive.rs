@@ -4,18 +4,21 @@
 //! (Athalye et al., 2018; Tramèr et al., 2020). Each defence is attacked where it decides: at the classifier's
 //! logits with the gradient through the defence, and, where it selects a class itself, at that selection.
 //! Every attack has several random starts and is run targeted and untargeted; an image counts as right only if it
-//! stays right.
+//! stays right. A thorough attacker goes on with what is left: every wrong class in turn, from the picture itself and from what the
+//! defence makes of it as that class; pictures that he makes on the other defences; and a search without gradients.
+
+mod attacker;
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::timed;
-use crate::attack::{Goal, Victim, draw_targets, nearer};
+use crate::attack::{Goal, Victim, draw_targets, wrong_classes};
 use crate::classifier::Classifier;
 use crate::data::{Batch, Split, batches};
 use crate::defence::{Defence, Defended};
-use crate::progress;
+use crate::progress::timed;
+use attacker::{Attacker, Left, Start, Try};
 
 /// Images attacked at a time, or fewer where the defence wants fewer.
 const BATCH: usize = 125;
@@ -23,6 +26,8 @@ const BATCH: usize = 125;
 const JUDGE_SEED: i64 = 77;
 /// Images of the check that an attack without a bound leaves nothing.
 const UNBOUNDED_IMAGES: usize = 100;
+/// The row of the search without gradients.
+pub(super) const SQUARE: &str = "then a search without gradients";
 
 /// How hard the attacker tries.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,6 +40,16 @@ pub struct Effort {
     pub steps: u32,
     /// Random starts.
     pub restarts: u32,
+    /// How he goes on with what these attacks left, if he does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thorough: Option<Thorough>,
+}
+
+/// How a thorough attacker goes on: every wrong class in turn, what he makes on the other defences, a search without gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Thorough {
+    /// Queries of the search for each image.
+    pub queries: u32,
 }
 
 impl Effort {
@@ -43,7 +58,7 @@ impl Effort {
     /// # Errors
     /// Names the option, the rule and the value.
     pub fn check(&self) -> Result<()> {
-        let Self { epsilon, alpha, steps, restarts } = *self;
+        let Self { epsilon, alpha, steps, restarts, thorough } = *self;
         ensure!(
             epsilon.is_finite() && epsilon > 0.0 && alpha.is_finite() && alpha > 0.0,
             "--adaptive-epsilon is {epsilon} and --adaptive-alpha {alpha}, expected numbers above 0"
@@ -52,6 +67,7 @@ impl Effort {
             steps > 0 && restarts > 0,
             "--adaptive-steps is {steps} and --adaptive-restarts {restarts}, expected at least 1"
         );
+        ensure!(thorough != Some(Thorough { queries: 0 }), "--adaptive-queries is 0, expected at least 1");
         Ok(())
     }
 }
@@ -96,12 +112,23 @@ impl Outcome {
 /// One attack's result.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OutcomeRow {
-    /// What was attacked and how, for example `selector-margin untargeted`.
+    /// What was attacked and how, for example `selector-margin untargeted`. One that begins with `then` was tried only on what all
+    /// before it left.
     pub attack: String,
-    /// Accuracy left, in percent.
+    /// Accuracy left, in percent of all images.
     pub accuracy: f64,
     /// Share of images whose gradient at the start was exactly zero, in percent: a sign of a masked gradient.
     pub zero_gradient: f64,
+}
+
+impl OutcomeRow {
+    /// What an attack on the images that were `standing` left.
+    fn of(attack: String, left: &Left, standing: &Tensor) -> Self {
+        // The others were not attacked: they have no gradient that could be zero.
+        let attacked = standing.nonzero().squeeze_dim(1);
+        let zero_gradient = if attacked.numel() > 0 { percent(&left.flat.index_select(0, &attacked)) } else { 0.0 };
+        Self { attack, accuracy: percent(&left.right), zero_gradient }
+    }
 }
 
 /// Where an attacker pushes.
@@ -184,114 +211,137 @@ impl Stronghold<'_> {
     }
 }
 
-/// Attacks a stronghold on all images of `split`; randomness from `seed`.
+/// Attacks a stronghold on all images of `split`; randomness from `seed`. A thorough attacker also takes along what he makes on
+/// the `neighbours`, by name, those called `name` left out.
 ///
 /// # Errors
 /// When there are no images or the effort is absurd.
-pub fn run(stronghold: Stronghold<'_>, name: &str, split: &Split, seed: u64, effort: Effort) -> Result<Outcome> {
+pub fn run(
+    stronghold: Stronghold<'_>,
+    name: &str,
+    split: &Split,
+    seed: u64,
+    effort: Effort,
+    neighbours: &[(&str, Stronghold<'_>)],
+) -> Result<Outcome> {
     effort.check()?;
     ensure!(!split.is_empty(), "no images to attack");
-    let (outcome, seconds) = timed(|| attack_all(stronghold, name, split, seed, effort));
+    let siege = Siege { stronghold, name, images: split.all(), seed, effort };
+    let (outcome, seconds) = timed(|| siege.run(neighbours));
     Ok(Outcome { seconds, ..outcome })
 }
 
-fn attack_all(stronghold: Stronghold<'_>, name: &str, split: &Split, seed: u64, effort: Effort) -> Outcome {
-    let Batch { x, y } = split.all();
-    let clean = stronghold.right(&x, &y);
-    let targets = draw_targets(&y, stronghold.classifier.config.classes, seed);
-    let (mut unbroken, mut rows) = (clean.shallow_clone(), Vec::new());
-    let objectives = stronghold.objectives(&x.narrow(0, 0, 1));
-    for objective in objectives {
-        for goal in [Goal::Untargeted(y.shallow_clone()), Goal::Targeted(targets.shallow_clone())] {
-            let aim = if matches!(goal, Goal::Targeted(_)) { "targeted" } else { "untargeted" };
-            let attack = format!("{} {aim}", objective.name());
-            let attacker = Attacker { stronghold, objective, effort, seed };
-            let (left, zero) = attacker.attack(&format!("{name}: {attack}"), (&x, &y), &goal, &clean);
-            unbroken = unbroken.logical_and(&left);
-            // Only of those that were attacked: the others have no gradient that could be zero.
-            let attacked = clean.nonzero().squeeze_dim(1);
-            let zero_gradient = if attacked.numel() > 0 { percent(&zero.index_select(0, &attacked)) } else { 0.0 };
-            rows.push(OutcomeRow { attack, accuracy: percent(&left), zero_gradient });
+/// One stronghold, and all that is tried on it.
+struct Siege<'a> {
+    stronghold: Stronghold<'a>,
+    name: &'a str,
+    images: Batch,
+    seed: u64,
+    effort: Effort,
+}
+
+impl<'a> Siege<'a> {
+    fn run(&self, neighbours: &[(&str, Stronghold<'a>)]) -> Outcome {
+        let Batch { x, y } = &self.images;
+        let clean = self.stronghold.right(x, y);
+        let mut unbroken = clean.shallow_clone();
+        let mut rows = Vec::new();
+        let objectives = self.stronghold.objectives(&x.narrow(0, 0, 1));
+        let targets = draw_targets(y, self.stronghold.classifier.config.classes, self.seed);
+        for objective in objectives {
+            for goal in [Goal::Untargeted(y.shallow_clone()), Goal::Targeted(targets.shallow_clone())] {
+                let aim = if matches!(goal, Goal::Targeted(_)) { "targeted" } else { "untargeted" };
+                let attack = format!("{} {aim}", objective.name());
+                let tries: Vec<_> =
+                    (0..self.effort.restarts).map(|_| Try { goal: &goal, start: Start::Random }).collect();
+                let attacker = self.attacker(self.stronghold, objective, 0);
+                let left = attacker.descend(&self.label(&attack), (x, y), &tries, &clean);
+                unbroken = unbroken.logical_and(&left.right);
+                rows.push(OutcomeRow::of(attack, &left, &clean));
+            }
+        }
+        if let Some(thorough) = self.effort.thorough {
+            let (left, more) = self.thorough(thorough, objectives[1], neighbours, unbroken);
+            unbroken = left;
+            rows.extend(more);
+        }
+        Outcome {
+            effort: self.effort,
+            n: y.numel(),
+            clean: percent(&clean),
+            rows,
+            worst: percent(&unbroken),
+            unbounded: self.unbounded(objectives[1], &clean),
+            seconds: 0.0,
         }
     }
-    let everything = Effort { epsilon: 1.0, alpha: 0.1, steps: effort.steps, restarts: 1 };
-    let attacker = Attacker { stronghold, objective: objectives[1], effort: everything, seed };
-    let few = y.numel().min(UNBOUNDED_IMAGES) as i64;
-    let (x, y, clean) = (x.narrow(0, 0, few), y.narrow(0, 0, few), clean.narrow(0, 0, few));
-    let goal = Goal::Untargeted(y.shallow_clone());
-    let (left, _) = attacker.attack(&format!("{name}: without a bound"), (&x, &y), &goal, &clean);
-    Outcome {
-        effort,
-        n: split.len(),
-        clean: percent(&stronghold.right(&split.all().x, &split.labels())),
-        rows,
-        worst: percent(&unbroken),
-        unbounded: percent(&left),
-        seconds: 0.0,
+
+    /// What else is tried on the images that are `unbroken`, each kind of attack on what the one before left.
+    fn thorough(
+        &self,
+        Thorough { queries }: Thorough,
+        objective: Objective,
+        neighbours: &[(&str, Stronghold<'a>)],
+        unbroken: Tensor,
+    ) -> (Tensor, Vec<OutcomeRow>) {
+        let Batch { x, y } = &self.images;
+        let others = wrong_classes(&self.scores(objective), y);
+        let every_class =
+            others.iter().flat_map(|goal| [Start::Picture, Start::Candidate].map(|start| Try { goal, start }));
+        let away = Goal::Untargeted(y.shallow_clone());
+        let mut stages = vec![(
+            "every class in turn".to_owned(),
+            self.attacker(self.stronghold, objective, 1),
+            every_class.collect::<Vec<_>>(),
+        )];
+        for (number, (name, model)) in (2..).zip(neighbours.iter().filter(|(name, _)| *name != self.name)) {
+            let tries = [Start::Picture, Start::Random].map(|start| Try { goal: &away, start });
+            let [_, there] = model.objectives(&x.narrow(0, 0, 1));
+            stages.push((format!("made on {name}"), self.attacker(*model, there, number), tries.into()));
+        }
+        let (mut left, mut rows) = (unbroken, Vec::new());
+        for (attack, attacker, tries) in stages {
+            let after = attacker.descend(&self.label(&attack), (x, y), &tries, &left);
+            rows.push(OutcomeRow::of(format!("then {attack}"), &after, &left));
+            left = after.right;
+        }
+        let searcher = self.attacker(self.stronghold, objective, 1);
+        let right = searcher.search(&self.label("square"), (x, y), &away, queries, &left);
+        rows.push(OutcomeRow { attack: SQUARE.into(), accuracy: percent(&right), zero_gradient: 0.0 });
+        (right, rows)
+    }
+
+    /// Accuracy under an attack with ε = 1, from one start, on the first images.
+    fn unbounded(&self, objective: Objective, clean: &Tensor) -> f64 {
+        let few = |all: &Tensor| all.narrow(0, 0, self.images.y.numel().min(UNBOUNDED_IMAGES) as i64);
+        let (x, y) = (few(&self.images.x), few(&self.images.y));
+        let effort = Effort { epsilon: 1.0, alpha: 0.1, ..self.effort };
+        let attacker = Attacker { effort, ..self.attacker(self.stronghold, objective, 0) };
+        let tries = [Try { goal: &Goal::Untargeted(y.shallow_clone()), start: Start::Random }];
+        percent(&attacker.descend(&self.label("without a bound"), (&x, &y), &tries, &few(clean)).right)
+    }
+
+    fn attacker(&self, model: Stronghold<'a>, objective: Objective, number: u64) -> Attacker<'a> {
+        let seed = self.seed + 1000 * number;
+        Attacker { model, victim: self.stronghold, objective, effort: self.effort, seed }
+    }
+
+    fn label(&self, attack: &str) -> String {
+        format!("{}: {attack}", self.name)
+    }
+
+    /// Scores of the images as they are, `[N, K]`.
+    fn scores(&self, objective: Objective) -> Tensor {
+        tch::manual_seed(self.seed as i64);
+        let x = &self.images.x;
+        let parts: Vec<Tensor> = batches(self.images.y.numel(), self.stronghold.batch())
+            .map(|range| x.narrow(0, range.start as i64, range.len() as i64))
+            .map(|x| tch::no_grad(|| self.stronghold.scores(objective, &x)))
+            .collect();
+        Tensor::cat(&parts, 0)
     }
 }
 
 fn percent(flags: &Tensor) -> f64 {
     100.0 * flags.to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
-}
-
-struct Attacker<'a> {
-    stronghold: Stronghold<'a>,
-    objective: Objective,
-    effort: Effort,
-    seed: u64,
-}
-
-impl Attacker<'_> {
-    /// Which images `[N]` stay right under every start, and whose gradient was zero at the first. Images that are
-    /// wrong already, or broken by an earlier start, are not attacked again.
-    fn attack(&self, label: &str, (x, y): (&Tensor, &Tensor), goal: &Goal, clean: &Tensor) -> (Tensor, Tensor) {
-        let mut left = clean.copy();
-        let mut zero = left.zeros_like();
-        let bar = progress::bar(label, self.effort.restarts as usize * y.numel());
-        for restart in 0..self.effort.restarts {
-            let standing = left.nonzero().squeeze_dim(1); // [M]
-            bar.inc((y.numel() - standing.numel()) as u64);
-            for range in batches(standing.numel(), self.stronghold.batch()) {
-                let at = standing.narrow(0, range.start as i64, range.len() as i64);
-                tch::manual_seed((self.seed << 32) as i64 + (i64::from(restart) << 20) + range.start as i64);
-                let pick = |all: &Tensor| all.index_select(0, &at);
-                let (right, flat) = self.start(&pick(x), &pick(y), &goal.select(&at));
-                let _ = left.index_copy_(0, &at, &right);
-                if restart == 0 {
-                    let _ = zero.index_copy_(0, &at, &flat);
-                }
-                bar.inc(range.len() as u64);
-            }
-        }
-        bar.finish_and_clear();
-        (left, zero)
-    }
-
-    /// One random start: which images `[N]` are right at its end and at its best point, and whose first gradient was zero.
-    fn start(&self, x: &Tensor, y: &Tensor, goal: &Goal) -> (Tensor, Tensor) {
-        let Effort { epsilon, alpha, steps, .. } = self.effort;
-        let (low, high) = ((x - epsilon).clamp_min(0.0), (x + epsilon).clamp_max(1.0));
-        let mut at = (x + (x.rand_like() * 2.0 - 1.0) * epsilon).clamp(0.0, 1.0);
-        let mut best = at.shallow_clone();
-        let mut least = Tensor::full([y.numel() as i64], f64::INFINITY, (Kind::Float, x.device()));
-        let mut flat = None;
-        for step in 0..steps {
-            let (loss, gradient) = self.gradient(&at, goal);
-            let _ = flat.get_or_insert_with(|| gradient.abs().flatten(1, -1).amax(1, false).eq(0.0));
-            (best, least) = nearer(&best, &least, &at, &loss);
-            let size = if step < steps / 2 { alpha } else { alpha / 4.0 };
-            at = (at - gradient.sign() * size).clamp_tensor(Some(&low), Some(&high));
-        }
-        let right = self.stronghold.right(&at, y).logical_and(&self.stronghold.right(&best, y));
-        (right, flat.expect("the effort was checked: at least one step"))
-    }
-
-    /// The attacker's loss of each image `[N]`, and its gradient `[N, C, H, W]`.
-    fn gradient(&self, x: &Tensor, goal: &Goal) -> (Tensor, Tensor) {
-        let x = x.detach().copy().set_requires_grad(true);
-        let loss = self.objective.loss(goal, &self.stronghold.scores(self.objective, &x));
-        let gradient = Tensor::run_backward(&[loss.sum(Kind::Float)], &[&x], false, false).remove(0);
-        (loss.detach(), gradient)
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::adaptive::Outcome;
+use super::adaptive::{Outcome, SQUARE};
 use super::{BLACK_BOX, NOISE, Row, UNDEFENDED};
 use crate::attack::Attack;
 use crate::runs;
@@ -116,6 +116,14 @@ pub fn of_outcome(name: &str, outcome: &Outcome, rows: &[Row]) -> Vec<String> {
             outcome.unbounded
         ));
     }
+    for pair in outcome.rows.windows(2).filter(|pair| pair[1].attack == SQUARE) {
+        let further = pair[0].accuracy - pair[1].accuracy;
+        if further > TOO_MANY {
+            found.push(format!(
+                "{name}: a search without gradients breaks a further {further:.1} % of the images: the gradients do not lead all the way"
+            ));
+        }
+    }
     for row in outcome.rows.iter().filter(|row| row.zero_gradient > TOO_MANY) {
         found.push(format!(
             "{name}, {}: the gradient is exactly zero for {:.1} % of the images",
@@ -168,7 +176,7 @@ pub fn of_transfer(rows: &[Row]) -> Vec<String> {
 }
 
 /// The accuracy of a row behind a defence, or of the target as it is.
-fn accuracy_behind(row: &Row, name: &str) -> Option<f64> {
+pub(crate) fn accuracy_behind(row: &Row, name: &str) -> Option<f64> {
     if name == UNDEFENDED { Some(row.undefended) } else { row.defended.get(name).map(|cell| cell.accuracy) }
 }
 
@@ -184,7 +192,7 @@ fn is_weaker(weak: &str, strong: &str) -> bool {
 
 /// Whether other images would hardly turn it round: the 95 % interval of the difference of two accuracies in percent, each with its
 /// number of images, with a success and a failure added to either (Agresti and Caffo, 2000).
-fn clearly_above(above: (f64, usize), below: (f64, usize)) -> bool {
+pub(crate) fn clearly_above(above: (f64, usize), below: (f64, usize)) -> bool {
     let estimate = |(percent, n): (f64, usize)| {
         let n = n as f64;
         let share = (percent / 100.0 * n + 1.0) / (n + 2.0);
@@ -230,7 +238,7 @@ mod tests {
     }
 
     fn outcome(worst: f64, unbounded: f64, zero_gradient: f64) -> Outcome {
-        let effort = Effort { epsilon: 0.3, alpha: 0.03, steps: 40, restarts: 5 };
+        let effort = Effort { epsilon: 0.3, alpha: 0.03, steps: 40, restarts: 5, thorough: None };
         let rows = vec![OutcomeRow { attack: "selector-margin untargeted".into(), accuracy: worst, zero_gradient }];
         Outcome { effort, n: 100, clean: 90.0, rows, worst, unbounded, seconds: 0.0 }
     }

@@ -7,12 +7,12 @@ use anyhow::{Result, ensure};
 use tch::Tensor;
 
 use super::adaptive::Stronghold;
-use super::{BLACK_BOX, Cell, Contestant, Guard, Measures, NOISE, Participants, Row, UNDEFENDED, timed};
-use crate::attack::{self, Plan, answers};
+use super::{BLACK_BOX, Cell, Contestant, Guard, Measures, NOISE, Participants, Row, UNDEFENDED};
+use crate::attack::{self, Plan, answers, percent_right};
 use crate::classifier::Classifier;
 use crate::data::Split;
-use crate::defence::{self, Cleaned, Defence, percent_right, purify_all};
-use crate::progress;
+use crate::defence::{self, Cleaned, Defence, purify_all};
+use crate::progress::{self, timed};
 
 /// A row's cells, by their defences' names.
 type Cells = BTreeMap<String, Cell>;

@@ -11,16 +11,15 @@ mod judge;
 mod results;
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use tch::Tensor;
 
-use crate::attack::{Aim, Attack, Plan, Victim, answers};
+use crate::attack::{Aim, Attack, Plan, Victim, answers, percent_right};
 use crate::classifier::Classifier;
 use crate::data::{DataSet, Split};
-use crate::defence::{Defence, percent_right};
+use crate::defence::Defence;
 use crate::device;
 use crate::runs::{self, Trained, same_data};
 use adaptive::{Effort, Stronghold};
@@ -28,7 +27,7 @@ use judge::Judge;
 pub use results::{Cell, Destination, Results, Resume, Row, SCHEMA};
 
 /// The target alone, among what attackers who know go for.
-const UNDEFENDED: &str = "undefended";
+pub(crate) const UNDEFENDED: &str = "undefended";
 
 /// The row of random noise.
 pub const NOISE: &str = "uniform-noise";
@@ -51,16 +50,23 @@ pub struct Contestant {
     /// What it is.
     pub guard: Guard,
     /// How it was made; `null` if it was not trained.
-    pub about: serde_json::Value,
+    pub about: Value,
 }
 
 impl Contestant {
     /// What answers where this defends `target`.
-    pub(crate) fn stronghold<'a>(&'a self, target: &'a Classifier) -> Stronghold<'a> {
+    #[must_use]
+    pub fn stronghold<'a>(&'a self, target: &'a Classifier) -> Stronghold<'a> {
         match &self.guard {
             Guard::Defence(defence) => Stronghold { defence: Some(defence.as_ref()), classifier: target },
             Guard::Replacement(classifier) => Stronghold { defence: None, classifier },
         }
+    }
+
+    /// Its name and how it was made, for what is learned from it.
+    #[must_use]
+    pub fn origin(&self) -> Value {
+        json!({ "name": self.name, "run": self.about })
     }
 }
 
@@ -156,9 +162,10 @@ pub fn run(
     }
     if let Some((effort, images)) = measures.adaptive {
         let images = split.sample(images, measures.seed);
-        for (name, stronghold) in judge.strongholds() {
+        let strongholds: Vec<_> = judge.strongholds().collect();
+        for &(name, stronghold) in &strongholds {
             if !results.adaptive.contains_key(name) {
-                let outcome = adaptive::run(stronghold, name, &images, measures.seed, effort)?;
+                let outcome = adaptive::run(stronghold, name, &images, measures.seed, effort, &strongholds)?;
                 results.adaptive.insert(name.into(), outcome);
                 results.save(at.path)?;
             }
@@ -223,12 +230,4 @@ pub fn command() -> String {
 #[must_use]
 pub fn accuracy(victim: &dyn Victim, x: &Tensor, y: &Tensor) -> f64 {
     percent_right(&answers(victim, x), y)
-}
-
-/// Calls `work` and returns its result with the seconds it took.
-#[expect(clippy::disallowed_methods, reason = "results tell how long they took")]
-pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
-    let started = Instant::now();
-    let result = work();
-    (result, started.elapsed().as_secs_f64())
 }

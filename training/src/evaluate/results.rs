@@ -258,7 +258,7 @@ impl Results {
     }
 
     /// The row of this name.
-    pub(super) fn row(&self, name: &str) -> Option<&Row> {
+    pub(crate) fn row(&self, name: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.attack == name)
     }
 

@@ -34,9 +34,11 @@ mod tests {
     use super::*;
     use crate::gan::GanConfig;
     use crate::nn::params::Params;
+    use crate::turns::my_turn;
 
     #[test]
     fn the_grid_shows_whole_pictures_side_by_side() {
+        let _turn = my_turn();
         let folder = tempfile::tempdir().unwrap();
         let generator = Generator::new(GanConfig::published(28, 1), Params::new(1, Device::Cpu));
         let path = folder.path().join("samples.png");

@@ -6,10 +6,10 @@ use tch::{Kind, Tensor};
 use super::config::{CrossEntropy, PuvaeConfig, Reduction};
 use super::network::{choose, decode, denoise, encode, quantise, trunk};
 use super::{Puvae, zero};
-use crate::attack::{self, Aim, Attack, Plan, Victim};
+use crate::attack::{self, Aim, Attack, Plan, Victim, percent_right};
 use crate::classifier::Sources;
 use crate::data::{Batch, Split};
-use crate::defence::{percent_right, purify_all};
+use crate::defence::purify_all;
 use crate::fit::{Scalars, Task, scalar};
 use crate::nn::Classes;
 use crate::nn::params::Params;
@@ -180,7 +180,7 @@ mod tests {
     use super::super::config::Size;
     use super::*;
     use crate::classifier::{Architecture, Classifier, ClassifierConfig};
-    use crate::nn::int8::Weights;
+    use crate::turns::my_turn;
 
     fn close(tensor: &Tensor, expected: f64) {
         let got = tensor.double_value(&[]);
@@ -210,6 +210,7 @@ mod tests {
 
     #[test]
     fn the_loss_is_the_weighted_sum_of_its_parts_and_the_selection_that_of_inference() {
+        let _turn = my_turn();
         tch::manual_seed(1);
         let config = PuvaeConfig {
             sigma_eps: 0.0,
@@ -224,14 +225,7 @@ mod tests {
             ..PuvaeConfig::preset(Size::Lite, 28, 1, 3)
         };
         let puvae = Puvae::new(config, Params::new(2, Device::Cpu));
-        let network = ClassifierConfig {
-            architecture: Architecture::E,
-            side_px: 28,
-            channels: 1,
-            classes: 3,
-            adversarial: None,
-            weights: Weights::F32,
-        };
+        let network = ClassifierConfig::new(Architecture::E, 28, 1, 3);
         let source = Classifier::new(network, Params::new(3, Device::Cpu));
         let pictures = Tensor::randint(256, [8, 1, 28, 28], (Kind::Uint8, Device::Cpu));
         let split = Split::new(pictures, Tensor::from_slice(&[0i64, 1, 2, 0, 1, 2, 0, 1]));

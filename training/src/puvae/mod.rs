@@ -79,6 +79,12 @@ impl Puvae {
         -self.purify(x, &self.draw_noise(x.size()[0])).distances.square() * values
     }
 
+    /// The candidates of one class each, `[N]`, for pictures `[N, C, H, W]`, without latent noise.
+    pub fn reconstruct(&self, x: &Tensor, class: &Tensor) -> Tensor {
+        let b = &mut Torch::eval(&self.params);
+        network::reconstruct(b, &self.config, x, class)
+    }
+
     /// Latent noise of zero for `n` images: purifying with it is deterministic.
     pub fn no_noise(&self, n: i64) -> Tensor {
         Tensor::zeros([n, self.config.classes, self.config.latent], (Kind::Float, self.params.device()))

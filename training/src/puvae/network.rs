@@ -53,6 +53,21 @@ pub fn purify<B: Backend>(
     Purified { frames, label, distances, score }
 }
 
+/// The candidates of one class each, `[N]`, for frames `[N, C, H, W]`, without latent noise.
+pub(super) fn reconstruct<B: Backend>(
+    b: &mut B,
+    config: &PuvaeConfig,
+    frames: &B::Value,
+    class: &B::Value,
+) -> B::Value {
+    let quantised = quantise(b, config, frames);
+    let images = quantised.as_ref().unwrap_or(frames);
+    let denoised = denoise(b, config, images);
+    let hidden = trunk(b, config, choose(config.encoder_input, images, denoised.as_ref()));
+    let latent = encode(b, config, &hidden, 1, Classes::Given(class));
+    decode(b, config, &latent.mu, Classes::Given(class))
+}
+
 /// Of the difference, over the last dimension.
 fn root_mean_square<B: Backend>(b: &mut B, x: &B::Value, y: &B::Value) -> B::Value {
     let difference = b.sub(x, y);

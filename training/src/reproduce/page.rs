@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::figure::Figure;
 use super::speed::Speeds;
-use super::tables::{BLOCKS, Block, SLOW};
+use super::tables::{BLOCKS, Block};
 use super::{coefficients, strong, within};
 use crate::curves;
 use crate::evaluate::Results;
@@ -20,7 +20,7 @@ const HEAD: &str = "# Results
 Written by `puvae-train reproduce`; nothing here is typed but the explanations. In Tables 3, 4 and 7 the paper's numbers stand beside ours; those in Table 6 are of the paper's Table 4.
 Accuracies are in percent, of test images that were chosen by the seed before anything was seen, but for Figures 7 and 9 and Table 8, which are of held-out images. Thresholds
 and choices came from held-out images, but for one: that `lite` has a denoiser in front, a selector loss and disturbed pictures to learn from was found in an experiment that looked at
-the first 1,000 test images of MNIST and Fashion-MNIST.
+the first 1,000 test images of MNIST and Fashion-MNIST. And that the purifiers for target B were trained again was decided after their first figures on test images.
 
 - **undefended** is M_t on the images as they are. In the first table of each block the attacker sees M_t only (the paper's \"white-box\"); attacks aim at a random
   wrong class unless they are called untargeted. The paper states neither iFGSM's steps nor CW's constants, so its numbers stand beside each of ours.
@@ -31,7 +31,10 @@ the first 1,000 test images of MNIST and Fashion-MNIST.
   target without adversarial training; its own attacker is in the second table. The paper does not say which of the two its column is.
 - **y\\*** is the purifier's own choice of a class; it is shown where it differs from M_t's answer.
 - The second table is the attacker who knows the defence: projected gradient descent through it. An image counts as right only if every attack and
-  every random start left it right (**worst of all**). **without a bound** must be about 0, or the attack does not find its way.
+  every random start left it right (**worst of all**). **without a bound** must be about 0, or the attack does not find its way. An attack with **then** in front
+  was tried only on the images that all before it left, and its figure is what was left after it: every wrong class in turn, from the picture itself and from what
+  the purifier makes of it as that class; pictures made on the other defences; a search without gradients (Square Attack). All of it says what
+  was not broken by these attacks, not what cannot be broken.
 
 ";
 
@@ -46,7 +49,9 @@ order of strength may be lost on the way; that is named below the table, and is 
 
 **Zero gradients.** Where the loss is flat or the gradient is masked, gradient attacks say nothing about the defence.
 
-**A larger ε does not help.** Then the attack does not find its way; looked for in Figure 8.
+**A larger ε does not help, or who knows the defence does less than who does not.** Then the attack does not find its way; looked for in Figure 8.
+
+**A search without gradients breaks what the gradients left.** Then they do not lead all the way.
 
 **An attack without a bound leaves something.** With ε = 1 any picture can become any other; an accuracy above 0 means that the attacker loses his way.
 
@@ -87,9 +92,9 @@ pub(super) fn write(page: &Path, results: &Path, figures: &Path) -> Result<()> {
         let is_there = |block: &&Block| file(results, &block.name()).exists();
         for name in blocks().filter(is_there).map(Block::name) {
             text += &block(&file(results, &name), &figures.join(format!("{name}.png")))?;
-            let slow = file(results, &format!("{name}{SLOW}"));
-            if slow.exists() {
-                text += &block(&slow, Path::new(""))?;
+            for (what, path) in beside(results, &name)? {
+                writeln!(text, "Beside `{name}`, and measured apart: **{what}**.\n")?;
+                text += &block(&path, Path::new(""))?;
             }
         }
         let missing: Vec<&Block> = blocks().filter(|block| !is_there(block)).collect();
@@ -147,6 +152,24 @@ fn learned(logs: &Path, figures: &Path) -> Result<String> {
 
 fn file(results: &Path, name: &str) -> PathBuf {
     results.join(format!("{name}.json"))
+}
+
+/// Other results of a block's target, `NAME-WHAT.json`, with what they are of: those of the slow defences, and what
+/// `puvae-train evaluate` wrote there.
+fn beside(results: &Path, name: &str) -> Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(results)? {
+        let path = entry?.path();
+        let what = path
+            .file_name()
+            .and_then(|file| file.to_str()?.strip_prefix(name)?.strip_prefix('-')?.strip_suffix(".json"));
+        // What was set aside is called `NAME-WHAT.before.json`.
+        if let Some(what) = what.filter(|what| !what.contains('.')) {
+            found.push((what.to_owned(), path));
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// A block's tables, who was trained how long, and its sample pictures.
@@ -219,7 +242,12 @@ fn drawn(name: &str, results: &Path, figures: &Path) -> Result<String> {
             figure.made_by()
         )?;
         match name {
-            "fig8" => text += &strong::warnings(&figure),
+            "fig8" => {
+                let table =
+                    BLOCKS.iter().find(|block| block.dataset == dataset).map(|block| file(results, &block.name()));
+                let table = table.filter(|path| path.exists()).map(|path| Results::read(&path)).transpose()?;
+                text += &strong::warnings(&figure, table.as_ref());
+            }
             "fig9" => text += &within::table(&figure)?,
             _ => {}
         }

@@ -10,12 +10,12 @@ use super::Settings;
 use crate::defence::Defence;
 use crate::defence::defense_gan::{DefenseGan, Projection};
 use crate::defence::magnet::{Magnet, MagnetConfig};
-use crate::evaluate::{self, timed};
+use crate::evaluate;
 use crate::files;
 use crate::gan::{GanConfig, Generator};
 use crate::nn::params::Params;
 use crate::paper;
-use crate::progress;
+use crate::progress::{self, timed};
 use crate::puvae::{Puvae, PuvaeConfig, Size};
 
 /// Pictures purified at a time.

@@ -11,7 +11,8 @@ use crate::classifier::Architecture;
 use crate::defence::Defended;
 use crate::defence::defense_gan::Projection;
 use crate::device;
-use crate::evaluate::{self, Guard, contestants};
+use crate::evaluate::checks::{accuracy_behind, clearly_above};
+use crate::evaluate::{self, Guard, Results, UNDEFENDED, contestants};
 use crate::paper;
 use crate::puvae::Size;
 
@@ -19,9 +20,12 @@ use crate::puvae::Size;
 const STEPS: u32 = 6;
 /// Points of accuracy that an attack has to take away between the smallest ε and the largest to be believed.
 const LEAST_FALL: f64 = 5.0;
+/// The same attack without the defence, in the tables.
+const BLIND: &str = "fgsm";
 
-/// A paragraph for each line that hardly falls while ε grows, a sign of a broken attack.
-pub(super) fn warnings(figure: &Figure) -> String {
+/// A paragraph for each sign of a broken attack: a line that hardly falls while ε grows, and one that at its end stands clearly above what
+/// the same attack leaves in `table` where the attacker does not know the defence.
+pub(super) fn warnings(figure: &Figure, table: Option<&Results>) -> String {
     let flat = figure.series.iter().filter_map(|series| {
         let (&[_, first], &[_, last]) = (series.points.first()?, series.points.last()?);
         let name = &series.name;
@@ -29,7 +33,17 @@ pub(super) fn warnings(figure: &Figure) -> String {
             format!("Warning: {name}: {first:.1} % at the smallest ε, {last:.1} % at the largest: a larger ε does not help, so this attack says nothing about {name}.\n\n")
         })
     });
-    flat.collect()
+    let blind = table.and_then(|results| results.row(BLIND));
+    let beaten = figure.series.iter().filter_map(|series| {
+        let (row, &[_, last]) = (blind?, series.points.last()?);
+        let (name, n) = (&series.name, figure.n);
+        let left = accuracy_behind(row, name)?;
+        let beaten = name != UNDEFENDED && clearly_above((last, n), (left, row.n));
+        beaten.then(|| {
+            format!("Warning: {name}: {last:.1} % of {n} at the largest ε, {left:.1} % of {} where the attacker does not know it: the stronger attacker should do more, so this attack says nothing about {name}.\n\n", row.n)
+        })
+    });
+    flat.chain(beaten).collect()
 }
 
 /// Accuracy left by targeted FGSM with the gradient through everything, for the undefended target and each purifier.
@@ -71,23 +85,45 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
-    #[test]
-    fn a_line_that_does_not_fall_is_a_sign() {
-        let line = |name: &str, last| Series::new(name, vec![[0.05, 97.0], [0.3, last]]);
-        let figure = Figure {
+    fn figure(series: Vec<Series>) -> Figure {
+        Figure {
             title: String::new(),
             command: String::new(),
             target: serde_json::Value::Null,
             x: Axis::linear("ε"),
-            series: vec![line("undefended", 9.0), line("flat", 96.0)],
+            series,
             n: 500,
             seed: 1,
             device: String::new(),
-        };
-        let warnings = warnings(&figure);
+        }
+    }
+
+    fn line(name: &str, last: f64) -> Series {
+        Series::new(name, vec![[0.05, 97.0], [0.3, last]])
+    }
+
+    #[test]
+    fn a_line_that_does_not_fall_is_a_sign() {
+        let warnings = warnings(&figure(vec![line("undefended", 9.0), line("flat", 96.0)]), None);
         assert_eq!(warnings.matches("Warning").count(), 1, "{warnings}");
         assert!(warnings.starts_with("Warning: flat: 97.0 % at the smallest ε, 96.0 % at the largest"), "{warnings}");
+    }
+
+    #[test]
+    fn a_line_that_ends_above_the_attack_that_does_not_know_the_defence_is_a_sign() {
+        let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/table3-a.json");
+        let table = Results::read(&table).unwrap();
+        let blind = accuracy_behind(table.row(BLIND).unwrap(), "magnet").unwrap();
+        let signs = |last| warnings(&figure(vec![line("undefended", 50.0), line("magnet", last)]), Some(&table));
+        assert_eq!(signs(blind + 1.0), "", "other images may turn it round");
+        let text = signs(blind + 10.0);
+        assert!(
+            text.starts_with("Warning: magnet: ") && text.contains("where the attacker does not know it"),
+            "{text}"
+        );
     }
 }

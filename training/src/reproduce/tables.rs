@@ -21,7 +21,7 @@ const ATTACKS: [&str; 6] = ["fgsm", "ifgsm-10", "ifgsm-40", "untargeted-fgsm", "
 /// The attacks of Table 6, each made on the target and on the substitute.
 const BLACK_BOX_ATTACKS: [&str; 4] = ["fgsm", "ifgsm-40", "untargeted-fgsm", "cw-tutorial"];
 /// What is added to the name of the results of Defense-GAN, which is so slow that it has its own number of images.
-pub(super) const SLOW: &str = "-defense-gan";
+const SLOW: &str = "-defense-gan";
 /// The attack of the sample pictures.
 const SHOWN: &str = "ifgsm-40";
 
@@ -105,7 +105,7 @@ fn measures(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<Measures
     let Strength { epsilon, alpha } = paper::strength(zoo.set.channels);
     let (attacks, images, adaptive) =
         if block.is_black_box() { (&BLACK_BOX_ATTACKS[..], Some(costly), 0) } else { (&ATTACKS[..], images, adaptive) };
-    let effort = Effort { epsilon, alpha, steps: 40, restarts };
+    let effort = Effort { epsilon, alpha, steps: 40, restarts, thorough: None };
     Ok(Measures {
         attacks: attacks.iter().map(|name| names::parse(name, epsilon, alpha)).collect::<Result<_>>()?,
         images,

@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 use tch::Device;
 
 use super::recipes::{self, Stage};
-use crate::attack::substitute::SubstituteConfig;
 use crate::checkpoint::{Checkpoint, Header};
 use crate::classifier::{AdversarialTraining, Architecture, Classifier};
 use crate::data::DataSet;
@@ -17,6 +16,7 @@ use crate::paper;
 use crate::puvae::{PuvaeConfig, Size};
 use crate::resumable::Run;
 use crate::runs::{self, Place, Trained};
+use crate::substitute::SubstituteConfig;
 
 /// Seed of classifiers A and C; all else has seed 1, so that a target and its source share neither the weights they began
 /// with nor the order of the images.
@@ -153,7 +153,7 @@ impl Zoo<'_> {
             }
             Network::Adversarial(architecture) => {
                 let epsilon = paper::strength(set.channels).epsilon;
-                let adversarial = AdversarialTraining { alpha: ALPHA, epsilon };
+                let adversarial = AdversarialTraining { alpha: ALPHA, epsilon, steps: 1 };
                 runs::train_classifier(set, architecture, Some(adversarial), self.schedule(network), place, device)
             }
             Network::Magnet => {
@@ -163,7 +163,7 @@ impl Zoo<'_> {
             Network::DefenseGan => runs::train_defense_gan(set, self.gan_schedule(), place, device),
             Network::Substitute(target) => {
                 let target = self.classifier(target)?;
-                runs::substitute::train(set, &target, None, self.attacker(), place, device)
+                runs::substitute::train(set, &target, (&target.network, None), self.attacker(), place, device)
             }
             Network::Puvae(size, target) => self.train_puvae(size, target, place),
             Network::Quantised(target) => self.train_quantised(target, place),

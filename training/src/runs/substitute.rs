@@ -2,21 +2,19 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::Value;
 use tch::Device;
 
 use super::{CLASSIFIER, Place, Recipe, Trained, as_known, same_data};
-use crate::attack::substitute::{Attacker, Oracle, SubstituteConfig};
+use crate::attack::Victim;
 use crate::checkpoint::{Header, first_difference};
 use crate::classifier::{Architecture, Classifier, ClassifierConfig};
 use crate::data::DataSet;
-use crate::evaluate::Contestant;
-use crate::evaluate::adaptive::Stronghold;
 use crate::files;
 use crate::fit::Schedule;
-use crate::nn::int8::Weights;
 use crate::nn::params::Params;
 use crate::resumable::{self, Run};
+use crate::substitute::{Attacker, Oracle, SubstituteConfig};
 
 /// How a substitute came about; part of its checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,24 +23,24 @@ pub struct Origin {
     /// What the attacker did.
     pub attacker: SubstituteConfig,
     /// What identifies the target that answered.
-    pub target: serde_json::Value,
+    pub target: Value,
     /// What stood in front of the target, its name and how it was made; `null` for a bare target.
-    pub defence: Option<serde_json::Value>,
+    pub defence: Option<Value>,
     /// Number of pictures that were asked about.
     pub queries: usize,
     /// Share of held-out images, none of them asked about, on which substitute and oracle say the same, in percent.
     pub agreement: f64,
 }
 
-/// Trains a substitute (architecture E) on the answers of a target, with or without a defence in front, and writes it as a
-/// classifier's run.
+/// Trains a substitute (architecture E) on the answers of `victim`, which is `target` with or without a `defence` (its name and
+/// how it was made) in front, and writes it as a classifier's run.
 ///
 /// # Errors
 /// When the configuration is absurd, the target was trained on other data, a run is there already, or a file cannot be written.
 pub fn train(
     set: &DataSet,
     target: &Trained<Classifier>,
-    defence: Option<&Contestant>,
+    (victim, defence): (&dyn Victim, Option<Value>),
     attacker: SubstituteConfig,
     place: Place<'_>,
     device: Device,
@@ -53,18 +51,14 @@ pub fn train(
     let path = Run::checkpoint(place.out);
     ensure!(!path.exists(), "{}: a run is there already; choose another --out", path.display());
     files::check_writable(&path)?;
-    let (side_px, channels, classes) = (set.side_px, set.channels, set.class_count());
-    let network =
-        ClassifierConfig { architecture, side_px, channels, classes, adversarial: None, weights: Weights::F32 };
+    let network = ClassifierConfig::new(architecture, set.side_px, set.channels, set.class_count());
     let substitute = Classifier::new(network.clone(), Params::new(place.seed, device));
-    let bare = Stronghold { defence: None, classifier: &target.network };
-    let stronghold = defence.map_or(bare, |contestant| contestant.stronghold(&target.network));
-    let oracle = Oracle::new(&stronghold);
+    let oracle = Oracle::new(victim);
     let mut learned = Attacker::new(&substitute, &oracle, &set.held_out, attacker, place.seed)?.learn()?;
     let origin = Origin {
         attacker,
         target: target.identity(),
-        defence: defence.map(|contestant| json!({ "name": contestant.name, "run": contestant.about })),
+        defence,
         queries: oracle.queries(),
         agreement: learned.agreement,
     };

@@ -1,12 +1,14 @@
 //! Attacks and the harness that judges them.
 
 use proptest::prelude::*;
-use puvae_training::attack::substitute::augment;
 use puvae_training::attack::{
     Aim, Attack, CarliniWagner, Goal, Plan, Preset, SignGradient, Victim, clip, draw_targets, run, transfer,
 };
 use puvae_training::data::{Split, permutation};
+use puvae_training::substitute::augment;
 use tch::{Device, Kind, Tensor};
+
+use crate::common::my_turn;
 
 /// Logits = pictures · weights: every gradient is known by hand.
 struct Linear {
@@ -46,6 +48,7 @@ const TOWARDS_0: [f32; 4] = [1.0, -1.0, 1.0, 1.0];
 
 #[test]
 fn fgsm_on_a_linear_victim_is_the_sign_of_its_weights() {
+    let _turn = my_turn();
     let target = Goal::Targeted(Tensor::from_slice(&[0i64]));
     let x =
         SignGradient { epsilon: 0.25, alpha: 0.25, steps: 1, restarts: 0 }.perturb(&Linear::new(), &grey(1), &target);
@@ -55,6 +58,7 @@ fn fgsm_on_a_linear_victim_is_the_sign_of_its_weights() {
 
 #[test]
 fn a_saturated_softmax_keeps_both_parts_of_the_gradient() {
+    let _turn = my_turn();
     // log p_0 at logits (z, 0): its gradient is e^−z · (∇z_0 − ∇z_1), both parts equally large.
     let logits = Tensor::from_slice(&[40f32, 0.0]).reshape([1, 2]).set_requires_grad(true);
     let loss = Goal::Untargeted(Tensor::from_slice(&[0i64])).cross_entropy(&logits);
@@ -68,6 +72,7 @@ fn a_saturated_softmax_keeps_both_parts_of_the_gradient() {
 
 #[test]
 fn the_cross_entropy_is_that_of_a_log_softmax() {
+    let _turn = my_turn();
     let logits = Tensor::from_slice(&[1f32, -2.0, 0.5, 30.0, 0.0, -30.0]).reshape([2, 3]);
     let classes = Tensor::from_slice(&[2i64, 1]);
     let expected = -logits.log_softmax(1, Kind::Float).gather(1, &classes.unsqueeze(1), false).squeeze_dim(1);
@@ -78,6 +83,7 @@ fn the_cross_entropy_is_that_of_a_log_softmax() {
 
 #[test]
 fn untargeted_goes_the_other_way() {
+    let _turn = my_turn();
     let truth = Goal::Untargeted(Tensor::from_slice(&[0i64]));
     let x =
         SignGradient { epsilon: 0.25, alpha: 0.25, steps: 1, restarts: 0 }.perturb(&Linear::new(), &grey(1), &truth);
@@ -87,6 +93,7 @@ fn untargeted_goes_the_other_way() {
 
 #[test]
 fn ifgsm_stops_at_the_edge_of_the_ball() {
+    let _turn = my_turn();
     let target = Goal::Targeted(Tensor::from_slice(&[0i64]));
     let one =
         SignGradient { epsilon: 0.25, alpha: 0.25, steps: 1, restarts: 0 }.perturb(&Linear::new(), &grey(1), &target);
@@ -98,6 +105,7 @@ fn ifgsm_stops_at_the_edge_of_the_ball() {
 /// The output of class 0 grows along the signs +, −, +, + of its weights, that of class 1 along −, +, +, −.
 #[test]
 fn augmentation_on_a_linear_victim_is_a_step_along_the_answers_weights_within_the_picture() {
+    let _turn = my_turn();
     let x = Tensor::from_slice(&[0.5f32, 0.5, 0.95, 0.5]).reshape([1, 1, 2, 2]).repeat([2, 1, 1, 1]);
     let new = augment(&Linear::new(), &x, &Tensor::from_slice(&[0i64, 1]), 0.1);
     let expected = Tensor::from_slice(&[0.6f32, 0.4, 1.0, 0.6, 0.4, 0.6, 1.0, 0.4]).reshape([2, 1, 2, 2]);
@@ -106,6 +114,7 @@ fn augmentation_on_a_linear_victim_is_a_step_along_the_answers_weights_within_th
 
 #[test]
 fn a_target_is_never_the_true_class_and_every_other_class_is_drawn() {
+    let _turn = my_turn();
     let y = Tensor::arange(1000, (Kind::Int64, Device::Cpu)).remainder(10);
     let targets = draw_targets(&y, 10, 1);
     let shift = Vec::<i64>::try_from((targets.copy() - &y).remainder(10)).unwrap();
@@ -116,6 +125,7 @@ fn a_target_is_never_the_true_class_and_every_other_class_is_drawn() {
 
 #[test]
 fn the_harness_measures_the_perturbation_and_the_success() {
+    let _turn = my_turn();
     let images = Tensor::full([6, 1, 2, 2], 128, (Kind::Uint8, Device::Cpu));
     let split = Split::new(images, Tensor::from_slice(&[0i64, 1, 0, 1, 0, 1]));
     let adversarial = run(&Linear::new(), plan(Attack::Fgsm { epsilon: 0.25 }), &split, 2).unwrap();
@@ -127,6 +137,7 @@ fn the_harness_measures_the_perturbation_and_the_success() {
 
 #[test]
 fn absurd_parameters_are_refused() {
+    let _turn = my_turn();
     let images = Tensor::zeros([1, 1, 2, 2], (Kind::Uint8, Device::Cpu));
     let split = Split::new(images, Tensor::from_slice(&[0i64]));
     let refused = |kind| run(&Linear::new(), plan(kind), &split, 2).unwrap_err().to_string();
@@ -142,6 +153,7 @@ fn absurd_parameters_are_refused() {
 
 #[test]
 fn every_attack_stays_in_the_picture_and_bounded_ones_in_the_ball() {
+    let _turn = my_turn();
     let split = random(40);
     let attacks = [
         Attack::Fgsm { epsilon: 0.2 },
@@ -163,6 +175,7 @@ fn every_attack_stays_in_the_picture_and_bounded_ones_in_the_ball() {
 
 #[test]
 fn fgsm_is_ifgsm_with_one_step_of_epsilon() {
+    let _turn = my_turn();
     let split = random(20);
     let of = |attack| run(&Linear::new(), plan(attack), &split, 2).unwrap().x;
     let one = of(Attack::IFgsm { epsilon: 0.2, alpha: 0.2, steps: 1 });
@@ -171,6 +184,7 @@ fn fgsm_is_ifgsm_with_one_step_of_epsilon() {
 
 #[test]
 fn more_random_starts_reach_more_images_and_a_seed_draws_the_same_ones() {
+    let _turn = my_turn();
     let split = random(60);
     let of = |restarts| {
         let attack = Attack::Pgd { epsilon: 0.03, alpha: 0.01, steps: 2, restarts };
@@ -183,6 +197,7 @@ fn more_random_starts_reach_more_images_and_a_seed_draws_the_same_ones() {
 /// A binary linear victim is fooled nearest across its hyperplane: at |margin| / ‖w₀ − w₁‖.
 #[test]
 fn carlini_and_wagner_find_the_nearest_point_across_a_hyperplane() {
+    let _turn = my_turn();
     let target = Goal::Targeted(Tensor::from_slice(&[0i64]));
     let x = Tensor::from_slice(&[0.5f32, 0.6, 0.5, 0.5]).reshape([1, 1, 2, 2]);
     let victim = Linear::new();
@@ -206,6 +221,7 @@ fn carlini_and_wagner_find_the_nearest_point_across_a_hyperplane() {
 
 #[test]
 fn a_picture_that_carlini_and_wagner_fail_on_comes_back_clean() {
+    let _turn = my_turn();
     let black = Tensor::zeros([1, 1, 2, 2], (Kind::Float, Device::Cpu));
     let attack = CarliniWagner { iterations: 10, ..Preset::Api.constants() };
     let found = attack.perturb(&Stubborn, &black, &Goal::Targeted(Tensor::from_slice(&[0i64])));
@@ -233,6 +249,7 @@ impl Victim for Masked {
 
 #[test]
 fn a_victim_that_masks_its_gradient_is_noticed() {
+    let _turn = my_turn();
     let adversarial = run(&Masked, plan(Attack::Fgsm { epsilon: 0.2 }), &random(10), 2).unwrap();
     assert!((adversarial.zero_gradient - 1.0).abs() < 1e-9, "{adversarial:?}");
     let adversarial = run(&Linear::new(), plan(Attack::Fgsm { epsilon: 0.2 }), &random(10), 2).unwrap();
@@ -241,6 +258,7 @@ fn a_victim_that_masks_its_gradient_is_noticed() {
 
 #[test]
 fn what_is_made_on_one_victim_is_judged_on_the_other() {
+    let _turn = my_turn();
     let attack = plan(Attack::Fgsm { epsilon: 0.5 });
     let made = run(&Linear::new(), attack, &random(20), 2).unwrap();
     let judged = transfer(&Linear::new(), &Stubborn, attack, &random(20), 2).unwrap();
@@ -256,6 +274,7 @@ proptest! {
         start in prop::collection::vec(0f32..=1.0, 8),
         epsilon in 0.001f64..1.0,
     ) {
+    let _turn = my_turn();
         let (proposal, start) = (Tensor::from_slice(&proposal), Tensor::from_slice(&start));
         let clipped = clip(&proposal, &start, epsilon);
         prop_assert!((&clipped - &start).abs().max().double_value(&[]) <= epsilon + 1e-6);

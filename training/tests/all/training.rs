@@ -1,43 +1,24 @@
 //! Training runs: what resuming, another configuration and a broken checkpoint do.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
-
-mod common;
-
 use std::cell::Cell;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, bail};
-use common::squares;
 use puvae_training::checkpoint::{Checkpoint, Header};
 use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask, Sources};
 use puvae_training::data::{Batch, Split};
 use puvae_training::fit::{Run, Scalars, Schedule, Task, fit};
-use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
 use puvae_training::puvae::{Puvae, PuvaeConfig, PuvaeTask, Size};
 use puvae_training::resumable::reread;
 use tch::{Device, Tensor};
 
+use crate::common::{my_turn, squares};
+
 const CLASSES: i64 = 4;
 
-/// libtorch has one random stream for the whole process, so tests that train take turns.
-static TURN: Mutex<()> = Mutex::new(());
-
-fn my_turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn classifier() -> Classifier {
-    let config = ClassifierConfig {
-        architecture: Architecture::B,
-        side_px: 28,
-        channels: 1,
-        classes: CLASSES,
-        adversarial: None,
-        weights: Weights::F32,
-    };
+    let config = ClassifierConfig::new(Architecture::B, 28, 1, CLASSES);
     Classifier::new(config, Params::new(3, Device::Cpu))
 }
 

@@ -1,42 +1,25 @@
 //! Defences, the attacker who knows them, and the evaluation that puts them side by side.
 
-mod common;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use common::squares;
 use puvae_training::classifier::{AdversarialTraining, Architecture, Classifier, ClassifierConfig, ClassifierTask};
 use puvae_training::defence::magnet::{Magnet, MagnetConfig, MagnetTask};
 use puvae_training::defence::trivial::{Binarise, MedianFilter};
 use puvae_training::defence::{Cleaned, Defence, purify_all};
-use puvae_training::evaluate::adaptive::{self, Effort, Stronghold};
+use puvae_training::evaluate::adaptive::{self, Effort, Stronghold, Thorough};
+use puvae_training::evaluate::checks;
 use puvae_training::fit::Task as _;
-use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
 use puvae_training::optim::Adam;
 use puvae_training::progress;
 use puvae_training::puvae::{Puvae, PuvaeConfig, Size};
 use tch::{Device, Kind, Tensor};
 
+use crate::common::{my_turn, squares};
+
 const CLASSES: i64 = 4;
-
-/// libtorch has one random stream for the whole process, so tests that draw from it take turns.
-static TURN: Mutex<()> = Mutex::new(());
-
-fn my_turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A classifier of the squares, trained for a few steps.
 fn trained(adversarial: Option<AdversarialTraining>) -> Classifier {
-    let config = ClassifierConfig {
-        architecture: Architecture::B,
-        side_px: 28,
-        channels: 1,
-        classes: CLASSES,
-        adversarial,
-        weights: Weights::F32,
-    };
+    let config = ClassifierConfig { adversarial, ..ClassifierConfig::new(Architecture::B, 28, 1, CLASSES) };
     let classifier = Classifier::new(config, Params::new(3, Device::Cpu));
     let data = squares(64, CLASSES, 1);
     tch::manual_seed(1);
@@ -149,7 +132,7 @@ fn where_the_reference_is_the_frame_the_score_is_the_selected_distance() {
 }
 
 fn effort(epsilon: f64) -> Effort {
-    Effort { epsilon, alpha: epsilon / 4.0, steps: 8, restarts: 2 }
+    Effort { epsilon, alpha: epsilon / 4.0, steps: 8, restarts: 2, thorough: None }
 }
 
 #[test]
@@ -158,10 +141,10 @@ fn an_attacker_who_knows_breaks_what_has_no_defence_and_spares_what_he_may_not_t
     let classifier = trained(None);
     let data = squares(24, CLASSES, 2);
     let stronghold = Stronghold { defence: None, classifier: &classifier };
-    let broken = adaptive::run(stronghold, "undefended", &data, 1, effort(0.6)).unwrap();
+    let broken = adaptive::run(stronghold, "undefended", &data, 1, effort(0.6), &[]).unwrap();
     assert!(broken.clean > 90.0 && broken.worst < 10.0, "{broken:?}");
     assert!(broken.rows.iter().all(|row| row.accuracy >= broken.worst), "{broken:?}");
-    let spared = adaptive::run(stronghold, "undefended", &data, 1, effort(1e-6)).unwrap();
+    let spared = adaptive::run(stronghold, "undefended", &data, 1, effort(1e-6), &[]).unwrap();
     assert!((spared.worst - spared.clean).abs() < 1e-9, "{spared:?}");
 }
 
@@ -172,7 +155,7 @@ fn the_attacker_who_knows_a_purifier_goes_for_its_selection() {
     let puvae = Puvae::new(PuvaeConfig::preset(Size::Lite, 28, 1, CLASSES), Params::new(1, Device::Cpu));
     puvae.params.freeze();
     let stronghold = Stronghold { defence: Some(&puvae), classifier: &classifier };
-    let outcome = adaptive::run(stronghold, "lite", &squares(8, CLASSES, 2), 1, effort(0.3)).unwrap();
+    let outcome = adaptive::run(stronghold, "lite", &squares(8, CLASSES, 2), 1, effort(0.3), &[]).unwrap();
     let names: Vec<&str> = outcome.rows.iter().map(|row| row.attack.as_str()).collect();
     assert_eq!(
         names,
@@ -217,7 +200,7 @@ fn a_selection_falls_to_the_attack_at_it_and_to_no_gradient_through_the_chosen_p
     });
     let defence = Prototypes(Tensor::stack(&means.collect::<Vec<_>>(), 0));
     let stronghold = Stronghold { defence: Some(&defence), classifier: &classifier };
-    let outcome = adaptive::run(stronghold, "prototypes", &data, 1, effort(0.5)).unwrap();
+    let outcome = adaptive::run(stronghold, "prototypes", &data, 1, effort(0.5), &[]).unwrap();
     let [through, _, at_selection, towards_a_class] = &outcome.rows[..] else { panic!("{outcome:?}") };
     assert!(outcome.clean > 90.0, "{outcome:?}");
     assert!(through.zero_gradient > 99.0 && through.accuracy > 80.0, "{outcome:?}");
@@ -243,8 +226,46 @@ fn a_masked_gradient_shows_in_the_figures() {
     let _turn = my_turn();
     let classifier = trained(None);
     let stronghold = Stronghold { defence: Some(&Masking), classifier: &classifier };
-    let outcome = adaptive::run(stronghold, "masking", &squares(8, CLASSES, 2), 1, effort(0.3)).unwrap();
+    let outcome = adaptive::run(stronghold, "masking", &squares(8, CLASSES, 2), 1, effort(0.3), &[]).unwrap();
     assert!(outcome.rows.iter().all(|row| row.zero_gradient > 99.0), "{outcome:?}");
+}
+
+#[test]
+fn a_thorough_attacker_goes_on_with_what_the_others_left() {
+    let _turn = my_turn();
+    let classifier = trained(None);
+    let data = squares(12, CLASSES, 2);
+    let masked = Stronghold { defence: Some(&Masking), classifier: &classifier };
+    let bare = Stronghold { defence: None, classifier: &classifier };
+    let neighbours = [("masking", masked), ("undefended", bare)];
+    let thorough = |queries| Effort { thorough: Some(Thorough { queries }), ..effort(0.6) };
+
+    let outcome = adaptive::run(masked, "masking", &data, 1, thorough(200), &neighbours).unwrap();
+    let names: Vec<&str> = outcome.rows.iter().skip(4).map(|row| row.attack.as_str()).collect();
+    assert_eq!(names, ["then every class in turn", "then made on undefended", "then a search without gradients"]);
+    let left: Vec<f64> = outcome.rows.iter().skip(4).map(|row| row.accuracy).collect();
+    assert!(left.is_sorted_by(|before, after| before >= after) && left[2] == outcome.worst, "{outcome:?}");
+    assert!(left[1] < left[0], "the undefended classifier has the gradients that the mask hides: {outcome:?}");
+
+    let alone = adaptive::run(masked, "masking", &data, 1, thorough(200), &[]).unwrap();
+    let [.., gradients, search] = &alone.rows[..] else { panic!("{alone:?}") };
+    assert!(search.accuracy < gradients.accuracy - 5.0, "{alone:?}");
+    let signs = checks::of_outcome("masking", &alone, &[]).join("\n");
+    assert!(signs.contains("masking: a search without gradients breaks a further"), "{signs}");
+
+    let error = adaptive::run(masked, "masking", &data, 1, thorough(0), &[]).unwrap_err().to_string();
+    assert!(error.contains("--adaptive-queries is 0, expected at least 1"), "{error}");
+}
+
+#[test]
+fn the_candidate_of_a_class_is_what_the_purifier_makes_of_a_picture_of_that_class() {
+    let _turn = my_turn();
+    let config = PuvaeConfig { sigma_eps: 0.0, ..PuvaeConfig::preset(Size::Lite, 28, 1, CLASSES) };
+    let puvae = Puvae::new(config, Params::new(1, Device::Cpu));
+    let x = squares(6, CLASSES, 1).all().x;
+    let cleaned = tch::no_grad(|| Defence::purify(&puvae, &x));
+    let candidate = puvae.candidate(&x, cleaned.label.as_ref().unwrap()).unwrap();
+    assert!(candidate.allclose(&cleaned.frames, 1e-5, 1e-6, false));
 }
 
 #[test]
@@ -252,7 +273,8 @@ fn absurd_efforts_are_refused() {
     let _turn = my_turn();
     let classifier = trained(None);
     let stronghold = Stronghold { defence: None, classifier: &classifier };
-    let refused = |effort| adaptive::run(stronghold, "x", &squares(4, CLASSES, 2), 1, effort).unwrap_err().to_string();
+    let refused =
+        |effort| adaptive::run(stronghold, "x", &squares(4, CLASSES, 2), 1, effort, &[]).unwrap_err().to_string();
     assert!(refused(Effort { steps: 0, ..effort(0.3) }).contains("--adaptive-steps is 0"));
     assert!(refused(effort(0.0)).contains("--adaptive-epsilon is 0"));
 }
@@ -264,15 +286,23 @@ fn adversarial_training_leaves_more_under_fgsm() {
     let left = |adversarial| {
         let classifier = trained(adversarial);
         let stronghold = Stronghold { defence: None, classifier: &classifier };
-        adaptive::run(stronghold, "it", &data, 1, effort(0.25)).unwrap().worst
+        adaptive::run(stronghold, "it", &data, 1, effort(0.25), &[]).unwrap().worst
     };
-    let (plain, hardened) = (left(None), left(Some(AdversarialTraining { alpha: 0.5, epsilon: 0.25 })));
-    assert!(hardened > plain, "{hardened} after adversarial training, {plain} without");
+    let plain = left(None);
+    for steps in [1, 3] {
+        let hardened = left(Some(AdversarialTraining { alpha: 0.5, epsilon: 0.25, steps }));
+        assert!(hardened > plain, "{hardened} after adversarial training with {steps} steps, {plain} without");
+    }
 }
 
 #[test]
 fn absurd_adversarial_training_is_refused() {
-    let refused = |alpha, epsilon| AdversarialTraining { alpha, epsilon }.check().unwrap_err().to_string();
-    assert!(refused(1.5, 0.3).contains("--adversarial-alpha is 1.5, expected 0 to 1"));
-    assert!(refused(0.5, -1.0).contains("--adversarial-epsilon is -1, expected a number above 0"));
+    let sound = AdversarialTraining { alpha: 0.5, epsilon: 0.3, steps: 1 };
+    let refused = |training: AdversarialTraining| training.check().unwrap_err().to_string();
+    assert!(
+        refused(AdversarialTraining { alpha: 1.5, ..sound }).contains("--adversarial-alpha is 1.5, expected 0 to 1")
+    );
+    let text = refused(AdversarialTraining { epsilon: -1.0, ..sound });
+    assert!(text.contains("--adversarial-epsilon is -1, expected a number above 0"), "{text}");
+    assert!(refused(AdversarialTraining { steps: 0, ..sound }).contains("--adversarial-steps is 0"));
 }

@@ -1,25 +1,11 @@
 //! `puvae-train reproduce` from a data set to a page, on a data set small enough for a test.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
-
-mod common;
 
 use std::path::Path;
 use std::process::Command;
 
-use common::squares;
-use puvae::idx::{Images, write_images, write_labels};
-use puvae_training::data::Split;
 use puvae_training::evaluate::Results;
-use tch::Kind;
 
-fn write(folder: &Path, prefix: &str, split: &Split) {
-    let batch = split.all();
-    let pixels = Vec::try_from(&(batch.x * 255.0).round().to_kind(Kind::Uint8).reshape([-1])).unwrap();
-    let images = Images { count: split.len(), height: 28, width: 28, pixels };
-    write_images(&folder.join(format!("{prefix}-images-idx3-ubyte.gz")), &images).unwrap();
-    let labels: Vec<u8> = Vec::try_from(&batch.y.to_kind(Kind::Uint8)).unwrap();
-    write_labels(&folder.join(format!("{prefix}-labels-idx1-ubyte.gz")), &labels).unwrap();
-}
+use crate::common::{squares, write_idx};
 
 fn reproduce(root: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     let few = ["--quick", "--images", "12", "--costly-images", "4", "--adaptive-images", "0"];
@@ -42,8 +28,8 @@ fn a_table_is_trained_measured_and_written_down_and_a_second_call_trains_nothing
     let root = folder.path();
     let data = root.join("data/mnist");
     std::fs::create_dir_all(&data).unwrap();
-    write(&data, "train", &squares(90, 10, 1));
-    write(&data, "t10k", &squares(20, 10, 2));
+    write_idx(&data, "train", &squares(90, 10, 1));
+    write_idx(&data, "t10k", &squares(20, 10, 2));
 
     let (code, _, stderr) = reproduce(root, &["table3"]);
     assert_eq!(code, Some(0), "{stderr}");
@@ -84,11 +70,45 @@ fn a_table_is_trained_measured_and_written_down_and_a_second_call_trains_nothing
     assert!(stdout.contains("ifgsm-40"), "{stdout}");
     assert_eq!(Results::read(&path).unwrap().seconds, results.seconds, "rows that are there are not measured again");
 
+    let page = || {
+        let (code, _, stderr) = reproduce(root, &["page"]);
+        assert_eq!(code, Some(0), "{stderr}");
+        std::fs::read_to_string(root.join("quick/docs/results.md")).unwrap()
+    };
+    std::fs::copy(&path, path.with_file_name("table3-b-thorough.json")).unwrap();
+    std::fs::copy(&path, path.with_file_name("table3-b-thorough.before.json")).unwrap();
+    assert!(
+        page().contains("Beside `table3-b`, and measured apart: **thorough**."),
+        "what was measured beside the table"
+    );
+    assert!(!page().contains("before**"), "what was set aside is not of the table");
+
     std::fs::remove_file(&path).unwrap();
-    let (code, _, stderr) = reproduce(root, &["page"]);
-    assert_eq!(code, Some(0), "{stderr}");
-    let page = std::fs::read_to_string(root.join("quick/docs/results.md")).unwrap();
+    let page = page();
     assert!(page.contains("Target B is not measured yet: `puvae-train reproduce table3 --target b`"), "{page}");
+}
+
+#[test]
+fn the_page_in_the_repository_is_what_the_results_in_it_make() {
+    let (folder, repository) = (tempfile::tempdir().unwrap(), Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
+    for part in ["results", "results/logs", "docs/figures"] {
+        std::fs::create_dir_all(folder.path().join(part)).unwrap();
+        let entries = std::fs::read_dir(repository.join(part)).unwrap().map(|entry| entry.unwrap().path());
+        for path in entries.filter(|path| path.is_file()) {
+            std::fs::copy(&path, folder.path().join(part).join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_puvae-train"))
+        .current_dir(folder.path())
+        .args(["reproduce", "page", "--data", "none"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |root: &Path| std::fs::read_to_string(root.join("docs/results.md")).unwrap();
+    assert!(
+        read(folder.path()) == read(repository),
+        "docs/results.md is of other results or another version: run `puvae-train reproduce page`"
+    );
 }
 
 #[test]
@@ -96,8 +116,8 @@ fn what_is_missing_and_may_not_be_trained_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data/mnist");
     std::fs::create_dir_all(&data).unwrap();
-    write(&data, "train", &squares(20, 10, 1));
-    write(&data, "t10k", &squares(20, 10, 2));
+    write_idx(&data, "train", &squares(20, 10, 1));
+    write_idx(&data, "t10k", &squares(20, 10, 2));
     let (code, _, stderr) = reproduce(folder.path(), &["table3", "--no-training"]);
     assert_eq!(code, Some(1), "{stderr}");
     assert!(

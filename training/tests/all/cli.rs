@@ -1,5 +1,4 @@
 //! `puvae-train` seen from outside: what it says about bad input.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::path::Path;
 use std::process::Command;

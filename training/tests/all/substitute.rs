@@ -1,46 +1,30 @@
 //! The black-box attacker's substitute: what it asks, what it learns, and what it is good for.
 
-mod common;
-
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use common::squares;
-use puvae_training::attack::substitute::{Attacker, Oracle, SubstituteConfig};
 use puvae_training::attack::{Aim, Attack, Plan, Victim, answers, transfer};
 use puvae_training::checkpoint::Header;
 use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask};
 use puvae_training::data::{DataSet, Split};
 use puvae_training::defence::trivial::MedianFilter;
+use puvae_training::evaluate::adaptive::Stronghold;
 use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results, Resume};
 use puvae_training::fit::Task as _;
-use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
 use puvae_training::optim::Adam;
 use puvae_training::runs::{self, Place, Trained};
+use puvae_training::substitute::{Attacker, Oracle, SubstituteConfig};
 use puvae_training::table;
 use serde_json::{Value, json};
 use tch::{Device, Tensor};
 
+use crate::common::{data_set, my_turn, squares};
+
 const CLASSES: i64 = 4;
 
-/// libtorch has one random stream for the whole process, so tests that draw from it take turns.
-static TURN: Mutex<()> = Mutex::new(());
-
-fn my_turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn classifier(architecture: Architecture, seed: u64) -> Classifier {
-    let config = ClassifierConfig {
-        architecture,
-        side_px: 28,
-        channels: 1,
-        classes: CLASSES,
-        adversarial: None,
-        weights: Weights::F32,
-    };
+    let config = ClassifierConfig::new(architecture, 28, 1, CLASSES);
     Classifier::new(config, Params::new(seed, Device::Cpu))
 }
 
@@ -69,15 +53,7 @@ fn target() -> Trained<Classifier> {
 }
 
 fn set() -> DataSet {
-    DataSet {
-        name: "squares".into(),
-        classes: (0..CLASSES).map(|class| class.to_string()).collect(),
-        channels: 1,
-        side_px: 28,
-        train: squares(8, CLASSES, 1),
-        held_out: squares(80, CLASSES, 2),
-        test: squares(40, CLASSES, 4),
-    }
+    data_set(CLASSES, squares(8, CLASSES, 1), squares(80, CLASSES, 2), squares(40, CLASSES, 4))
 }
 
 fn quick() -> SubstituteConfig {
@@ -180,7 +156,9 @@ fn absurd_attackers_are_refused() {
 
 fn train(target: &Trained<Classifier>, defence: Option<&Contestant>, out: &Path) -> anyhow::Result<()> {
     let place = Place { out, resume: false, seed: 1 };
-    runs::substitute::train(&set(), target, defence, quick(), place, Device::Cpu)
+    let bare = Stronghold { defence: None, classifier: &target.network };
+    let victim = defence.map_or(bare, |contestant| contestant.stronghold(&target.network));
+    runs::substitute::train(&set(), target, (&victim, defence.map(Contestant::origin)), quick(), place, Device::Cpu)
 }
 
 fn evaluated(target: &Trained<Classifier>, run: &Path, results: &Path) -> anyhow::Result<Results> {

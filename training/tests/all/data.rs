@@ -1,5 +1,4 @@
 //! Data sets on disk: what is read, what is held out, and what is refused.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

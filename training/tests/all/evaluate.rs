@@ -1,14 +1,9 @@
 //! Evaluations: what being killed, going on, another question and older results files do.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
-
-mod common;
 
 use std::cell::Cell;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
-use common::squares;
 use puvae_training::attack::{Aim, Attack};
 use puvae_training::checkpoint::Header;
 use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig};
@@ -16,44 +11,23 @@ use puvae_training::data::DataSet;
 use puvae_training::defence::{Cleaned, Defence};
 use puvae_training::evaluate::adaptive::Effort;
 use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results, Resume};
-use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
 use puvae_training::runs::Trained;
 use puvae_training::table;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
+use crate::common::{data_set, my_turn, squares};
+
 const CLASSES: i64 = 4;
 
-/// libtorch has one random stream for the whole process, so tests that draw from it take turns.
-static TURN: Mutex<()> = Mutex::new(());
-
-fn my_turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn set() -> DataSet {
-    DataSet {
-        name: "squares".into(),
-        classes: (0..CLASSES).map(|class| class.to_string()).collect(),
-        channels: 1,
-        side_px: 28,
-        train: squares(8, CLASSES, 1),
-        held_out: squares(8, CLASSES, 2),
-        test: squares(20, CLASSES, 3),
-    }
+    data_set(CLASSES, squares(8, CLASSES, 1), squares(8, CLASSES, 2), squares(20, CLASSES, 3))
 }
 
 /// An untrained classifier is enough where accuracies only have to be the same ones again.
 fn target(seed: u64) -> Trained<Classifier> {
-    let config = ClassifierConfig {
-        architecture: Architecture::E,
-        side_px: 28,
-        channels: 1,
-        classes: CLASSES,
-        adversarial: None,
-        weights: Weights::F32,
-    };
+    let config = ClassifierConfig::new(Architecture::E, 28, 1, CLASSES);
     let header = Header {
         kind: "classifier".into(),
         dataset: "squares".into(),
@@ -94,7 +68,7 @@ fn measures(epsilon: f64) -> Measures {
         ],
         images: Some(12),
         costly_images: 8,
-        adaptive: Some((Effort { epsilon, alpha: 0.1, steps: 2, restarts: 1 }, 6)),
+        adaptive: Some((Effort { epsilon, alpha: 0.1, steps: 2, restarts: 1, thorough: None }, 6)),
         seed: 4,
     }
 }

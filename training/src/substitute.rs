@@ -3,7 +3,7 @@
 //!
 //! The attacker has a few pictures, and may ask the target about any picture: it answers with a class and nothing else. He
 //! trains a classifier of his own on the answers, asks about pictures that lie a step along its gradients, and so on. What
-//! he then makes on his classifier is tried on the target ([`super::transfer`]).
+//! he then makes on his classifier is tried on the target ([`crate::attack::transfer`]).
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -12,15 +12,12 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::goal::at_class;
-use super::{ATTACK_BATCH, Victim, answers};
+use crate::attack::{ATTACK_BATCH, Victim, answers, at_class, percent_right};
 use crate::classifier::{Classifier, ClassifierTask};
 use crate::data::{Batch, Split, batches, permutation};
-use crate::defence::percent_right;
-use crate::evaluate::timed;
 use crate::fit::{Task as _, scalar};
 use crate::optim::Adam;
-use crate::progress::{self, ProgressBar};
+use crate::progress::{self, ProgressBar, timed};
 use crate::resumable::EpochLog;
 
 /// Random stream of the attacker's first pictures: none that training or samples draw from.

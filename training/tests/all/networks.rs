@@ -1,18 +1,16 @@
 //! The networks' sizes, and layouts that must not change results.
 
-mod common;
-
-use common::squares;
 use puvae_training::attack::Victim as _;
 use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig, Sources};
 use puvae_training::fit::Task as _;
-use puvae_training::nn::int8::Weights;
 use puvae_training::nn::params::Params;
 use puvae_training::nn::torch::Torch;
 use puvae_training::nn::{Backend, Conv};
 use puvae_training::optim::Adam;
 use puvae_training::puvae::{self, Form, Puvae, PuvaeConfig, PuvaeTask, Reduction, Size};
 use tch::{Device, Kind, Tensor};
+
+use crate::common::{my_turn, squares};
 
 /// The pictures that both networks have layers for: side and channels.
 const SHAPES: [(i64, i64); 2] = [(28, 1), (32, 3)];
@@ -22,13 +20,12 @@ fn puvae(size: Size, (side, channels): (i64, i64)) -> Puvae {
 }
 
 fn classifier(architecture: Architecture, (side_px, channels): (i64, i64)) -> Classifier {
-    let config =
-        ClassifierConfig { architecture, side_px, channels, classes: 10, adversarial: None, weights: Weights::F32 };
-    Classifier::new(config, Params::new(2, Device::Cpu))
+    Classifier::new(ClassifierConfig::new(architecture, side_px, channels, 10), Params::new(2, Device::Cpu))
 }
 
 #[test]
 fn the_papers_networks_have_the_papers_numbers_of_parameters() {
+    let _turn = my_turn();
     for (shape, stated) in SHAPES.into_iter().zip([27.8, 42.1]) {
         let millions = puvae(Size::Paper, shape).params.count() as f64 / 1e6;
         assert!((millions - stated).abs() < 0.1, "{shape:?}: {millions}");
@@ -37,6 +34,7 @@ fn the_papers_networks_have_the_papers_numbers_of_parameters() {
 
 #[test]
 fn lite_stays_below_three_million_parameters_and_forty_million_multiply_adds() {
+    let _turn = my_turn();
     for shape in SHAPES {
         let lite = puvae(Size::Lite, shape);
         assert!(lite.params.count() < 3_000_000, "{shape:?}");
@@ -46,6 +44,7 @@ fn lite_stays_below_three_million_parameters_and_forty_million_multiply_adds() {
 
 #[test]
 fn the_classifiers_have_the_layers_of_table_1() {
+    let _turn = my_turn();
     let count = |architecture| classifier(architecture, (28, 1)).params.count();
     let colour = |architecture| classifier(architecture, (32, 3)).params.count();
     let dense = |inputs: usize, outputs: usize| (inputs + 1) * outputs;
@@ -62,6 +61,7 @@ fn the_classifiers_have_the_layers_of_table_1() {
 
 #[test]
 fn pictures_that_the_convolutions_would_use_up_are_refused() {
+    let _turn = my_turn();
     assert!(Architecture::C.check_side(13).is_ok());
     let text = Architecture::C.check_side(12).unwrap_err().to_string();
     assert!(text.contains("12 pixels a side, too small for classifier-c"), "{text}");
@@ -70,6 +70,7 @@ fn pictures_that_the_convolutions_would_use_up_are_refused() {
 
 #[test]
 fn space_to_batch_gives_the_numbers_of_the_dilated_convolution() {
+    let _turn = my_turn();
     let params = Params::new(2, Device::Cpu);
     let x = Tensor::arange(2 * 3 * 12 * 12, (Kind::Float, Device::Cpu)).sin().reshape([2, 3, 12, 12]);
     let mut backend = Torch::eval(&params);
@@ -82,6 +83,7 @@ fn space_to_batch_gives_the_numbers_of_the_dilated_convolution() {
 
 #[test]
 fn the_shared_trunk_gives_the_numbers_of_the_naive_form() {
+    let _turn = my_turn();
     for (size, shape) in [Size::Lite, Size::Paper].into_iter().flat_map(|size| SHAPES.map(|shape| (size, shape))) {
         let puvae = puvae(size, shape);
         let (side, channels) = shape;
@@ -100,6 +102,7 @@ fn the_shared_trunk_gives_the_numbers_of_the_naive_form() {
 
 #[test]
 fn the_papers_coefficients_mean_a_beta_of_twenty_when_summed() {
+    let _turn = my_turn();
     let paper = PuvaeConfig::preset(Size::Paper, 28, 1, 10);
     assert!((paper.effective_beta() - 20.0).abs() < 1e-9);
     let mean = PuvaeConfig { reduction: Reduction::Mean, ..paper };
@@ -108,6 +111,7 @@ fn the_papers_coefficients_mean_a_beta_of_twenty_when_summed() {
 
 #[test]
 fn absurd_configurations_are_refused_by_field() {
+    let _turn = my_turn();
     let lite = PuvaeConfig::preset(Size::Lite, 28, 1, 10);
     let refused = |config: PuvaeConfig| config.check().unwrap_err().to_string();
     assert!(
@@ -134,6 +138,7 @@ fn absurd_configurations_are_refused_by_field() {
 
 #[test]
 fn several_sources_share_a_batch_in_order() {
+    let _turn = my_turn();
     let sources = [Architecture::A, Architecture::B].map(|architecture| classifier(architecture, SHAPES[0]));
     let x = squares(5, 10, 1).all().x;
     let shared = tch::no_grad(|| Sources(sources.iter().collect()).logits(&x));
@@ -147,6 +152,7 @@ fn several_sources_share_a_batch_in_order() {
 
 #[test]
 fn the_papers_network_takes_a_step_with_the_papers_losses() {
+    let _turn = my_turn();
     let source = classifier(Architecture::A, SHAPES[0]);
     source.params.freeze();
     let puvae = puvae(Size::Paper, SHAPES[0]);

@@ -1,15 +1,9 @@
 //! Defense-GAN: its networks, their training, and the projection onto what the generator makes.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, ensure};
-use common::squares;
 use puvae_training::checkpoint::{Checkpoint, Header, Learning};
 use puvae_training::data::{DataSet, Split};
 use puvae_training::defence::defense_gan::{DefenseGan, Projection};
@@ -22,14 +16,9 @@ use puvae_training::resumable::{self, Learner, Run};
 use puvae_training::runs::{self, Place};
 use tch::{Device, Kind, Tensor};
 
+use crate::common::{my_turn, squares};
+
 const CLASSES: i64 = 4;
-
-/// libtorch has one random stream for the whole process, so tests that draw from it take turns.
-static TURN: Mutex<()> = Mutex::new(());
-
-fn my_turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Both networks, small enough for tests.
 fn small() -> (Generator, Critic) {

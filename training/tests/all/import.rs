@@ -1,5 +1,4 @@
 //! Shipped files read back as networks: they compute what their golden files say.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +18,8 @@ use puvae_training::nn::proto::{Model, TensorData};
 use puvae_training::runs::{Stored, Trained, load_classifier, load_puvae};
 use tch::{Device, Kind, Tensor};
 
+use crate::common::my_turn;
+
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
 }
@@ -34,6 +35,7 @@ fn tensor(array: &Array) -> Tensor {
 
 #[test]
 fn a_shipped_classifier_read_back_gives_its_golden_logits() {
+    let _turn = my_turn();
     let trained = load_classifier(&file("models/fashion-mnist-classifier-a.onnx"), Device::Cpu).unwrap();
     assert_eq!((trained.header.dataset.as_str(), trained.header.seed), ("fashion-mnist", 2));
     for case in golden("models/fashion-mnist-classifier-a.golden.json").cases {
@@ -44,11 +46,13 @@ fn a_shipped_classifier_read_back_gives_its_golden_logits() {
 
 #[test]
 fn a_shipped_purifier_read_back_gives_its_golden_pictures() {
-    for data in ["mnist", "fashion-mnist"] {
-        let trained = load_puvae(&file(&format!("models/{data}-puvae-lite.onnx")), Device::Cpu).unwrap();
-        for case in golden(&format!("models/{data}-puvae-lite.golden.json")).cases {
+    let _turn = my_turn();
+    for name in ["mnist-puvae-lite", "fashion-mnist-puvae-lite", "cifar10-puvae-lite"] {
+        let trained = load_puvae(&file(&format!("models/{name}.onnx")), Device::Cpu).unwrap();
+        for case in golden(&format!("models/{name}.golden.json")).cases {
             let (frames, noise) = (tensor(&case.inputs["frames"]), tensor(&case.inputs["noise"]));
             let purified = tch::no_grad(|| trained.network.purify(&frames, &noise));
+            assert_eq!(purified.label.to_kind(Kind::Float), tensor(&case.outputs["label"]), "{name}");
             assert!(purified.frames.allclose(&tensor(&case.outputs["purified"]), 1e-4, 1e-4, false));
             assert!(purified.score.allclose(&tensor(&case.outputs["score"]), 1e-4, 1e-4, false));
             assert!(purified.distances.allclose(&tensor(&case.outputs["distances"]), 1e-4, 1e-4, false));
@@ -88,6 +92,7 @@ fn header(kind: &str, network: &impl serde::Serialize) -> Header {
 
 #[test]
 fn a_magnet_is_exported_as_a_reformer_and_read_back_the_same() {
+    let _turn = my_turn();
     for (side, channels) in [(28, 1), (32, 3)] {
         let network = Magnet::new(MagnetConfig::published(side, channels), Params::new(5, Device::Cpu));
         let header = header("magnet", &network.config);
@@ -108,14 +113,8 @@ fn a_magnet_is_exported_as_a_reformer_and_read_back_the_same() {
 
 #[test]
 fn a_classifier_in_eight_bits_is_a_quarter_of_the_size_and_read_back_as_it_was_rounded() {
-    let config = ClassifierConfig {
-        architecture: Architecture::A,
-        side_px: 28,
-        channels: 1,
-        classes: 2,
-        adversarial: None,
-        weights: Weights::F32,
-    };
+    let _turn = my_turn();
+    let config = ClassifierConfig::new(Architecture::A, 28, 1, 2);
     let trained = || {
         let network = Classifier::new(config.clone(), Params::new(5, Device::Cpu));
         for bias in network.params.all().values().filter(|tensor| tensor.dim() == 1) {
@@ -168,6 +167,7 @@ fn a_classifier_in_eight_bits_is_a_quarter_of_the_size_and_read_back_as_it_was_r
 
 #[test]
 fn what_was_not_exported_here_is_refused_by_name() {
+    let _turn = my_turn();
     let refused = |path: &Path| format!("{:#}", load_classifier(path, Device::Cpu).unwrap_err());
     let error = refused(&file("tests/golden/conv.onnx"));
     assert!(

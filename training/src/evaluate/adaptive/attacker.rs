@@ -1,0 +1,145 @@
+//! One kind of attack through a defence: from several starts, on those images that still stand.
+
+use tch::{Kind, Tensor};
+
+use super::{Effort, Objective, Stronghold};
+use crate::attack::{Goal, nearer, square};
+use crate::data::batches;
+use crate::progress;
+
+/// Where a descent begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// At a random point of the ε-ball.
+    Random,
+    /// At the picture itself.
+    Picture,
+    /// As far towards what the defence makes of the picture as one of the goal's class as ε allows; at a random point where the
+    /// defence makes nothing of the kind.
+    Candidate,
+}
+
+/// One try: what is wanted of each image, and from where.
+pub(super) struct Try<'a> {
+    pub(super) goal: &'a Goal,
+    pub(super) start: Start,
+}
+
+/// An attacker of a stronghold, or of another one whose pictures he takes to it.
+pub(super) struct Attacker<'a> {
+    /// Whose gradients and scores he follows.
+    pub(super) model: Stronghold<'a>,
+    /// What shall be wrong in the end.
+    pub(super) victim: Stronghold<'a>,
+    pub(super) objective: Objective,
+    pub(super) effort: Effort,
+    pub(super) seed: u64,
+}
+
+/// What an attack left, each `[N]` bool.
+pub(super) struct Left {
+    /// Which images are still right.
+    pub(super) right: Tensor,
+    /// Whose gradient was exactly zero at the first start.
+    pub(super) flat: Tensor,
+}
+
+impl Attacker<'_> {
+    /// Which images stay right under every try. Images that are not `standing`, or broken by an earlier try, are not attacked.
+    pub(super) fn descend(
+        &self,
+        label: &str,
+        (x, y): (&Tensor, &Tensor),
+        tries: &[Try<'_>],
+        standing: &Tensor,
+    ) -> Left {
+        let mut right = standing.copy();
+        let mut flat = right.zeros_like();
+        let bar = progress::bar(label, tries.len() * y.numel());
+        for (number, Try { goal, start }) in tries.iter().enumerate() {
+            let standing = right.nonzero().squeeze_dim(1); // [M]
+            bar.inc((y.numel() - standing.numel()) as u64);
+            for range in batches(standing.numel(), self.model.batch().min(self.victim.batch())) {
+                let at = standing.narrow(0, range.start as i64, range.len() as i64);
+                tch::manual_seed((self.seed << 32) as i64 + ((number as i64) << 20) + range.start as i64);
+                let pick = |all: &Tensor| all.index_select(0, &at);
+                let goal = goal.select(&at);
+                let from = self.begin(*start, &pick(x), &goal);
+                let (left, zero) = self.descend_from(&from, &pick(x), &pick(y), &goal);
+                let _ = right.index_copy_(0, &at, &left);
+                if number == 0 {
+                    let _ = flat.index_copy_(0, &at, &zero);
+                }
+                bar.inc(range.len() as u64);
+            }
+        }
+        bar.finish_and_clear();
+        Left { right, flat }
+    }
+
+    /// Which images stay right under so many queries of Square Attack.
+    pub(super) fn search(
+        &self,
+        label: &str,
+        (x, y): (&Tensor, &Tensor),
+        goal: &Goal,
+        queries: u32,
+        standing: &Tensor,
+    ) -> Tensor {
+        let mut right = standing.copy();
+        let standing = standing.nonzero().squeeze_dim(1); // [M]
+        let parts: Vec<_> = batches(standing.numel(), self.model.batch()).collect();
+        let bar = progress::bar(label, parts.len() * queries as usize);
+        for range in parts {
+            let at = standing.narrow(0, range.start as i64, range.len() as i64);
+            tch::manual_seed((self.seed << 32) as i64 + range.start as i64);
+            let goal = goal.select(&at);
+            let loss = |x: &Tensor| tch::no_grad(|| self.objective.loss(&goal, &self.model.scores(self.objective, x)));
+            let found = square(loss, &x.index_select(0, &at), self.effort.epsilon, queries, &bar);
+            let left = self.victim.right(&found, &y.index_select(0, &at));
+            let _ = right.index_copy_(0, &at, &left);
+        }
+        bar.finish_and_clear();
+        right
+    }
+
+    fn begin(&self, start: Start, x: &Tensor, goal: &Goal) -> Tensor {
+        let epsilon = self.effort.epsilon;
+        let random = || (x + (x.rand_like() * 2.0 - 1.0) * epsilon).clamp(0.0, 1.0);
+        match start {
+            Start::Random => random(),
+            Start::Picture => x.shallow_clone(),
+            Start::Candidate => {
+                let candidate = self.model.defence.and_then(|defence| defence.candidate(x, goal.class()));
+                candidate.map_or_else(random, |candidate| x + (candidate - x).clamp(-epsilon, epsilon))
+            }
+        }
+    }
+
+    /// One start: which images `[N]` are right at its end and at its best point, and whose first gradient was zero.
+    fn descend_from(&self, from: &Tensor, x: &Tensor, y: &Tensor, goal: &Goal) -> (Tensor, Tensor) {
+        let Effort { epsilon, alpha, steps, .. } = self.effort;
+        let (low, high) = ((x - epsilon).clamp_min(0.0), (x + epsilon).clamp_max(1.0));
+        let mut at = from.shallow_clone();
+        let mut best = at.shallow_clone();
+        let mut least = Tensor::full([y.numel() as i64], f64::INFINITY, (Kind::Float, x.device()));
+        let mut flat = None;
+        for step in 0..steps {
+            let (loss, gradient) = self.gradient(&at, goal);
+            let _ = flat.get_or_insert_with(|| gradient.abs().flatten(1, -1).amax(1, false).eq(0.0));
+            (best, least) = nearer(&best, &least, &at, &loss);
+            let size = if step < steps / 2 { alpha } else { alpha / 4.0 };
+            at = (at - gradient.sign() * size).clamp_tensor(Some(&low), Some(&high));
+        }
+        let right = self.victim.right(&at, y).logical_and(&self.victim.right(&best, y));
+        (right, flat.expect("the effort was checked: at least one step"))
+    }
+
+    /// The attacker's loss of each image `[N]`, and its gradient `[N, C, H, W]`.
+    fn gradient(&self, x: &Tensor, goal: &Goal) -> (Tensor, Tensor) {
+        let x = x.detach().copy().set_requires_grad(true);
+        let loss = self.objective.loss(goal, &self.model.scores(self.objective, &x));
+        let gradient = Tensor::run_backward(&[loss.sum(Kind::Float)], &[&x], false, false).remove(0);
+        (loss.detach(), gradient)
+    }
+}
