@@ -37,6 +37,31 @@ pub struct Header {
     pub epoch: u32,
 }
 
+impl Header {
+    /// Reads the header of a checkpoint, and no tensor.
+    ///
+    /// # Errors
+    /// When the file is missing, not safetensors, or not written by this program.
+    pub fn of(path: &Path) -> Result<Self> {
+        header(path, &read(path)?)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("{}: cannot read the checkpoint", path.display()))
+}
+
+fn header(path: &Path, bytes: &[u8]) -> Result<Header> {
+    let broken = || broken(path);
+    let (_, metadata) = SafeTensors::read_metadata(bytes).with_context(broken)?;
+    let header = metadata.metadata().as_ref().and_then(|entries| entries.get("header")).with_context(broken)?;
+    serde_json::from_str(header).with_context(broken)
+}
+
+fn broken(path: &Path) -> String {
+    format!("{}: not a whole checkpoint of puvae-train; train again or give another file", path.display())
+}
+
 /// A checkpoint that was read.
 #[derive(Debug)]
 pub struct Checkpoint {
@@ -75,12 +100,9 @@ impl Checkpoint {
     /// # Errors
     /// When the file is missing, not safetensors, or not written by this program.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("{}: cannot read the checkpoint", path.display()))?;
-        let broken =
-            || format!("{}: not a whole checkpoint of puvae-train; train again or give another file", path.display());
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).with_context(broken)?;
-        let header = metadata.metadata().as_ref().and_then(|entries| entries.get("header")).with_context(broken)?;
-        let header: Header = serde_json::from_str(header).with_context(broken)?;
+        let bytes = read(path)?;
+        let header = header(path, &bytes)?;
+        let broken = || broken(path);
         let mut checkpoint = Self { header, params: BTreeMap::new(), optimiser: BTreeMap::new() };
         for (name, view) in SafeTensors::deserialize(&bytes).with_context(broken)?.tensors() {
             let tensor = tensor(&view).with_context(broken)?;

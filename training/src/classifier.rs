@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::attack::{Goal, Victim, answers, clip, direction, percent_right};
+use crate::attack::{Goal, Victim, answers, check_epsilon, clip, direction, percent_right};
 use crate::data::{Batch, Split, batches};
 use crate::fit::{Scalars, Task, scalar};
 use crate::nn::int8::Weights;
@@ -157,11 +157,7 @@ impl AdversarialTraining {
     /// Names the field, the rule and the value.
     pub fn check(&self) -> Result<()> {
         ensure!((0.0..=1.0).contains(&self.alpha), "--adversarial-alpha is {}, expected 0 to 1", self.alpha);
-        ensure!(
-            self.epsilon.is_finite() && self.epsilon > 0.0,
-            "--adversarial-epsilon is {}, expected a number above 0",
-            self.epsilon
-        );
+        check_epsilon("--adversarial-epsilon", self.epsilon)?;
         ensure!(self.steps > 0, "--adversarial-steps is 0, expected at least 1");
         Ok(())
     }

@@ -1,30 +1,28 @@
 //! Loss curves as a picture.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-use crate::resumable::EpochLog;
-
 const PANEL: (u32, u32) = (420, 260);
 
-/// Writes one SVG with a small plot for each figure of the log, over the epochs.
+/// Named figures over the epochs, each a list of (epoch, value).
+pub type Series<'a> = BTreeMap<&'a str, Vec<(f64, f64)>>;
+
+/// Writes one SVG with a small plot for each of the figures.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write(path: &Path, log: &[EpochLog]) -> Result<()> {
-    let names: BTreeSet<&String> = log.iter().flat_map(|epoch| epoch.scalars.keys()).collect();
-    let columns = names.len().clamp(1, 3);
-    let rows = names.len().div_ceil(columns).max(1);
+pub fn write(path: &Path, series: &Series<'_>) -> Result<()> {
+    let columns = series.len().clamp(1, 3);
+    let rows = series.len().div_ceil(columns).max(1);
     let root = SVGBackend::new(path, (PANEL.0 * columns as u32, PANEL.1 * rows as u32)).into_drawing_area();
     let failed = |error: String| anyhow!("{}: cannot draw the curves: {error}", path.display());
     root.fill(&WHITE).map_err(|error| failed(error.to_string()))?;
-    for (area, name) in root.split_evenly((rows, columns)).iter().zip(&names) {
-        let points: Vec<(f64, f64)> =
-            log.iter().filter_map(|epoch| Some((f64::from(epoch.epoch), *epoch.scalars.get(*name)?))).collect();
-        panel(area, name, &points).map_err(|error| failed(error.to_string()))?;
+    for (area, (name, points)) in root.split_evenly((rows, columns)).iter().zip(series) {
+        panel(area, name, points).map_err(|error| failed(error.to_string()))?;
     }
     root.present().map_err(|error| failed(error.to_string()))
 }

@@ -27,6 +27,7 @@ pub mod optim;
 pub mod paper;
 pub mod progress;
 pub mod puvae;
+mod random;
 pub mod reproduce;
 pub mod resumable;
 pub mod runs;

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, Header, Learning};
-use crate::curves;
+use crate::curves::{self, Series};
 use crate::files;
 use crate::progress::{self, ProgressBar};
 
@@ -136,6 +136,17 @@ pub(crate) fn read_lines(path: &Path, most: usize) -> Result<Vec<EpochLog>> {
     lines.with_context(|| format!("{}: not a log of puvae-train", path.display()))
 }
 
+/// Each figure of a log over its epochs.
+pub(crate) fn series(log: &[EpochLog]) -> Series<'_> {
+    let mut series = Series::new();
+    for epoch in log {
+        for (name, &value) in &epoch.scalars {
+            series.entry(name).or_default().push((f64::from(epoch.epoch), value));
+        }
+    }
+    series
+}
+
 /// The first `epochs` lines of a log.
 fn read_log(path: &Path, epochs: usize) -> Result<Vec<EpochLog>> {
     let log = read_lines(path, epochs)?;
@@ -160,7 +171,7 @@ fn finish_epoch(learner: &mut dyn Learner, run: &Run, log: &[EpochLog]) -> Resul
 pub(crate) fn write(run: &Run, log: &[EpochLog], networks: &[Learning<'_>]) -> Result<()> {
     let lines: Vec<String> = log.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
     files::replace(&run.out.join(LOG), (lines.join("\n") + "\n").as_bytes())?;
-    curves::write(&run.out.join("curves.svg"), log)?;
+    curves::write(&run.out.join("curves.svg"), &series(log))?;
     // Last: a checkpoint is never ahead of its log.
     let header = Header { epoch: log.len() as u32, ..run.header.clone() };
     Checkpoint::save(&Run::checkpoint(&run.out), &header, networks)

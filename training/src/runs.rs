@@ -136,20 +136,23 @@ pub fn train_puvae(
     device: Device,
 ) -> Result<()> {
     config.check()?;
+    for (field, configured, data) in [
+        ("side_px", config.side_px, set.side_px),
+        ("channels", config.channels, set.channels),
+        ("classes", config.classes, set.class_count()),
+    ] {
+        ensure!(
+            configured == data,
+            "{field} is {configured}, but {} has {data}; leave {field} out of --config",
+            set.name
+        );
+    }
     ensure!(!sources.is_empty(), "no source classifier, expected at least one");
     sources.iter().try_for_each(|source| same_data(set, &source.header))?;
     let puvae = Puvae::new(config.clone(), Params::new(place.seed, device));
     if let Some(from) = from {
         same_data(set, &from.header)?;
         puvae.params.copy_from(&from.network.params.all()).context("--from is a run of another network")?;
-    }
-    for source in sources {
-        ensure!(
-            config.classes == source.network.config.classes,
-            "classes is {}, but the source classifier has {}",
-            config.classes,
-            source.network.config.classes
-        );
     }
     let identities: Vec<_> = sources.iter().map(|source| identity(&source.header)).collect();
     let recipe = Recipe {

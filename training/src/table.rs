@@ -82,7 +82,7 @@ fn detectors(text: &mut String, results: &Results) {
     if names.is_empty() {
         return;
     }
-    *text += "\nAccuracy with rejection: what each defence's detector refuses (its threshold refuses 1 % of clean held-out images), and what is right of the rest:\n\n";
+    *text += "\nAccuracy with rejection: what each defence's detector refuses (its threshold refuses 1 % of the first clean held-out images, as many as the row of clean images has), and what is right of the rest:\n\n";
     let heads = names.iter().flat_map(|name| [format!("{name} refuses"), "of the rest right".into()]);
     let heads: Vec<String> = std::iter::once("attack".into()).chain(heads).collect();
     table_head(text, heads.iter().map(String::as_str));
@@ -167,7 +167,8 @@ fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String 
     let published = paper::published_training(name, dataset).map(|length| format!("published: {length}"));
     let rounded =
         (header["config"]["network"]["weights"] == "int8").then(|| "weights rounded to eight bits".to_owned());
-    let remarks: Vec<String> = published.into_iter().chain(departures(header)).chain(rounded).collect();
+    let remarks: Vec<String> =
+        published.into_iter().chain(departures(&header["config"]["network"])).chain(rounded).collect();
     let remarks = if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) };
     let schedule = &header["config"]["schedule"];
     let epochs = header["epoch"].as_u64().unwrap_or(0);
@@ -182,14 +183,20 @@ fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String 
         0 => String::new(),
         count => format!(" on classifier{} {}", if count > 1 { "s" } else { "" }, Vec::from_iter(sources).join(", ")),
     };
-    let before = header["config"]["from"]["epochs_done"].as_u64();
-    let before = before.map_or_else(String::new, |epochs| format!(" after another run's {epochs}"));
-    format!("{name}{sources} for {length}{before}{remarks}")
+    format!("{name}{sources} for {length}{remarks}{}", earlier(&header["config"]["from"]))
 }
 
-/// What a purifier's recipe changes of its preset; of the paper's network, the preset is the paper.
-fn departures(header: &serde_json::Value) -> Vec<String> {
-    let config = serde_json::from_value::<PuvaeConfig>(header["config"]["network"].clone());
+/// The runs that it began with, the last first.
+fn earlier(from: &serde_json::Value) -> String {
+    let Some(epochs) = from["epochs_done"].as_u64() else { return String::new() };
+    let departures = departures(&from["config"]);
+    let departures = if departures.is_empty() { String::new() } else { format!(" ({})", departures.join("; ")) };
+    format!(", after another run's {epochs}{departures}{}", earlier(&from["from"]))
+}
+
+/// What a purifier's configuration changes of its preset; of the paper's network, the preset is the paper.
+fn departures(network: &serde_json::Value) -> Vec<String> {
+    let config = serde_json::from_value::<PuvaeConfig>(network.clone());
     let departures = config.map_or_else(|_| Vec::new(), |config| config.departures());
     departures.into_iter().map(|(field, value, usual)| format!("{field} {value} in place of {usual}")).collect()
 }
@@ -234,4 +241,25 @@ fn table_head<'a>(text: &mut String, head: impl Iterator<Item = &'a str>) {
 
 fn table_row(text: &mut String, cells: Vec<String>) {
     writeln!(text, "| {} |", cells.join(" | ")).expect("writing to a string does not fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::puvae::Size;
+
+    #[test]
+    fn a_purifier_is_told_with_every_run_that_it_began_with() {
+        let network = |self_share| {
+            let config = PuvaeConfig { self_share, ..PuvaeConfig::preset(Size::Lite, 28, 1, 10) };
+            serde_json::to_value(config).unwrap()
+        };
+        let first = serde_json::json!({ "config": network(0.0), "epochs_done": 8 });
+        let second = serde_json::json!({ "config": network(0.5), "epochs_done": 6, "from": first });
+        let header = serde_json::json!({ "epoch": 3, "config": { "network": network(0.0), "from": second } });
+        assert_eq!(
+            trained_for("purifier", &header, "mnist"),
+            "purifier for 3 epochs, after another run's 6 (self_share 0.5 in place of 0.0), after another run's 8"
+        );
+    }
 }

@@ -28,17 +28,34 @@ const PARTS: &str = "examples/frames/fashion-mnist-demo-parts.idx1-ubyte.gz";
 const CLASSIFIER: &str = "models/fashion-mnist-classifier-a.onnx";
 const PURIFIER: &str = "models/fashion-mnist-puvae-lite.onnx";
 
-/// Runs the demo and prints the comparison on stdout.
+/// Builds `puvae`, runs the demo and prints the comparison on stdout.
 ///
 /// # Errors
 /// When something is missing, a run fails, or the purifier turns out not to help.
 pub(crate) fn run(deadline: &str) -> Result<()> {
     let workspace = Workspace::find()?;
-    let parts = check_files(&workspace.root)?;
-    let runtime = ensure_library(Library::Onnxruntime)?;
+    // Before a build that takes minutes.
+    check_files(&workspace.root)?;
     let build = ["build", "--release", "--package", "puvae", "--bin", "puvae"];
     command_step("build puvae", &mut workspace.cargo(&build))?;
-    let demo = Demo { deadline, runtime, folder: workspace.target.join("demo"), frames: parts.len(), workspace };
+    let puvae = workspace.release("puvae");
+    compare(workspace, puvae, deadline)
+}
+
+/// The demo with the program that `test` has just built, so that nothing is built twice.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_tested(deadline: &str) -> Result<()> {
+    let workspace = Workspace::find()?;
+    let puvae = workspace.tested("puvae");
+    compare(workspace, puvae, deadline)
+}
+
+fn compare(workspace: Workspace, puvae: PathBuf, deadline: &str) -> Result<()> {
+    let parts = check_files(&workspace.root)?;
+    let runtime = ensure_library(Library::Onnxruntime)?;
+    let demo = Demo { puvae, deadline, runtime, folder: workspace.target.join("demo"), frames: parts.len(), workspace };
     fs::create_dir_all(&demo.folder).with_context(|| format!("{}: cannot make the folder", demo.folder.display()))?;
     let undefended = demo.stream("undefended", "none", None)?;
     let purified = demo.stream("purified", PURIFIER, Some("report.html"))?;
@@ -65,6 +82,7 @@ fn check_files(root: &Path) -> Result<Vec<u8>> {
 
 struct Demo<'a> {
     workspace: Workspace,
+    puvae: PathBuf,
     folder: PathBuf,
     runtime: PathBuf,
     deadline: &'a str,
@@ -88,7 +106,7 @@ impl Demo<'_> {
     }
 
     fn command(&self, purifier: &str, verdicts: &Path) -> Command {
-        let mut command = Command::new(self.workspace.release("puvae"));
+        let mut command = Command::new(&self.puvae);
         command
             .current_dir(&self.workspace.root)
             .env("ORT_DYLIB_PATH", &self.runtime)

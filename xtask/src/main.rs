@@ -64,7 +64,7 @@ enum Command {
         #[arg(last = true)]
         args: Vec<String>,
     },
-    /// Run `test`, then `demo`
+    /// Run `test`, then `demo` with the program that was tested
     Ci,
     /// Run for a long time and watch memory, age and ledger
     Soak(soak::Soak),
@@ -101,7 +101,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo { deadline } => demo::run(&deadline),
         Command::Test { all } => test::run().and_then(|()| if all { vivid(&[], VIVID_LIMIT_S) } else { Ok(()) }),
         Command::Vivid { limit, args } => vivid(&args, limit),
-        Command::Ci => test::run().and_then(|()| demo::run(demo::DEADLINE)),
+        Command::Ci => test::run().and_then(|()| demo::run_tested(demo::DEADLINE)),
         Command::Soak(soak) => soak::run(&soak),
         Command::Run { args } => launch::puvae(&args),
         Command::Train { args } => launch::train(&args),

@@ -46,6 +46,11 @@ impl Workspace {
     pub(crate) fn release(&self, name: &str) -> PathBuf {
         self.target.join("release").join(name)
     }
+
+    /// A program as the tests run it.
+    pub(crate) fn tested(&self, name: &str) -> PathBuf {
+        self.target.join("debug").join(name)
+    }
 }
 
 fn cargo() -> Command {

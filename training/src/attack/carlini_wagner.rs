@@ -30,7 +30,7 @@ pub struct CarliniWagner {
 }
 
 /// The three sets of constants in circulation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// The defaults of CleverHans' function. A hundred iterations of 0.005 cannot move a saturated pixel.

@@ -4,11 +4,10 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 /// Towards a class, or away from one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Aim {
     /// The victim shall say a class drawn among the wrong ones, as in the paper.
-    #[default]
     Targeted,
     /// The victim shall say anything but the truth; never harder than a target.
     Untargeted,

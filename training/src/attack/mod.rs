@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::data::{Split, batches};
-use crate::progress;
+use crate::{progress, random};
 pub use carlini_wagner::{CarliniWagner, Preset};
 pub use goal::{Aim, Goal};
 pub(crate) use goal::{at_class, wrong_classes};
@@ -96,10 +96,10 @@ impl Attack {
     /// Refuses parameters that are no attack.
     ///
     /// # Errors
-    /// When ε or the step size is not a positive number, or there are no steps.
+    /// When ε is not above 0 and at most 1, the step size is not a positive number, or there are no steps.
     pub fn check(&self) -> Result<()> {
         if let Method::Sign(SignGradient { epsilon, alpha, steps, .. }) = self.method() {
-            ensure!(epsilon.is_finite() && epsilon > 0.0, "epsilon is {epsilon}, expected a number above 0");
+            check_epsilon("epsilon", epsilon)?;
             ensure!(alpha.is_finite() && alpha > 0.0, "alpha is {alpha}, expected a number above 0");
             ensure!(steps > 0, "steps is 0, expected at least 1");
         }
@@ -137,6 +137,18 @@ impl Attack {
     }
 }
 
+/// Refuses a bound of the L∞ norm that is none for pictures in `[0, 1]`.
+///
+/// # Errors
+/// Says what `name` is, and the range.
+pub fn check_epsilon(name: &str, epsilon: f64) -> Result<()> {
+    ensure!(
+        epsilon > 0.0 && epsilon <= 1.0,
+        "{name} is {epsilon}, expected more than 0 and at most 1: brightness goes from 0 to 1, so that 8 of 255 levels are 0.0314"
+    );
+    Ok(())
+}
+
 /// An attack with what it is used for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
@@ -171,8 +183,6 @@ impl Plan {
 /// Adversarial pictures of a split, in its order.
 #[derive(Debug)]
 pub struct Adversarial {
-    /// What was done to them.
-    pub name: String,
     /// `[N, C, H, W]` in `[0, 1]`, at most ε from the originals.
     pub x: Tensor,
     /// Whether the attacker got what he wanted of the victim it was judged on, `[N]` bool.
@@ -208,7 +218,7 @@ pub fn run(victim: &dyn Victim, plan: Plan, split: &Split, classes: i64) -> Resu
 /// Attacks `seen`, the only network the attacker knows, and judges on `judge` what that achieves.
 ///
 /// # Errors
-/// When ε or the step size is not a positive number, or there are no images.
+/// As [`Attack::check`], and when there are no images.
 pub fn transfer(seen: &dyn Victim, judge: &dyn Victim, plan: Plan, split: &Split, classes: i64) -> Result<Adversarial> {
     plan.attack.check()?;
     ensure!(!split.is_empty(), "no images to attack");
@@ -219,7 +229,7 @@ pub fn transfer(seen: &dyn Victim, judge: &dyn Victim, plan: Plan, split: &Split
         let batch = split.range(range.clone());
         let goal =
             goal.select(&Tensor::arange_start(range.start as i64, range.end as i64, (Kind::Int64, split.device())));
-        tch::manual_seed((plan.seed << 32) as i64 + range.start as i64);
+        random::begin([plan.seed, range.start as u64, 0, 0]);
         let proposal = plan.attack.propose(seen, &batch.x, &goal);
         let x = plan
             .attack
@@ -234,7 +244,6 @@ pub fn transfer(seen: &dyn Victim, judge: &dyn Victim, plan: Plan, split: &Split
     let (x, reached) = (Tensor::cat(&pictures, 0), Tensor::cat(&reached, 0));
     let (mean_l2, mean_linf) = mean_norms(&(&x - split.all().x));
     Ok(Adversarial {
-        name: plan.name(),
         mean_l2,
         mean_linf,
         success: mean(&reached),

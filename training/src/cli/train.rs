@@ -26,10 +26,10 @@ pub(super) struct Classifier {
     #[arg(long)]
     adversarial_epsilon: Option<f64>,
     /// Weight of the clean pictures' loss in adversarial training.
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, default_value_t = 0.5, requires = "adversarial_epsilon")]
     adversarial_alpha: f64,
     /// Steps of those attacks: 1 is FGSM, as in the paper, more are projected gradient descent from a random start.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, requires = "adversarial_epsilon")]
     adversarial_steps: u32,
     #[command(flatten)]
     training: Training,

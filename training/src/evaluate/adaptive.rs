@@ -9,11 +9,13 @@
 
 mod attacker;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::attack::{Goal, Victim, draw_targets, wrong_classes};
+use crate::attack::{Goal, Victim, check_epsilon, draw_targets, wrong_classes};
 use crate::classifier::Classifier;
 use crate::data::{Batch, Split, batches};
 use crate::defence::{Defence, Defended};
@@ -26,6 +28,13 @@ const BATCH: usize = 125;
 const JUDGE_SEED: i64 = 77;
 /// Images of the check that an attack without a bound leaves nothing.
 const UNBOUNDED_IMAGES: usize = 100;
+/// Numbers of the attacks that come after the first four, for their random streams.
+const EVERY_CLASS: u64 = 4;
+const SEARCH: u64 = 5;
+const UNBOUNDED: u64 = 6;
+const FIRST_NEIGHBOUR: u64 = 7;
+/// What the row of pictures that were made on another defence begins with.
+const MADE_ON: &str = "then made on ";
 /// The row of the search without gradients.
 pub(super) const SQUARE: &str = "then a search without gradients";
 
@@ -59,10 +68,8 @@ impl Effort {
     /// Names the option, the rule and the value.
     pub fn check(&self) -> Result<()> {
         let Self { epsilon, alpha, steps, restarts, thorough } = *self;
-        ensure!(
-            epsilon.is_finite() && epsilon > 0.0 && alpha.is_finite() && alpha > 0.0,
-            "--adaptive-epsilon is {epsilon} and --adaptive-alpha {alpha}, expected numbers above 0"
-        );
+        check_epsilon("--adaptive-epsilon", epsilon)?;
+        ensure!(alpha.is_finite() && alpha > 0.0, "--adaptive-alpha is {alpha}, expected a number above 0");
         ensure!(
             steps > 0 && restarts > 0,
             "--adaptive-steps is {steps} and --adaptive-restarts {restarts}, expected at least 1"
@@ -94,6 +101,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether pictures were taken along from all of `neighbours` but the one called `name`, and from no others, as far as the
+    /// attacker did so at all.
+    pub(super) fn met(&self, name: &str, neighbours: &[(&str, Stronghold<'_>)]) -> bool {
+        let met: BTreeSet<&str> = self.rows.iter().filter_map(|row| row.attack.strip_prefix(MADE_ON)).collect();
+        let others = neighbours.iter().map(|&(other, _)| other).filter(|&other| other != name).collect();
+        self.effort.thorough.is_none() || met == others
+    }
+
     /// The outcome of attacks on `name`, for people.
     #[must_use]
     pub fn line(&self, name: &str) -> String {
@@ -254,7 +269,7 @@ impl<'a> Siege<'a> {
                 let attack = format!("{} {aim}", objective.name());
                 let tries: Vec<_> =
                     (0..self.effort.restarts).map(|_| Try { goal: &goal, start: Start::Random }).collect();
-                let attacker = self.attacker(self.stronghold, objective, 0);
+                let attacker = self.attacker(self.stronghold, objective, rows.len() as u64);
                 let left = attacker.descend(&self.label(&attack), (x, y), &tries, &clean);
                 unbroken = unbroken.logical_and(&left.right);
                 rows.push(OutcomeRow::of(attack, &left, &clean));
@@ -290,22 +305,23 @@ impl<'a> Siege<'a> {
             others.iter().flat_map(|goal| [Start::Picture, Start::Candidate].map(|start| Try { goal, start }));
         let away = Goal::Untargeted(y.shallow_clone());
         let mut stages = vec![(
-            "every class in turn".to_owned(),
-            self.attacker(self.stronghold, objective, 1),
+            "then every class in turn".to_owned(),
+            self.attacker(self.stronghold, objective, EVERY_CLASS),
             every_class.collect::<Vec<_>>(),
         )];
-        for (number, (name, model)) in (2..).zip(neighbours.iter().filter(|(name, _)| *name != self.name)) {
+        for (number, (name, model)) in (FIRST_NEIGHBOUR..).zip(neighbours.iter().filter(|(name, _)| *name != self.name))
+        {
             let tries = [Start::Picture, Start::Random].map(|start| Try { goal: &away, start });
             let [_, there] = model.objectives(&x.narrow(0, 0, 1));
-            stages.push((format!("made on {name}"), self.attacker(*model, there, number), tries.into()));
+            stages.push((format!("{MADE_ON}{name}"), self.attacker(*model, there, number), tries.into()));
         }
         let (mut left, mut rows) = (unbroken, Vec::new());
         for (attack, attacker, tries) in stages {
             let after = attacker.descend(&self.label(&attack), (x, y), &tries, &left);
-            rows.push(OutcomeRow::of(format!("then {attack}"), &after, &left));
+            rows.push(OutcomeRow::of(attack, &after, &left));
             left = after.right;
         }
-        let searcher = self.attacker(self.stronghold, objective, 1);
+        let searcher = self.attacker(self.stronghold, objective, SEARCH);
         let right = searcher.search(&self.label("square"), (x, y), &away, queries, &left);
         rows.push(OutcomeRow { attack: SQUARE.into(), accuracy: percent(&right), zero_gradient: 0.0 });
         (right, rows)
@@ -316,14 +332,13 @@ impl<'a> Siege<'a> {
         let few = |all: &Tensor| all.narrow(0, 0, self.images.y.numel().min(UNBOUNDED_IMAGES) as i64);
         let (x, y) = (few(&self.images.x), few(&self.images.y));
         let effort = Effort { epsilon: 1.0, alpha: 0.1, ..self.effort };
-        let attacker = Attacker { effort, ..self.attacker(self.stronghold, objective, 0) };
+        let attacker = Attacker { effort, ..self.attacker(self.stronghold, objective, UNBOUNDED) };
         let tries = [Try { goal: &Goal::Untargeted(y.shallow_clone()), start: Start::Random }];
         percent(&attacker.descend(&self.label("without a bound"), (&x, &y), &tries, &few(clean)).right)
     }
 
     fn attacker(&self, model: Stronghold<'a>, objective: Objective, number: u64) -> Attacker<'a> {
-        let seed = self.seed + 1000 * number;
-        Attacker { model, victim: self.stronghold, objective, effort: self.effort, seed }
+        Attacker { model, victim: self.stronghold, objective, effort: self.effort, seed: self.seed, number }
     }
 
     fn label(&self, attack: &str) -> String {

@@ -17,9 +17,12 @@ const TOO_MANY: f64 = 5.0;
 #[must_use]
 pub fn of_sources(target: &Value, defences: &BTreeMap<String, Value>) -> Vec<String> {
     let recipe = &target["config"];
-    let own = [&recipe["network"]["architecture"], &recipe["schedule"], &target["epoch"], &target["seed"]];
+    let own =
+        [&recipe["network"]["architecture"], &recipe["network"]["adversarial"], &recipe["schedule"], &target["seed"]];
+    // However many epochs it had done when it was the source.
     let is_target = |source: &Value| {
-        [&source["config"]["architecture"], &source["schedule"], &source["epochs_done"], &source["seed"]] == own
+        let network = &source["config"];
+        [&network["architecture"], &network["adversarial"], &source["schedule"], &source["seed"]] == own
     };
     let guilty = defences.iter().filter(|(_, about)| runs::sources(about).into_iter().any(is_target));
     let text = guilty.map(|(name, _)| format!("{name} learned from the target itself, whose attacks it has seen"));

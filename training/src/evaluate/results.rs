@@ -99,7 +99,7 @@ pub struct Cell {
     pub accuracy: f64,
     /// The defence's own choice y* (Eq. 21) as a classifier, if it makes one.
     pub y_star: Option<f64>,
-    /// Images refused by the detector, whose threshold refuses 1 % of clean held-out images; `null` without a detector.
+    /// Images refused by the detector, whose threshold refuses 1 % of the first clean held-out images, as many as there are test images; `null` without a detector.
     pub rejected: Option<f64>,
     /// Right answers among the images that were not refused.
     pub accuracy_of_accepted: Option<f64>,

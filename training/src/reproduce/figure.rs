@@ -55,6 +55,9 @@ pub(super) struct Series {
     /// The command that made the line, where it was not the figure's.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) command: String,
+    /// Where x is a time, the seconds of its unit in the run that measured the line; `null` elsewhere, and before it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unit_seconds: Option<f64>,
     /// `[x, accuracy in %]`, in the order of x.
     pub(super) points: Vec<[f64; 2]>,
 }
@@ -63,7 +66,7 @@ impl Series {
     /// A line of the figure that is made now.
     #[must_use]
     pub(super) fn new(name: &str, points: Vec<[f64; 2]>) -> Self {
-        Self { name: name.into(), command: String::new(), points }
+        Self { name: name.into(), command: String::new(), unit_seconds: None, points }
     }
 }
 
@@ -136,7 +139,15 @@ impl Figure {
         }
         let others: String =
             others.iter().map(|(command, names)| format!("; {} by `{command}`", names.join(", "))).collect();
-        format!("Made by `{}` on {}{others}", self.command, self.device)
+        let unit = self.series.iter().find_map(|series| series.unit_seconds);
+        let stale = self.series.iter().filter(|series| unit.is_some() && series.unit_seconds != unit);
+        let stale: Vec<&str> = stale.map(|series| series.name.as_str()).collect();
+        let stale = if stale.is_empty() {
+            String::new()
+        } else {
+            format!("; {} in an earlier run, by the unit of time of that run", stale.join(", "))
+        };
+        format!("Made by `{}` on {}{others}{stale}", self.command, self.device)
     }
 
     /// Writes `results/NAME.json`.
@@ -273,6 +284,18 @@ mod tests {
         let second = Figure { command: "second".into(), series: vec![another], ..figure(false) };
         second.put(&path).unwrap();
         assert_eq!(Figure::read(&path).unwrap().made_by(), "Made by `second` on none; one line by `none`");
+    }
+
+    #[test]
+    fn lines_that_an_earlier_run_timed_are_told_for_their_unit_of_time_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("figure.json");
+        let timed = |name: &str, unit| Series { unit_seconds: unit, ..Series::new(name, vec![[0.1, 5.0]]) };
+        let put = |series| Figure { series, ..figure(false) }.put(&path).unwrap();
+        put(vec![timed("untold", None), timed("slow", Some(2.0)), timed("fast", Some(2.0))]);
+        put(vec![timed("fast", Some(3.0))]);
+        let text = Figure::read(&path).unwrap().made_by();
+        assert_eq!(text, "Made by `none` on none; untold, slow in an earlier run, by the unit of time of that run");
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn learned(logs: &Path, figures: &Path) -> Result<String> {
         let minutes = log.iter().map(|epoch| epoch.seconds).sum::<f64>() / 60.0;
         let drawing = format!("curves-{name}.svg");
         let drawn = if name.contains("puvae") {
-            curves::write(&figures.join(&drawing), &log)?;
+            curves::write(&figures.join(&drawing), &resumable::series(&log))?;
             format!("[drawn](figures/{drawing})")
         } else {
             "–".into()

@@ -103,7 +103,7 @@ impl Trial<'_> {
             points.push(self.point(defence.as_ref()));
         }
         points.sort_by(|a, b| a[0].total_cmp(&b[0]));
-        Ok(Series::new(&name, points))
+        Ok(Series { unit_seconds: Some(self.unit), ..Series::new(&name, points) })
     }
 
     fn point(&self, defence: &dyn Defence) -> [f64; 2] {

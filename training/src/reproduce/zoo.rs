@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use tch::Device;
 
 use super::recipes::{self, Stage};
-use crate::checkpoint::{Checkpoint, Header};
+use crate::checkpoint::Header;
 use crate::classifier::{AdversarialTraining, Architecture, Classifier};
 use crate::data::DataSet;
 use crate::defence::magnet::MagnetConfig;
@@ -18,9 +18,6 @@ use crate::resumable::Run;
 use crate::runs::{self, Place, Trained};
 use crate::substitute::SubstituteConfig;
 
-/// Seed of classifiers A and C; all else has seed 1, so that a target and its source share neither the weights they began
-/// with nor the order of the images.
-const FIRST_TARGET_SEED: u64 = 2;
 /// Weight of the clean pictures in adversarial training (Eq. 4).
 const ALPHA: f64 = 0.5;
 /// Training images of a quick run.
@@ -76,6 +73,20 @@ pub(super) fn source_for(target: Architecture) -> Architecture {
 }
 
 impl Network {
+    /// Seed of its training: no two classifiers share the weights that they begin with and the order of the images.
+    #[must_use]
+    fn seed(self) -> u64 {
+        match self {
+            Self::Classifier(Architecture::B) => 1,
+            Self::Classifier(Architecture::A) => 2,
+            Self::Classifier(Architecture::E) => 3,
+            Self::Classifier(Architecture::C) => 4,
+            Self::Classifier(Architecture::D) => 5,
+            Self::Adversarial(_) => 6,
+            _ => 1,
+        }
+    }
+
     /// The name of its run, without the data set's; the purifier for the first target of a data set needs no target's name.
     #[must_use]
     pub(super) fn name(self) -> String {
@@ -116,7 +127,7 @@ impl Zoo<'_> {
         let (run, file) = (self.runs.join(&name), self.shipped.join(format!("{name}.onnx")));
         let checkpoint = Run::checkpoint(&run);
         if checkpoint.exists() {
-            let Header { epoch, epochs, .. } = Checkpoint::load(&checkpoint)?.header;
+            let Header { epoch, epochs, .. } = Header::of(&checkpoint)?;
             let by_hand = epochs != self.epochs(network);
             if epoch < epochs && self.train && by_hand {
                 eprintln!(
@@ -141,12 +152,7 @@ impl Zoo<'_> {
     fn train(&self, network: Network, out: &Path) -> Result<()> {
         eprintln!("{}: training", out.display());
         let (set, device) = (self.set, self.device);
-        let seed = if matches!(network, Network::Classifier(Architecture::A | Architecture::C)) {
-            FIRST_TARGET_SEED
-        } else {
-            1
-        };
-        let place = Place { out, resume: true, seed };
+        let place = Place { out, resume: true, seed: network.seed() };
         match network {
             Network::Classifier(architecture) => {
                 runs::train_classifier(set, architecture, None, self.schedule(network), place, device)
@@ -253,9 +259,12 @@ impl Zoo<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use tch::{Kind, Tensor};
 
     use super::*;
+    use crate::checkpoint::Checkpoint;
     use crate::data::Split;
 
     #[test]
@@ -265,9 +274,14 @@ mod tests {
         assert_eq!(Network::Puvae(Size::Lite, Architecture::D).name(), "puvae-lite", "it saw neither C nor D");
         assert_eq!(Network::Quantised(Architecture::B).name(), "puvae-lite-quantised-for-b");
         assert_eq!(Network::Adversarial(Architecture::B).name(), "adversarial-b");
-        for target in [Architecture::A, Architecture::B, Architecture::C, Architecture::D] {
+        let architectures = [Architecture::A, Architecture::B, Architecture::C, Architecture::D];
+        for target in architectures {
             assert_eq!(source_for(source_for(target)), target);
         }
+        let classifiers = [Architecture::E].into_iter().chain(architectures).map(Network::Classifier);
+        let seeds: BTreeSet<u64> =
+            classifiers.chain([Network::Adversarial(Architecture::A)]).map(Network::seed).collect();
+        assert_eq!(seeds.len(), 6, "no two began alike");
     }
     #[test]
     fn a_run_by_hand_that_was_cut_off_is_used_as_it_is() {

@@ -141,7 +141,8 @@ fn absurd_parameters_are_refused() {
     let images = Tensor::zeros([1, 1, 2, 2], (Kind::Uint8, Device::Cpu));
     let split = Split::new(images, Tensor::from_slice(&[0i64]));
     let refused = |kind| run(&Linear::new(), plan(kind), &split, 2).unwrap_err().to_string();
-    assert!(refused(Attack::Fgsm { epsilon: 0.0 }).contains("epsilon is 0, expected a number above 0"));
+    assert!(refused(Attack::Fgsm { epsilon: 0.0 }).contains("epsilon is 0, expected more than 0 and at most 1"));
+    assert!(refused(Attack::Fgsm { epsilon: 8.0 }).contains("8 of 255 levels are 0.0314"));
     assert!(refused(Attack::IFgsm { epsilon: 0.1, alpha: f64::NAN, steps: 3 }).contains("alpha is NaN"));
     let none = Split::new(
         Tensor::zeros([0, 1, 2, 2], (Kind::Uint8, Device::Cpu)),
@@ -186,12 +187,14 @@ fn fgsm_is_ifgsm_with_one_step_of_epsilon() {
 fn more_random_starts_reach_more_images_and_a_seed_draws_the_same_ones() {
     let _turn = my_turn();
     let split = random(60);
-    let of = |restarts| {
+    let seeded = |restarts, seed| {
         let attack = Attack::Pgd { epsilon: 0.03, alpha: 0.01, steps: 2, restarts };
-        run(&Linear::new(), plan(attack), &split, 2).unwrap()
+        run(&Linear::new(), Plan { seed, aim: Aim::Untargeted, attack }, &split, 2).unwrap()
     };
+    let of = |restarts| seeded(restarts, 1);
     assert!(of(4).success > of(1).success, "{} and {}", of(4).success, of(1).success);
     assert!(of(4).x.equal(&of(4).x));
+    assert!(!of(4).x.equal(&seeded(4, 2).x), "another seed draws other starts");
 }
 
 /// A binary linear victim is fooled nearest across its hyperplane: at |margin| / ‖w₀ − w₁‖.

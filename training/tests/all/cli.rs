@@ -78,6 +78,32 @@ fn a_folder_without_a_run_and_an_unknown_field_are_refused() {
 }
 
 #[test]
+fn a_configuration_for_other_pictures_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    mnist(folder.path(), 10, 10);
+    let root = folder.path().to_str().unwrap();
+    let (config, out) = (folder.path().join("config.toml"), folder.path().join("out"));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist-classifier-b.onnx");
+    for (line, words) in [
+        ("channels = 3", "channels is 3, but mnist has 1; leave channels out of --config"),
+        ("side_px = 32", "side_px is 32, but mnist has 28; leave side_px out of --config"),
+    ] {
+        std::fs::write(&config, line).unwrap();
+        let args = ["puvae", "--source", source, "--config", config.to_str().unwrap(), "--data", root, "--epochs", "1"];
+        let (code, text) = train(&[&args[..], &["--dataset", "mnist", "--out", out.to_str().unwrap()]].concat());
+        assert!(code == Some(1) && text.contains(words), "{text}");
+    }
+    assert!(!out.exists());
+}
+
+#[test]
+fn what_belongs_to_adversarial_training_is_refused_without_it() {
+    let args = ["classifier", "--arch", "a", "--adversarial-steps", "5", "--data", ".", "--dataset", "x", "--out", "y"];
+    let (code, text) = train(&args);
+    assert!(code == Some(2) && text.contains("--adversarial-epsilon"), "{text}");
+}
+
+#[test]
 fn only_a_classifier_is_exported_in_eight_bits() {
     let magnet = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist-magnet.onnx");
     let folder = tempfile::tempdir().unwrap();

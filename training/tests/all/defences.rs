@@ -19,7 +19,7 @@ const CLASSES: i64 = 4;
 
 /// A classifier of the squares, trained for a few steps.
 fn trained(adversarial: Option<AdversarialTraining>) -> Classifier {
-    let config = ClassifierConfig { adversarial, ..ClassifierConfig::new(Architecture::B, 28, 1, CLASSES) };
+    let config = ClassifierConfig { adversarial, ..ClassifierConfig::new(Architecture::E, 28, 1, CLASSES) };
     let classifier = Classifier::new(config, Params::new(3, Device::Cpu));
     let data = squares(64, CLASSES, 1);
     tch::manual_seed(1);
@@ -303,6 +303,6 @@ fn absurd_adversarial_training_is_refused() {
         refused(AdversarialTraining { alpha: 1.5, ..sound }).contains("--adversarial-alpha is 1.5, expected 0 to 1")
     );
     let text = refused(AdversarialTraining { epsilon: -1.0, ..sound });
-    assert!(text.contains("--adversarial-epsilon is -1, expected a number above 0"), "{text}");
+    assert!(text.contains("--adversarial-epsilon is -1, expected more than 0 and at most 1"), "{text}");
     assert!(refused(AdversarialTraining { steps: 0, ..sound }).contains("--adversarial-steps is 0"));
 }

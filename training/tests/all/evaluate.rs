@@ -9,7 +9,7 @@ use puvae_training::checkpoint::Header;
 use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig};
 use puvae_training::data::DataSet;
 use puvae_training::defence::{Cleaned, Defence};
-use puvae_training::evaluate::adaptive::Effort;
+use puvae_training::evaluate::adaptive::{Effort, Thorough};
 use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results, Resume};
 use puvae_training::nn::params::Params;
 use puvae_training::runs::Trained;
@@ -325,6 +325,35 @@ fn a_defence_that_is_added_gets_its_column_and_leaves_the_others_alone() {
     let results = evaluated(&path, Resume::SameOrAnew, &[other(u32::MAX)]).unwrap();
     assert_eq!(results.defences["a"], "longer training");
     assert!(results.rows.iter().all(|row| row.defended.len() == 2) && results.adaptive.len() == 3, "{results:?}");
+}
+
+#[test]
+fn a_thorough_attacker_takes_along_what_he_makes_on_a_defence_that_is_added() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let (path, whole) = (folder.path().join("results.json"), folder.path().join("whole.json"));
+    let (set, target) = (set(), target(1));
+    let Measures { adaptive: Some((effort, images)), .. } = measures(0.2) else { unreachable!() };
+    let effort = Effort { thorough: Some(Thorough { queries: 3 }), ..effort };
+    let measures = Measures { adaptive: Some((effort, images)), ..measures(0.2) };
+    let evaluated = |path: &Path, resume, names: &[&str]| {
+        let contestant = |&name: &&str| {
+            let noise = PowerCut { calls_left: Cell::new(u32::MAX) };
+            Contestant { name: name.into(), guard: Guard::Defence(Box::new(noise)), about: Value::Null }
+        };
+        let contestants: Vec<Contestant> = names.iter().map(contestant).collect();
+        let participants = Participants { target: &target, substitute: None, contestants: &contestants };
+        evaluate::run(&set, (&set.test, "test"), participants, &measures, Destination { path, resume }).unwrap()
+    };
+    evaluated(&whole, Resume::Never, &["b", "a"]);
+    let before = evaluated(&path, Resume::Never, &["b"]);
+    let made_on_a = |results: &Results| {
+        let rows = &results.adaptive["b"].rows;
+        rows.iter().any(|row| row.attack == "then made on a")
+    };
+    assert!(!made_on_a(&before));
+    assert!(made_on_a(&evaluated(&path, Resume::Same, &["b", "a"])));
+    assert_eq!(without_seconds(&path), without_seconds(&whole));
 }
 
 #[test]

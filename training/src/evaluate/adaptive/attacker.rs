@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 use super::{Effort, Objective, Stronghold};
 use crate::attack::{Goal, nearer, square};
 use crate::data::batches;
-use crate::progress;
+use crate::{progress, random};
 
 /// Where a descent begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(super) struct Attacker<'a> {
     pub(super) objective: Objective,
     pub(super) effort: Effort,
     pub(super) seed: u64,
+    /// Of his attacks on the victim; each draws from a random stream of its own.
+    pub(super) number: u64,
 }
 
 /// What an attack left, each `[N]` bool.
@@ -61,7 +63,7 @@ impl Attacker<'_> {
             bar.inc((y.numel() - standing.numel()) as u64);
             for range in batches(standing.numel(), self.model.batch().min(self.victim.batch())) {
                 let at = standing.narrow(0, range.start as i64, range.len() as i64);
-                tch::manual_seed((self.seed << 32) as i64 + ((number as i64) << 20) + range.start as i64);
+                random::begin([self.seed, self.number, number as u64, range.start as u64]);
                 let pick = |all: &Tensor| all.index_select(0, &at);
                 let goal = goal.select(&at);
                 let from = self.begin(*start, &pick(x), &goal);
@@ -92,7 +94,7 @@ impl Attacker<'_> {
         let bar = progress::bar(label, parts.len() * queries as usize);
         for range in parts {
             let at = standing.narrow(0, range.start as i64, range.len() as i64);
-            tch::manual_seed((self.seed << 32) as i64 + range.start as i64);
+            random::begin([self.seed, self.number, 0, range.start as u64]);
             let goal = goal.select(&at);
             let loss = |x: &Tensor| tch::no_grad(|| self.objective.loss(&goal, &self.model.scores(self.objective, x)));
             let found = square(loss, &x.index_select(0, &at), self.effort.epsilon, queries, &bar);
