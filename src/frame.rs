@@ -71,7 +71,8 @@ pub struct Frame {
     pub label: Option<usize>,
 }
 
-/// A stack of used items, kept so that nobody allocates once the pipeline runs.
+/// A stack of used items, kept so that nobody allocates once the pipeline runs. (What a model's engine or a JPEG decoder
+/// allocates for itself is not in it.)
 ///
 /// It grows to the largest number of items that were ever out at once. Clones share one stack.
 pub struct Pool<T> {

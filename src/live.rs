@@ -60,7 +60,7 @@ pub struct LiveSetup {
     pub judgement: Judgement,
     /// Names of the classes, in the order of the logits.
     pub classes: Vec<String>,
-    /// What runs: source and models, on one line.
+    /// The source, on one line.
     pub title: String,
     /// Log lines, which nobody else may write to the terminal meanwhile.
     pub lines: Lines,

@@ -29,10 +29,11 @@ pub fn bounded<T>(capacity: NonZeroUsize, when_full: WhenFull) -> (Sender<T>, Re
     (sender, Receiver { items: other_end, closed })
 }
 
-/// The receiver is gone: the item comes back.
+/// The receiver is gone: an item comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed<T> {
-    /// What was to be sent.
+    /// What was to be sent, or, from a queue for several, an item that was still in it: then the receiver took what was
+    /// to be sent as it closed.
     pub item: T,
     /// What it had already replaced when the receiver went.
     pub replaced: Option<T>,
@@ -51,7 +52,7 @@ impl<T> Sender<T> {
     /// Puts `item` in; returns the item that it replaced, if any.
     ///
     /// # Errors
-    /// When the receiver is gone. The item comes back; those that were in the queue went to the receiver.
+    /// When the receiver is gone. One item comes back; the others that were in the queue go to the receiver.
     pub fn send(&mut self, item: T) -> Result<Option<T>, Closed<T>> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(Closed { item, replaced: None });
@@ -66,7 +67,8 @@ impl<T> Sender<T> {
         if self.closed.load(Ordering::SeqCst)
             && let Ok(item) = self.own_receiver.try_recv()
         {
-            // The receiver took everything that was there when it closed, so this is what was just put in.
+            // The receiver takes out what is there after it has closed. It may not be done yet: then this is an older
+            // item, and it gets the one that was just put in.
             return Err(Closed { item, replaced });
         }
         Ok(replaced)

@@ -14,7 +14,7 @@ use puvae::preprocess::{Prep, Region};
     name = "puvae",
     version,
     about,
-    after_help = "Exit codes: 0 done, 1 error, 2 wrong usage, 3 the deadline is impossible here, 130 interrupted (with a full report, if a frame had come)."
+    after_help = "Exit codes: 0 done, 1 error (also when a frame failed, interrupted or not), 2 wrong usage, 3 the deadline is impossible here, 130 interrupted (with a full report, if a frame had come)."
 )]
 pub(crate) struct Args {
     #[command(subcommand)]

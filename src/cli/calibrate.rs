@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use puvae::classifier::Classifier as _;
 use puvae::clock::SystemClock;
-use puvae::config::{Settings, check_files_differ};
+use puvae::config::{ConfigError, Settings, check_files_differ};
 use puvae::model::engine::Engine;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::pipeline::{self, Outcome, Pictures, PipelineConfig, Sink, SinkError, Summary};
@@ -59,7 +59,8 @@ struct Setup<'a> {
 
 pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
     if args.frames < FEWEST {
-        bail!("--frames is {}, expected at least {FEWEST}: fewer say nothing of 99 %", args.frames);
+        let expected = format!("at least {FEWEST}: fewer say nothing of 99 %");
+        bail!(ConfigError::Absurd { flag: "--frames", got: args.frames.to_string(), expected });
     }
     let out = args.json.as_deref().map(|path| OutputFile::reserve(path, "--json")).transpose()?;
     let stop = stop_on_signals()?;

@@ -27,7 +27,7 @@ pub(crate) use self::args::{BenchArgs, InspectArgs, SpecArgs};
 pub(crate) use self::progress::bar;
 use crate::{annotate, bench, cameras, inspect};
 
-/// Something went wrong.
+/// Something went wrong, if only with a frame: an interruption does not hide that.
 const ERROR: u8 = 1;
 /// The command line or the configuration makes no sense.
 const USAGE: u8 = 2;

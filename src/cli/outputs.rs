@@ -26,7 +26,7 @@ impl Outputs {
             path.as_deref().map(|path| OutputFile::reserve(path, purpose)).transpose()
         };
         if let Some(VerdictsTo::File(path)) = &settings.verdicts {
-            OutputFile::reserve(path, "--verdicts")?;
+            OutputFile::check_in_place(path, "--verdicts")?;
         }
         Ok(Self { json: reserve(&settings.json, "--json")?, html: reserve(&settings.html, "--html")? })
     }

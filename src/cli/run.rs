@@ -149,7 +149,19 @@ pub(super) fn source_options(settings: &Settings, classifier: &OnnxClassifier) -
     SourceOptions { fps: settings.fps, frames: settings.frames, classes: Some(classes), pixels: Some(pixels) }
 }
 
-/// Runs to the end, an interruption or a failure: each leaves a report. What failed before a single frame came
+/// Why there is nothing to report; `trouble` is what was wrong with the source, if anything was.
+fn without_frames(settings: &Settings, interrupted: bool, trouble: &str) -> anyhow::Error {
+    match (interrupted, trouble) {
+        (true, "") => InterruptedEarly("before the first frame".into()).into(),
+        (true, trouble) => InterruptedEarly(format!("before the first frame: {trouble}")).into(),
+        (false, _) => anyhow!(
+            "no frame came from {}; nothing was written, check that the source has frames and run again",
+            settings.source
+        ),
+    }
+}
+
+/// Runs to the end, an interruption or a failure: each leaves a report. A run to which not a single frame came
 /// leaves none, so that an older report stays.
 fn run_pipeline(
     settings: &Settings,
@@ -185,8 +197,8 @@ fn run_pipeline(
     drop(progress);
     watch.leave_terminal();
     let (summary, mut failure) = match result {
-        Ok(summary) if summary.interrupted && summary.ledger.captured == 0 => {
-            bail!(InterruptedEarly("before the first frame".into()))
+        Ok(summary) if summary.ledger.captured == 0 => {
+            return Err(without_frames(settings, summary.interrupted, &watch.health.snapshot().detail));
         }
         Ok(summary) => (summary, None),
         Err(failure) if failure.summary.ledger.captured == 0 => bail!(failure.cause),

@@ -63,6 +63,7 @@ impl Config {
             return Err(ConfigError::NothingUnpurified(settings.on_unpurified.as_str()));
         }
         ink_has_paper(settings.prep, &settings.source)?;
+        settings.fps.map_or(Ok(()), |fps| settings.source.check_fps(fps)).map_err(ConfigError::Rate)?;
         check_files_differ(&settings.inputs(), &settings.outputs())?;
         Ok(settings)
     }

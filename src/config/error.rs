@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::text::TextError;
-use crate::source::SourceUriError;
+use crate::source::{SourceError, SourceUriError};
 
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,9 @@ pub enum ConfigError {
     /// The source's URI is not one.
     #[error("--source: {0}")]
     Source(#[from] SourceUriError),
+    /// The source cannot be played at that rate.
+    #[error(transparent)]
+    Rate(SourceError),
     /// What to do without a purifier, when there is none anyway.
     #[error("--on-unpurified is {0}, but --purifier is none; name the purifier's file, or leave it out")]
     NothingUnpurified(&'static str),

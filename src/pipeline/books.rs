@@ -40,7 +40,7 @@ pub(super) struct Books {
     newest: Option<(FrameId, Instant, Verdicts)>,
     health: CaptureHealth,
     faults: Option<Faults>,
-    /// Whether the frame before, in the order of fates, failed: one line in the log for a run of failures.
+    /// Whether a frame has failed since the last one that had a verdict: one line in the log for a run of failures.
     failing: bool,
     /// The first thing that went wrong: what follows is its consequence.
     failure: Option<PipelineError>,
@@ -128,7 +128,11 @@ impl Books {
                 self.latency[stage].record(time);
             }
         }
-        self.failing = matches!(fate, Fate::Failed(_));
+        self.failing = match fate {
+            Fate::Failed(_) => true,
+            Fate::OnTime | Fate::Late => false,
+            Fate::Expired(_) | Fate::Dropped(_) => self.failing,
+        };
         let verdicts = delivered.as_ref().map(|(verdicts, _)| verdicts.clone()).unwrap_or_default();
         let outcome = Outcome {
             frame: ticket.id,

@@ -137,10 +137,13 @@ impl CaptureHealth {
         change(&mut self.0.lock().counters);
     }
 
-    /// A frame came, whole or broken: whatever was wrong is over.
+    /// A frame came, whole or broken: whatever was wrong is over, unless the capture is.
     pub(super) fn frame(&self, now: Instant) {
         let mut health = self.0.lock();
         health.last_frame_at = Some(now);
+        if health.state == CaptureState::Stopped {
+            return;
+        }
         if health.state != CaptureState::Running {
             if health.state == CaptureState::Retrying {
                 health.counters.recovered += 1;
@@ -150,14 +153,46 @@ impl CaptureHealth {
         }
     }
 
-    /// Enters another state. The end of the capture is final, and while one retry follows the other the time of the first stays.
-    pub(super) fn enter(&self, state: CaptureState, reason: CaptureReason, detail: &str, now: Instant) {
+    /// Enters another state; whether that, or its detail, is news. The end of the capture is final, and while one retry
+    /// follows the other the time of the first stays.
+    pub(super) fn enter(&self, state: CaptureState, reason: CaptureReason, detail: &str, now: Instant) -> bool {
         let mut health = self.0.lock();
+        let is_news = health.state != state || health.detail != detail;
+        if health.state == CaptureState::Stopped {
+            return false;
+        }
         if health.state != state {
             (health.state, health.since) = (state, Some(now));
         }
         health.reason = reason;
         health.detail.clear();
         health.detail.push_str(detail);
+        is_news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SimulatedClock;
+
+    #[test]
+    fn the_end_of_the_capture_is_final() {
+        let (health, now) = (CaptureHealth::default(), SimulatedClock::new().start());
+        health.start(now);
+        health.enter(CaptureState::Stopped, CaptureReason::Timeout, "it hangs", now);
+        health.frame(now);
+        assert!(!health.enter(CaptureState::Retrying, CaptureReason::Error, "it is gone", now));
+        let ended = health.snapshot();
+        assert_eq!((ended.state, ended.reason), (CaptureState::Stopped, CaptureReason::Timeout));
+        assert_eq!((ended.detail.as_str(), ended.counters.recovered), ("it hangs", 0));
+    }
+
+    #[test]
+    fn a_state_is_news_once() {
+        let (health, now) = (CaptureHealth::default(), SimulatedClock::new().start());
+        health.start(now);
+        let retrying = |detail| health.enter(CaptureState::Retrying, CaptureReason::Error, detail, now);
+        assert_eq!(["gone", "gone", "busy", "gone"].map(retrying), [true, false, true, true]);
     }
 }

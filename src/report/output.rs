@@ -39,13 +39,28 @@ impl OutputFile {
         Ok(output)
     }
 
+    /// As [`OutputFile::reserve`], for a file that somebody else writes: one that is there need not be replaced, so its
+    /// folder may take no new file.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or is not there and cannot be made.
+    pub fn check_in_place(path: &Path, purpose: &'static str) -> Result<(), OutputError> {
+        let output = Self { path: path.into(), purpose };
+        let tried = if path.is_file() { output.try_append() } else { output.try_out() };
+        tried.map_err(|source| output.error(source))
+    }
+
+    /// Refuses read-only files; changes nothing.
+    fn try_append(&self) -> io::Result<()> {
+        OpenOptions::new().append(true).open(&self.path).map(drop)
+    }
+
     fn try_out(&self) -> io::Result<()> {
         if self.path.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         if self.path.is_file() {
-            // Refuses read-only files; changes nothing.
-            OpenOptions::new().append(true).open(&self.path)?;
+            self.try_append()?;
         }
         if self.is_ordinary() {
             let beside = self.beside();
@@ -141,6 +156,19 @@ mod tests {
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         assert!(!OutputFile::reserve(&pipe, "--json").unwrap().is_ordinary());
+    }
+
+    #[test]
+    fn a_file_that_is_written_in_place_needs_no_other_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        // No longer name is possible: nothing can be made beside it, as in a folder that is read-only.
+        let path = folder.path().join("v".repeat(255));
+        File::create(&path).unwrap();
+        OutputFile::check_in_place(&path, "--verdicts").unwrap();
+        assert!(OutputFile::reserve(&path, "--json").is_err());
+        let text = OutputFile::check_in_place(folder.path(), "--verdicts").unwrap_err().to_string();
+        assert!(text.contains("is a directory; give another path for --verdicts"), "{text}");
+        assert!(OutputFile::check_in_place(Path::new("/nowhere/v.jsonl"), "--verdicts").is_err());
     }
 
     #[test]

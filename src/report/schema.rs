@@ -36,7 +36,7 @@ pub struct Report {
     pub age_over_deadline_ratio: Option<f64>,
     /// Absent when no delivered frame was labelled.
     pub accuracy: Option<Accuracy>,
-    /// Delivered frames whose score was above the purifier's threshold.
+    /// Verdicts, of all regions, whose score was above the purifier's threshold.
     pub suspects: u64,
     /// Who was asked to compute, who did.
     pub provider: ProviderReport,
@@ -50,7 +50,7 @@ pub struct Report {
     pub unpurified: u64,
     /// The settings of the run.
     pub run: RunInfo,
-    /// Runs of both models before the source was opened; counted apart.
+    /// Runs of both models before the first frame was asked for; counted apart.
     pub warmup: Option<Warmup>,
     /// `[delivered at, response]` of delivered frames, both in µs, from the start of the run; thinned in long runs to the
     /// slowest among each [`Self::deliveries_stride`].

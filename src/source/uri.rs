@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::camera::CameraSpec;
+use super::SourceError;
+use super::camera::{self, CameraSpec};
 use super::faults::FaultError;
 use super::synthetic::Synthetic;
 use crate::frame::PixelFormat;
@@ -150,6 +151,20 @@ pub enum SourceUriError {
         /// The shortest side that would do.
         side: usize,
     },
+}
+
+impl SourceUri {
+    /// Whether its frames can come `fps` times a second, as far as that can be told without opening it.
+    ///
+    /// # Errors
+    /// When they have a pace of their own, or another rate stands in the URI.
+    pub fn check_fps(&self, fps: f64) -> Result<(), SourceError> {
+        match self {
+            Self::Camera(spec) => camera::with_rate(spec, Some(fps)).map(drop),
+            Self::Stdin(_) => Err(SourceError::StdinFps),
+            Self::Dir(_) | Self::Idx { .. } | Self::Synthetic(_) => Ok(()),
+        }
+    }
 }
 
 impl FromStr for SourceUri {

@@ -27,6 +27,13 @@ fn an_absurd_setting_is_refused_with_what_may_be_given() {
 }
 
 #[test]
+fn a_rate_that_the_source_cannot_have_is_refused() {
+    refused(&["--source", "stdin:gray:2x2", "--fps", "30"], &["--fps was given, but frames on standard input come"]);
+    refused(&["--source", "camera:0?fps=25", "--fps", "30"], &["`--fps 30` and `fps=25` do not agree"]);
+    refused(&["--source", "camera:0", "--fps", "2000"], &["2000 frames a second, expected 0.001 to 1000 of a camera"]);
+}
+
+#[test]
 fn one_file_for_two_purposes_is_refused() {
     refused(&["--html", "./r.json"], &["is given as --json and as --html", "give two different files"]);
     refused(&["--verdicts", "c.onnx"], &["c.onnx is given as --classifier and as --verdicts"]);

@@ -14,6 +14,7 @@ mod limit;
 mod live;
 mod live_view;
 mod metrics;
+mod no_frames;
 mod onnx;
 mod reports;
 mod running;

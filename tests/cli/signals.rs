@@ -1,20 +1,28 @@
 //! Interrupted runs: what is in flight is finished, and the report is whole.
 
 use std::io::{BufRead, BufReader};
-use std::process::{ChildStdout, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::fixture::{Fixture, balanced, parse_lines, run_args};
 use crate::running::Running;
 
+const ENDLESS: &str = "synthetic:4x4?classes=4&channels=1";
+
+fn command(fixture: &Fixture, source: &str, pace: &[&str]) -> Command {
+    fixture.command(&run_args(&[&["--source", source, "--verdicts", "-", "--json", "r.json"], pace].concat()))
+}
+
 /// Starts a run without an end, and waits until its first verdict.
 fn start(fixture: &Fixture, pace: &[&str]) -> (Running, BufReader<ChildStdout>, String) {
-    let endless = "synthetic:4x4?classes=4&channels=1";
-    let args = [&["--source", endless, "--verdicts", "-", "--json", "r.json"], pace].concat();
-    let args = run_args(&args);
-    let running = Running::start(fixture.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    begin(command(fixture, ENDLESS, pace))
+}
+
+/// Starts a run, and waits until its first verdict.
+fn begin(mut command: Command) -> (Running, BufReader<ChildStdout>, String) {
+    let running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
     let mut stdout = BufReader::new(running.stdout());
     let mut first = String::new();
     stdout.read_line(&mut first).unwrap();
@@ -25,9 +33,9 @@ fn start(fixture: &Fixture, pace: &[&str]) -> (Running, BufReader<ChildStdout>, 
 }
 
 #[test]
-fn sigint_and_sigterm_end_a_run_with_a_balanced_report() {
+fn sigint_sigterm_and_sighup_end_a_run_with_a_balanced_report() {
     let paced = ["--fps", "50"].as_slice();
-    for (signal, pace) in [(SIGINT, paced), (SIGTERM, paced), (SIGINT, &[])] {
+    for (signal, pace) in [(SIGINT, paced), (SIGTERM, paced), (SIGHUP, paced), (SIGINT, &[])] {
         let fixture = Fixture::new();
         let (running, mut stdout, mut text) = start(&fixture, pace);
         running.send(signal);
@@ -38,6 +46,38 @@ fn sigint_and_sigterm_end_a_run_with_a_balanced_report() {
         assert_eq!(ledger["captured"], parse_lines(&text).len());
         assert_eq!(report["run"]["interrupted"], true);
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_run_that_was_started_with_sighup_ignored_goes_on() {
+    let fixture = Fixture::new();
+    let run = command(&fixture, ENDLESS, &["--fps", "200"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(run.get_program()).args(run.get_args());
+    shell.current_dir(fixture.path()).env_remove("RUST_LOG").stdin(Stdio::null());
+    let (running, mut stdout, _) = begin(shell);
+    running.send(SIGHUP);
+    for _ in 0..100 {
+        assert!(stdout.read_line(&mut String::new()).unwrap() > 0, "the run goes on");
+    }
+    running.send(SIGINT);
+    drain(&mut stdout);
+    running.end().expect(130, &["interrupted"]);
+}
+
+#[test]
+fn a_failed_frame_is_an_error_even_if_the_run_was_interrupted() {
+    let fixture = Fixture::new();
+    let (running, mut stdout, _) = begin(command(&fixture, &format!("{ENDLESS}&faults=marked@0+1"), &["--fps", "50"]));
+    running.send(SIGINT);
+    drain(&mut stdout);
+    running.end().expect(1, &["the capture stage failed on frame 0: ", "frames failed in all"]);
+    assert_eq!(fixture.json("r.json")["run"]["interrupted"], true);
+}
+
+fn drain(stdout: &mut BufReader<ChildStdout>) {
+    std::io::Read::read_to_end(stdout, &mut Vec::new()).unwrap();
 }
 
 #[test]

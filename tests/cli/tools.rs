@@ -163,7 +163,7 @@ fn calibrate_finds_a_deadline_and_says_how_sure_that_is() {
     let deadlines = figures["deadlines"].as_array().unwrap();
     assert_eq!(deadlines[0]["share"], 0.99);
     assert!(deadlines[1]["surely_held_us"].is_null(), "400 frames are too few to be sure of 99.9 %");
-    run(&["--frames", "99"]).expect(1, &["--frames is 99, expected at least 100"]);
+    run(&["--frames", "99"]).expect(2, &["--frames is 99, expected at least 100"]);
     run(&["--source", "idx:images,labels"]).expect(1, &["only 12 frames came, expected at least 100"]);
     run(&["--source", "stdin:gray:8x8"]).expect(1, &["only 0 frames came, expected at least 100"]);
     run(&["--fps", "0"]).expect(2, &["--fps is 0, expected 0.001 to 10000"]);

@@ -132,6 +132,31 @@ fn a_source_is_not_opened_again_after_the_run_was_stopped() {
     assert_eq!((health.snapshot().state, health.snapshot().reason), (CaptureState::Stopped, CaptureReason::End));
 }
 
+/// Standard input whose writer got the same signal.
+struct CutOff(StopFlag);
+
+impl Source for CutOff {
+    fn next(&mut self, _: &StopFlag) -> Result<Next, SourceError> {
+        self.0.set();
+        Err(SourceError::StdinCutOff { frame: 0, got: 1, expected: 2 })
+    }
+
+    fn pacing(&self) -> Pacing {
+        Pacing::Live
+    }
+}
+
+#[test]
+fn a_source_that_fails_once_the_run_was_stopped_does_not_fail_the_run() {
+    let (health, stop) = (CaptureHealth::default(), StopFlag::new());
+    let config = PipelineConfig { health: health.clone(), ..PipelineConfig::default() };
+    let source: Box<dyn Source> = Box::new(CutOff(stop.clone()));
+    let (classifier, clock) = (Indifferent::new(SHAPE, 4), Arc::new(SystemClock));
+    let summary = pipeline::run(source, Box::new(Stub), classifier, &config, clock, &stop, &mut []).unwrap();
+    assert!(summary.interrupted && summary.ledger.balances());
+    assert_eq!((health.snapshot().state, health.snapshot().reason), (CaptureState::Stopped, CaptureReason::End));
+}
+
 /// A camera that is gone.
 struct Unplugged;
 

@@ -17,3 +17,4 @@ mod log;
 mod long;
 mod overload;
 mod regions;
+mod supervision;

@@ -24,15 +24,24 @@ fn under_overload_no_raw_frame_is_classified() {
 #[test]
 fn flagged_frames_are_in_time_and_say_that_they_are_raw() {
     let (outcomes, summary) = played(OVERLOAD, OnUnpurified::Flag);
-    // Frame 1 shows that the purifier is slow, 2 and 3 grow too old meanwhile. It is tried again when the forecast has
-    // come down from 300 to 50 ms, after 35 frames.
-    assert_eq!(letters(&outcomes), format!("OEEE{}EEE{}", "O".repeat(35), "O".repeat(18)));
+    // Frame 1 shows that the purifier is slow, 2 and 3 grow too old meanwhile. It is tried again after 1, 2, 4 … frames.
+    let tried = |after: usize| format!("{}EEE", "O".repeat(after));
+    assert_eq!(letters(&outcomes), [1, 1, 2, 4, 8, 16].map(tried).concat() + &"O".repeat(10));
     for outcome in &outcomes {
         let raw = outcome.verdict().map(|verdict| !verdict.purified);
         assert_eq!(raw, (outcome.fate.as_str() == "on_time").then_some(outcome.frame.0 > 0), "{outcome:?}");
         assert!(outcome.verdict().is_none_or(|verdict| verdict.score.is_none() && !verdict.suspect));
     }
-    assert_eq!(summary.unpurified, 53);
+    assert_eq!(summary.unpurified, 41);
+}
+
+#[test]
+fn a_hiccup_lets_one_raw_frame_by() {
+    let (outcomes, summary) = played("slow@2+1x300ms", OnUnpurified::Flag);
+    assert_eq!(letters(&outcomes), format!("OOEEE{}", "O".repeat(55)));
+    let raw = outcomes.iter().filter(|outcome| outcome.verdict().is_some_and(|verdict| !verdict.purified));
+    assert_eq!(raw.map(|outcome| outcome.frame.0).collect::<Vec<_>>(), [5]);
+    assert_eq!(summary.unpurified, 1);
 }
 
 #[test]

@@ -99,8 +99,13 @@ impl Purify {
 
     /// Whether there is no time left to purify this frame, and the user wants it classified all the same.
     fn passes_by(&mut self, ticket: &Ticket) -> bool {
-        let left = self.desk.deadline.get().saturating_sub(ticket.since.saturating_duration_since(ticket.captured_at));
+        let left = self.left(ticket);
         self.is_defence && self.forecast.as_mut().is_some_and(|forecast| forecast.exceeds(left))
+    }
+
+    /// Time until the deadline, from the end of the frame's last step.
+    fn left(&self, ticket: &Ticket) -> Duration {
+        self.desk.deadline.get().saturating_sub(ticket.response())
     }
 
     /// Without a defence nothing is purified: the time to hand the tensor on counts as preprocessing.
@@ -111,10 +116,10 @@ impl Purify {
             .map_err(|source| PipelineError::Model { stage, frame, source })?;
         contract::purified(&pictures.purified, self.shape, self.regions.count(), self.classes)
             .map_err(|source| PipelineError::Contract { stage, frame, source })?;
-        let began = ticket.since;
+        let (began, left) = (ticket.since, self.left(ticket));
         ticket.mark(if self.is_defence { Stage::Purify } else { Stage::Preprocess }, self.desk.clock.now());
         if let Some(forecast) = &mut self.forecast {
-            forecast.took(ticket.since.saturating_duration_since(began));
+            forecast.took(ticket.since.saturating_duration_since(began), left);
         }
         Ok(())
     }
@@ -163,36 +168,46 @@ impl Regions {
     }
 }
 
-/// How long purifying and classifying will take.
+/// How long purifying and classifying will take: as long as the last time.
 ///
-/// It follows a rise at once and forgets it slowly, while frames pass by: so after an overload the purifier is
-/// tried again, and a lasting one costs a late frame in about fifty.
+/// While that is too long frames pass by, and after some of them one is purified all the same, to see whether it
+/// still is: after one, and twice as many each time the purifier was too slow again. So a hiccup costs a raw frame,
+/// and a lasting overload a late frame in about fifty.
 #[derive(Debug)]
 pub(in crate::pipeline) struct Forecast {
     purify: Duration,
     classify: Duration,
+    /// Frames that have passed by since the purifier was used last.
+    passed: u32,
+    /// How many may, before it is tried again.
+    pause: u32,
 }
 
 impl Forecast {
-    /// Share of the forecast that is left after a frame has passed by.
-    const KEPT: f64 = 0.95;
+    /// The most frames that pass by before the purifier is tried again.
+    const LONGEST_PAUSE: u32 = 50;
 
     /// Begins with what the warm-up measured.
     pub(in crate::pipeline) fn new(purify: Duration, classify: Duration) -> Self {
-        Self { purify, classify }
+        Self { purify, classify, passed: 0, pause: 1 }
     }
 
-    /// Whether a frame with so much time `left` cannot be purified and classified within it.
+    /// Whether a frame with so much time `left` passes the purifier by.
     fn exceeds(&mut self, left: Duration) -> bool {
-        let exceeds = self.purify + self.classify > left;
-        if exceeds {
-            self.purify = self.purify.mul_f64(Self::KEPT);
-        }
+        let exceeds = self.purify + self.classify > left && self.passed < self.pause;
+        self.passed += u32::from(exceeds);
         exceeds
     }
 
-    fn took(&mut self, purify: Duration) {
-        self.purify = purify.max((self.purify + purify) / 2);
+    /// A frame that had so much time `left` was purified.
+    fn took(&mut self, purify: Duration, left: Duration) {
+        let (too_slow, tried_again) = (purify + self.classify > left, self.passed > 0);
+        self.pause = match (too_slow, tried_again) {
+            (false, _) => 1,
+            (true, false) => self.pause,
+            (true, true) => (2 * self.pause).min(Self::LONGEST_PAUSE),
+        };
+        (self.purify, self.passed) = (purify, 0);
     }
 }
 
@@ -200,15 +215,36 @@ impl Forecast {
 mod tests {
     use super::*;
 
+    const LEFT: Duration = Duration::from_millis(30);
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// How many frames pass by until one is purified, which takes so long.
+    fn passed(forecast: &mut Forecast, takes: Duration) -> usize {
+        let passed = (0..).take_while(|_| forecast.exceeds(LEFT)).count();
+        forecast.took(takes, LEFT);
+        passed
+    }
+
     #[test]
-    fn a_forecast_follows_a_rise_at_once_and_tries_again_after_a_while() {
-        let ms = Duration::from_millis;
+    fn a_hiccup_costs_one_raw_frame() {
         let mut forecast = Forecast::new(ms(5), ms(1));
-        assert!(!forecast.exceeds(ms(6)));
-        forecast.took(ms(300));
-        let passed = (0..).take_while(|_| forecast.exceeds(ms(30))).count();
-        assert_eq!(passed, 46);
-        forecast.took(ms(5));
-        assert!(!forecast.exceeds(ms(20)), "the overload is over");
+        assert_eq!([ms(300), ms(5), ms(5)].map(|takes| passed(&mut forecast, takes)), [0, 1, 0]);
+    }
+
+    #[test]
+    fn the_longer_an_overload_lasts_the_less_often_the_purifier_is_tried() {
+        let mut forecast = Forecast::new(ms(5), ms(1));
+        let overload = [(); 10].map(|()| passed(&mut forecast, ms(300)));
+        assert_eq!(overload, [0, 1, 2, 4, 8, 16, 32, 50, 50, 50]);
+        assert_eq!([ms(5), ms(300), ms(300)].map(|takes| passed(&mut forecast, takes)), [50, 0, 1], "it was over");
+    }
+
+    #[test]
+    fn a_frame_that_has_waited_for_long_passes_by_and_the_next_one_does_not() {
+        let mut forecast = Forecast::new(ms(5), ms(1));
+        assert!(forecast.exceeds(ms(4)) && !forecast.exceeds(LEFT));
     }
 }

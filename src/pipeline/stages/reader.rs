@@ -39,7 +39,12 @@ pub(super) enum Ending {
 pub(super) enum Waiting {
     /// The pipeline.
     Pipeline,
-    /// Its source: a frame from it, or that it opens.
+    /// That its source opens.
+    Opening {
+        /// Since when.
+        since: Instant,
+    },
+    /// A frame from its source.
     Source {
         /// Since when it has not returned.
         call: Instant,
@@ -101,7 +106,8 @@ impl Reader {
             if self.stop.is_set() {
                 return Ending::End;
             }
-            let next = match self.ask(source, &mut asked) {
+            let Some(expected) = self.expected() else { return Ending::End };
+            let next = match self.ask(source, expected, &mut asked) {
                 Ok(Ok(next)) => next,
                 Ok(Err(error)) => return Ending::Failed(error),
                 Err(panicked) => return Ending::Defect(panicked),
@@ -127,11 +133,12 @@ impl Reader {
     fn ask(
         &self,
         source: &mut dyn Source,
+        expected: FrameId,
         asked: &mut Option<Instant>,
     ) -> Result<Result<Next, SourceError>, PipelineError> {
-        let (expected, call) = (self.expected(), self.clock.now());
+        let call = self.clock.now();
         *self.waiting.lock() = Waiting::Source { call, asked: *asked.get_or_insert(call) };
-        let next = guard("capture", expected, || source.next(&self.stop));
+        let next = guard("capture", Some(expected), || source.next(&self.stop));
         *self.waiting.lock() = Waiting::Pipeline;
         if !matches!(next, Ok(Ok(Next::Nothing))) {
             *asked = None;
@@ -139,8 +146,9 @@ impl Reader {
         next
     }
 
-    /// The number of the frame that comes next.
+    /// The number of the frame that comes next; `None` when nobody wants it of this reader any more.
     fn expected(&self) -> Option<FrameId> {
-        self.intake.lock().as_ref().map(|intake| FrameId(intake.captured()))
+        let intake = self.intake.lock();
+        intake.as_ref().filter(|intake| intake.wants(self.opening)).map(|intake| FrameId(intake.captured()))
     }
 }

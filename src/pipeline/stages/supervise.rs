@@ -29,6 +29,10 @@ const GRACE_TICKS: u32 = 50;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest such wait: a device that is there again gives frames within two seconds.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// A source that has not been opened for longer than this is left to itself. Some cameras take seconds.
+const OPENING_PATIENCE: Duration = Duration::from_secs(10);
+/// What is wrong with a source that has to be left to itself at the end.
+const NOT_STOPPED: &str = "the source did not return when it was told to stop";
 
 pub(in crate::pipeline) struct Supervisor {
     desk: Desk,
@@ -92,8 +96,9 @@ impl Supervisor {
         while let Course::Watch = self.watch() {
             if self.desk.stop.is_set() && !matches!(self.waiting(), Waiting::Pipeline) {
                 if grace == 0 {
-                    self.abandon("the source did not return when it was told to stop");
-                    self.stopped(CaptureReason::Timeout, "the source did not return when it was told to stop");
+                    tracing::warn!("capture: {NOT_STOPPED}; its thread is left to itself");
+                    self.abandon();
+                    self.stopped(CaptureReason::Timeout, NOT_STOPPED);
                     break;
                 }
                 grace -= 1;
@@ -123,7 +128,10 @@ impl Supervisor {
 
     fn begin(&mut self, opening: Opening, turns: Option<Turns>) {
         let now = self.desk.clock.now();
-        self.waiting = Arc::new(Mutex::new(Waiting::Source { call: now, asked: now }));
+        self.waiting = Arc::new(Mutex::new(match opening {
+            Opening::Open(_) => Waiting::Source { call: now, asked: now },
+            Opening::Again(_) => Waiting::Opening { since: now },
+        }));
         let reader = Reader {
             opening: self.opening,
             intake: Arc::clone(&self.intake),
@@ -144,21 +152,30 @@ impl Supervisor {
 
     fn ended(&mut self, ending: Ending) -> Course {
         match ending {
-            Ending::End => self.stopped(CaptureReason::End, ""),
+            Ending::End => self.over(),
             Ending::Defect(defect) => self.fail(defect),
             Ending::Failed(error) => match (self.reopen.clone(), self.desk.stop.is_set()) {
-                (Some(_), true) => self.stopped(CaptureReason::End, ""),
+                (_, true) => {
+                    tracing::warn!("capture: {error}; the run was told to stop before that");
+                    self.over();
+                }
                 (Some(reopen), false) => {
                     self.health.count(|counters| counters.errors += 1);
                     return self.again(reopen, CaptureReason::Error, &error.to_string());
                 }
-                (None, _) => {
+                (None, false) => {
                     let frames = self.frames();
                     self.fail(PipelineError::Source { frames, source: error });
                 }
             },
         }
         Course::Leave
+    }
+
+    /// What was wrong when the run was told to stop stays known; a source that came to its end had nothing wrong with it.
+    fn over(&self) {
+        let detail = if self.desk.stop.is_set() { self.health.snapshot().detail } else { String::new() };
+        self.stopped(CaptureReason::End, &detail);
     }
 
     fn fail(&mut self, error: PipelineError) {
@@ -172,57 +189,63 @@ impl Supervisor {
 
     /// Opens the source again after a wait; the wait is longer each time nothing came in between.
     fn again(&mut self, reopen: Reopen, reason: CaptureReason, detail: &str) -> Course {
-        let now = self.desk.clock.now();
-        self.health.enter(CaptureState::Retrying, reason, detail, now);
-        let frames = self.frames();
-        if frames > self.frames_before {
-            self.wait = FIRST_WAIT;
-            tracing::warn!("capture: {detail}; trying to open the source again");
-        }
-        self.desk.clock.sleep_until(now + self.wait, &self.desk.stop);
-        if self.desk.stop.is_set() {
-            self.stopped(CaptureReason::End, "");
-            return Course::Leave;
-        }
-        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        // At once: what an abandoned reader brings during the wait is not wanted either.
         self.opening += 1;
-        self.frames_before = frames;
         if let Some(intake) = self.intake.lock().as_mut() {
             intake.reopen(self.opening);
         }
+        let now = self.desk.clock.now();
+        if self.health.enter(CaptureState::Retrying, reason, detail, now) {
+            tracing::warn!("capture: {detail}; trying to open the source again");
+        }
+        let frames = self.frames();
+        if frames > self.frames_before {
+            self.wait = FIRST_WAIT;
+        }
+        self.desk.clock.sleep_until(now + self.wait, &self.desk.stop);
+        if self.desk.stop.is_set() {
+            self.over();
+            return Course::Leave;
+        }
+        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        self.frames_before = frames;
         self.begin(Opening::Again(reopen), None);
         Course::Watch
     }
 
     /// Looks at the clock while the reader waits for the source: does it return, do frames come?
     fn look(&mut self) -> Course {
-        let Waiting::Source { call, asked } = self.waiting() else { return Course::Watch };
         if !self.live || self.desk.stop.is_set() {
             return Course::Watch;
         }
+        let (call, patience, asked) = match self.waiting() {
+            Waiting::Opening { since } => (since, OPENING_PATIENCE, None),
+            Waiting::Source { call, asked } => (call, self.patience.abandon_after, Some(asked)),
+            Waiting::Pipeline | Waiting::Closing => return Course::Watch,
+        };
         let now = self.desk.clock.now();
-        let silent = now.saturating_duration_since(call);
-        if silent > self.patience.abandon_after
+        let longer_than = |patience, since| now.saturating_duration_since(since) > patience;
+        if longer_than(patience, call)
             && let Some(reopen) = self.reopen.clone()
         {
-            let detail = format!("the source has not returned for {silent:.1?}");
-            self.abandon(&detail);
+            self.abandon();
+            let detail = format!("the source has not returned for more than {patience:?} and was left to itself");
             return self.again(reopen, CaptureReason::Timeout, &detail);
         }
-        let quiet = now.saturating_duration_since(asked);
-        if quiet > self.patience.stall_after && self.health.snapshot().state == CaptureState::Running {
+        if asked.is_some_and(|asked| longer_than(self.patience.stall_after, asked))
+            && self.health.snapshot().state == CaptureState::Running
+        {
             self.health.count(|counters| counters.stalls += 1);
             let detail = format!("no frame for more than {:?}", self.patience.stall_after);
+            tracing::warn!("capture: {detail}");
             self.health.enter(CaptureState::Stalled, CaptureReason::Timeout, &detail, now);
         }
         Course::Watch
     }
 
     /// Leaves the reader to itself: it holds nothing, and what it still brings is not taken.
-    fn abandon(&mut self, detail: &str) {
-        tracing::warn!("capture: {detail}; its thread is left to itself");
+    fn abandon(&mut self) {
         self.health.count(|counters| counters.abandoned += 1);
-        self.opening += 1;
         self.reader = None;
     }
 

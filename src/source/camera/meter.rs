@@ -4,12 +4,18 @@ use std::time::{Duration, Instant};
 
 use crate::frame::{FrameId, StampSource};
 
+/// A larger gap in the driver's numbers is none: an hour at 30 frames a second, in which a camera would have been opened
+/// again.
+const MOST_LOST: u32 = 100_000;
+
 /// Counts the frames of one opening.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     next: u64,
     /// The driver's number of the frame before.
     sequence: Option<u32>,
+    /// Whether the driver's numbers have begun anew: one line in the log.
+    begun_anew: bool,
 }
 
 /// A frame's place in the run.
@@ -38,14 +44,19 @@ impl Meter {
     }
 
     /// Frames that the driver counted between the one before and this one. One that does not count, or begins anew,
-    /// has lost none.
+    /// lower or far higher, has lost none.
     fn lost(&mut self, sequence: Option<u32>) -> u64 {
         let before = std::mem::replace(&mut self.sequence, sequence);
         match (before, sequence) {
             (Some(before), Some(sequence)) => match sequence.wrapping_sub(before) {
                 0 => 0,
-                ahead if ahead > u32::MAX / 2 => 0,
-                ahead => u64::from(ahead - 1),
+                ahead @ 1..=MOST_LOST => u64::from(ahead - 1),
+                _ => {
+                    if !std::mem::replace(&mut self.begun_anew, true) {
+                        tracing::warn!("the camera's frame numbers went from {before} to {sequence}, and begin anew");
+                    }
+                    0
+                }
             },
             _ => 0,
         }
@@ -77,6 +88,8 @@ mod tests {
     fn a_driver_that_does_not_count_or_begins_anew_has_lost_nothing() {
         assert_eq!(places(&[0, 0, 0]), [(0, 0), (1, 0), (2, 0)]);
         assert_eq!(places(&[5, 6, 0, 1]), [(0, 0), (1, 0), (2, 0), (3, 0)]);
+        let jump = [7, 8 + MOST_LOST, 9 + MOST_LOST, 9 + 2 * MOST_LOST];
+        assert_eq!(places(&jump), [(0, 0), (1, 0), (2, 0), (2 + u64::from(MOST_LOST), u64::from(MOST_LOST) - 1)]);
     }
 
     #[test]

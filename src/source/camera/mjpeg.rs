@@ -13,6 +13,8 @@ const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
 
 /// Decodes one picture of `width × height` into `pixels`, whatever is in there before: 1 or 3 bytes a pixel.
 ///
+/// The decoder allocates its own working memory for every picture: it cannot be used twice.
+///
 /// Grey is the picture's own luma, without a way through colours. A picture without Huffman tables, as many cameras send
 /// it, is decoded with the standard ones.
 ///

@@ -24,6 +24,8 @@ mod portable;
 #[cfg(all(feature = "camera", target_os = "linux"))]
 mod v4l_offers;
 #[cfg(all(feature = "camera", target_os = "linux"))]
+mod v4l_stream;
+#[cfg(all(feature = "camera", target_os = "linux"))]
 mod video4linux;
 
 use std::sync::Arc;
@@ -73,8 +75,7 @@ fn open_once(
 }
 
 /// The rate may be given in the URI or as an option, and twice only if both say the same.
-#[cfg(feature = "camera")]
-fn with_rate(spec: &CameraSpec, fps: Option<f64>) -> Result<CameraSpec, SourceError> {
+pub(super) fn with_rate(spec: &CameraSpec, fps: Option<f64>) -> Result<CameraSpec, SourceError> {
     let Some(got) = fps else { return Ok(spec.clone()) };
     let rate: Rate = got.to_string().parse().map_err(|()| SourceError::CameraFps { got })?;
     match spec.rate {

@@ -25,6 +25,7 @@ use super::offer::{Mode, Offer, choose};
 use super::picture::{Pictures, Quota};
 use super::spec::{CameraDevice, CameraFormat, CameraSpec};
 use super::v4l_offers;
+use super::v4l_stream::ClosableStream;
 use crate::clock::{Clock, monotonic};
 use crate::frame::PixelFormat;
 use crate::source::{FrameFault, Next, PATIENCE};
@@ -62,6 +63,7 @@ impl Camera {
         let stream =
             Stream::with_buffers(&device, Type::VideoCapture, BUFFERS).map_err(refused(&camera, "give buffers"))?;
         let pictures = Pictures::new(mode, stride, pixels, quota.clone());
+        let stream = ClosableStream::new(camera.clone(), stream);
         let tap = Tap { camera, stream, streams: false, holds: false };
         Ok(Self { tap, meter: Meter::default(), pictures, clock, answered: None })
     }
@@ -102,7 +104,7 @@ impl limited::Capture for Camera {
 /// The stream, and what state it is in.
 struct Tap {
     camera: String,
-    stream: Stream<'static>,
+    stream: ClosableStream,
     streams: bool,
     /// Whether a buffer is in our hands.
     holds: bool,
@@ -115,7 +117,7 @@ impl Tap {
             return Ok(());
         }
         for index in 0..MOST_BUFFERS {
-            match CaptureStream::queue(&mut self.stream, index) {
+            match CaptureStream::queue(&mut *self.stream, index) {
                 Ok(()) => {}
                 // There is no buffer of this number: the driver gave fewer than it was asked for.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput && index > 1 => break,
@@ -145,7 +147,7 @@ impl Tap {
     /// The first frame after the start is let go: only by taking one does a buffer come into our hands.
     fn take(&mut self) -> Result<Option<(&[u8], Metadata)>, CameraError> {
         if !self.holds {
-            let taken = CaptureStream::dequeue(&mut self.stream);
+            let taken = CaptureStream::dequeue(&mut *self.stream);
             return match taken {
                 Ok(_) => {
                     self.holds = true;
@@ -155,7 +157,7 @@ impl Tap {
                 Err(error) => Err(self.lost(error)),
             };
         }
-        match CaptureStream::next(&mut self.stream) {
+        match CaptureStream::next(&mut *self.stream) {
             Ok((bytes, about)) => Ok(Some((bytes, *about))),
             Err(error) => {
                 // The buffer in our hands has gone back all the same.
