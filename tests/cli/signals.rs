@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+#[cfg(target_os = "linux")]
+use signal_hook::consts::SIGHUP;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::fixture::{Fixture, balanced, parse_lines, run_args};
 use crate::running::Running;
@@ -32,31 +34,52 @@ fn begin(mut command: Command) -> (Running, BufReader<ChildStdout>, String) {
     (running, stdout, first)
 }
 
+/// Starts a run, as `begin`, by a program that sets what SIGHUP does and then becomes it: whoever started the tests may have
+/// had it ignored.
+#[cfg(target_os = "linux")]
+fn begin_by(fixture: &Fixture, program: &[&str], pace: &[&str]) -> (Running, BufReader<ChildStdout>, String) {
+    let run = command(fixture, ENDLESS, pace);
+    let mut by = Command::new(program[0]);
+    by.args(&program[1..]).arg(run.get_program()).args(run.get_args());
+    by.current_dir(fixture.path()).env_remove("RUST_LOG").stdin(Stdio::null());
+    begin(by)
+}
+
+/// What an interrupted run leaves.
+fn expect_report(fixture: &Fixture, (running, mut stdout, mut text): (Running, BufReader<ChildStdout>, String)) {
+    std::io::Read::read_to_string(&mut stdout, &mut text).unwrap();
+    running.end().expect(130, &["interrupted"]);
+    let report = fixture.json("r.json");
+    let ledger = balanced(&report);
+    assert_eq!(ledger["captured"], parse_lines(&text).len());
+    assert_eq!(report["run"]["interrupted"], true);
+}
+
 #[test]
-fn sigint_sigterm_and_sighup_end_a_run_with_a_balanced_report() {
+fn sigint_and_sigterm_end_a_run_with_a_balanced_report() {
     let paced = ["--fps", "50"].as_slice();
-    for (signal, pace) in [(SIGINT, paced), (SIGTERM, paced), (SIGHUP, paced), (SIGINT, &[])] {
+    for (signal, pace) in [(SIGINT, paced), (SIGTERM, paced), (SIGINT, &[])] {
         let fixture = Fixture::new();
-        let (running, mut stdout, mut text) = start(&fixture, pace);
-        running.send(signal);
-        std::io::Read::read_to_string(&mut stdout, &mut text).unwrap();
-        running.end().expect(130, &["interrupted"]);
-        let report = fixture.json("r.json");
-        let ledger = balanced(&report);
-        assert_eq!(ledger["captured"], parse_lines(&text).len());
-        assert_eq!(report["run"]["interrupted"], true);
+        let started = start(&fixture, pace);
+        started.0.send(signal);
+        expect_report(&fixture, started);
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn sighup_ends_a_run_with_a_balanced_report() {
+    let fixture = Fixture::new();
+    let started = begin_by(&fixture, &["env", "--default-signal=HUP"], &["--fps", "50"]);
+    started.0.send(SIGHUP);
+    expect_report(&fixture, started);
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn a_run_that_was_started_with_sighup_ignored_goes_on() {
     let fixture = Fixture::new();
-    let run = command(&fixture, ENDLESS, &["--fps", "200"]);
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(run.get_program()).args(run.get_args());
-    shell.current_dir(fixture.path()).env_remove("RUST_LOG").stdin(Stdio::null());
-    let (running, mut stdout, _) = begin(shell);
+    let (running, mut stdout, _) = begin_by(&fixture, &["env", "--ignore-signal=HUP"], &["--fps", "200"]);
     running.send(SIGHUP);
     for _ in 0..100 {
         assert!(stdout.read_line(&mut String::new()).unwrap() > 0, "the run goes on");
