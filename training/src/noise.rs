@@ -3,7 +3,7 @@
 
 use tch::{Kind, Tensor};
 
-use crate::attack::{Goal, Victim, clip, direction};
+use crate::attack::{Goal, Victim, clip, direction, value_and_gradient};
 use crate::data::Batch;
 use crate::puvae::Puvae;
 
@@ -85,10 +85,9 @@ fn at_selection(puvae: &Puvae, batch: &Batch) -> Tensor {
     let alpha = &epsilons * (1.25 / f64::from(config.self_steps));
     let (low, high) = ((&batch.x - &epsilons).clamp_min(0.0), (&batch.x + &epsilons).clamp_max(1.0));
     let mut x = &batch.x + (batch.x.rand_like() * 2.0 - 1.0) * &epsilons;
+    let away = Goal::Untargeted(batch.y.shallow_clone());
     for _ in 0..config.self_steps {
-        let at = x.detach().copy().set_requires_grad(true);
-        let margin = Goal::Untargeted(batch.y.shallow_clone()).margin(&puvae.class_scores(&at)).sum(Kind::Float);
-        let gradient = Tensor::run_backward(&[margin], &[&at], false, false).remove(0);
+        let (_, gradient) = value_and_gradient(&x, |x| away.margin(&puvae.class_scores(x)));
         x = (x - gradient.sign() * &alpha).clamp_tensor(Some(&low), Some(&high));
     }
     x.detach()

@@ -10,7 +10,7 @@ use crate::attack::{self, Goal, Plan};
 use crate::classifier::Classifier;
 use crate::data::{DataSet, Split};
 use crate::files;
-use crate::runs::{Trained, identity, same_data};
+use crate::runs::{Trained, same_data};
 
 /// Attacks `target` on a named split and writes `x` and `x_adv` `[N, C, H, W]` f32, `y` and `y_target` `[N]` i64 (−1 where nothing is
 /// aimed at), and `parameters`: JSON text as bytes. The pictures are those that an evaluation with the same seed and
@@ -39,7 +39,7 @@ pub fn attack(
         "dataset": set.name,
         "split": split_name,
         "n": split.len(),
-        "victim": identity(&target.header),
+        "victim": target.identity(),
         "success": adversarial.success,
         "mean_l2": adversarial.mean_l2,
     });

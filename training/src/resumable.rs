@@ -16,6 +16,7 @@ use crate::checkpoint::{Checkpoint, Header, Learning};
 use crate::curves::{self, Series};
 use crate::files;
 use crate::progress::{self, ProgressBar};
+use crate::runs::as_known;
 
 /// Named figures of a batch or of held-out images.
 pub type Scalars = Vec<(&'static str, f64)>;
@@ -55,7 +56,7 @@ pub struct EpochLog {
 }
 
 /// Where a run writes, and what it is called.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Run {
     /// Folder of the run: `checkpoint.safetensors`, `log.jsonl`, `curves.svg`.
     pub out: PathBuf,
@@ -92,7 +93,8 @@ impl Run {
 pub fn train(learner: &mut dyn Learner, run: &Run) -> Result<()> {
     std::fs::create_dir_all(&run.out)
         .with_context(|| format!("{}: cannot create the run's folder", run.out.display()))?;
-    let mut log = start(learner, run)?;
+    let mut run = run.clone();
+    let mut log = start(learner, &mut run)?;
     let bar = progress::bar(&run.header.kind, learner.steps_before(run.header.epochs));
     bar.set_position(learner.steps_before(log.len() as u32) as u64);
     bar.reset_eta();
@@ -101,14 +103,14 @@ pub fn train(learner: &mut dyn Learner, run: &Run) -> Result<()> {
         tch::manual_seed((run.header.seed << 16) as i64 + i64::from(epoch));
         let scalars = learner.learn(epoch, &bar)?;
         log.push(EpochLog { epoch: epoch + 1, seconds: started.elapsed().as_secs_f64(), scalars });
-        finish_epoch(learner, run, &log)?;
+        finish_epoch(learner, &run, &log)?;
         bar.suspend(|| eprintln!("{}", line(&log[log.len() - 1])));
     }
     bar.finish();
     Ok(())
 }
 
-fn start(learner: &mut dyn Learner, run: &Run) -> Result<Vec<EpochLog>> {
+fn start(learner: &mut dyn Learner, run: &mut Run) -> Result<Vec<EpochLog>> {
     let path = Run::checkpoint(&run.out);
     match (path.exists(), run.resume) {
         (false, _) => Ok(Vec::new()),
@@ -120,6 +122,7 @@ fn start(learner: &mut dyn Learner, run: &Run) -> Result<Vec<EpochLog>> {
             if let Some(config) = (run.reread)(&checkpoint.header.config) {
                 checkpoint.header.config = config;
             }
+            as_known(&mut run.header.config, &checkpoint.header.config);
             checkpoint.restore(&path, &run.header, learner.networks())?;
             read_log(&run.out.join(LOG), checkpoint.header.epoch as usize)
         }

@@ -21,8 +21,7 @@ use crate::gan::{Critic, GanConfig, GanSchedule, GanTask, Generator};
 use crate::nn::params::Params;
 use crate::puvae::{Puvae, PuvaeConfig, PuvaeTask};
 use crate::resumable::{self, Run};
-use provenance::history;
-pub use provenance::{as_known, identity, same_data, sources};
+pub use provenance::{as_known, same_data, sources};
 pub use stored::{Stored, load_classifier, load_puvae};
 use substitute::Origin;
 
@@ -154,12 +153,12 @@ pub fn train_puvae(
         same_data(set, &from.header)?;
         puvae.params.copy_from(&from.network.params.all()).context("--from is a run of another network")?;
     }
-    let identities: Vec<_> = sources.iter().map(|source| identity(&source.header)).collect();
+    let identities: Vec<_> = sources.iter().map(Trained::identity).collect();
     let recipe = Recipe {
         network: config,
         schedule,
         source: Some(if let [only] = &identities[..] { only.clone() } else { identities.into() }),
-        from: from.map(|from| history(&from.header)),
+        from: from.map(Trained::history),
         substitute: None,
     };
     let run = place.run(PUVAE, set, &recipe)?;

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use crate::attack::{ATTACK_BATCH, Victim, answers, at_class, percent_right};
+use crate::attack::{ATTACK_BATCH, Victim, answers, at_class, percent_right, value_and_gradient};
 use crate::classifier::{Classifier, ClassifierTask};
 use crate::data::{Batch, Split, batches, permutation};
 use crate::fit::{Task as _, scalar};
@@ -122,10 +122,9 @@ pub fn augment(substitute: &dyn Victim, x: &Tensor, y: &Tensor, lambda: f64) -> 
     let parts: Vec<Tensor> = batches(y.numel(), ATTACK_BATCH)
         .map(|range| {
             let part = |all: &Tensor| all.narrow(0, range.start as i64, range.len() as i64);
-            let x = part(x).copy().set_requires_grad(true);
-            let output = at_class(&substitute.logits(&x), &part(y)).sum(Kind::Float);
-            let gradient = Tensor::run_backward(&[output], &[&x], false, false).remove(0);
-            (x.detach() + gradient.sign() * lambda).clamp(0.0, 1.0)
+            let (x, y) = (part(x), part(y));
+            let (_, gradient) = value_and_gradient(&x, |x| at_class(&substitute.logits(x), &y));
+            (x + gradient.sign() * lambda).clamp(0.0, 1.0)
         })
         .collect();
     Tensor::cat(&parts, 0)

@@ -6,23 +6,25 @@
 
 mod carlini_wagner;
 mod goal;
+mod gradient;
 pub mod names;
 mod sign_gradient;
 mod square;
 
 use anyhow::{Result, ensure};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::data::{Split, batches};
-use crate::{progress, random};
+use crate::progress;
+use crate::random::{self, Draws};
 pub use carlini_wagner::{CarliniWagner, Preset};
 pub use goal::{Aim, Goal};
 pub(crate) use goal::{at_class, wrong_classes};
+pub(crate) use gradient::value_and_gradient;
+pub use gradient::{direction, gradient};
+pub use sign_gradient::SignGradient;
 pub(crate) use sign_gradient::nearer;
-pub use sign_gradient::{SignGradient, direction, gradient};
 pub use square::square;
 
 /// Images attacked at a time.
@@ -199,11 +201,10 @@ pub struct Adversarial {
 
 /// A class for every label, drawn from the others.
 pub fn draw_targets(y: &Tensor, classes: i64, seed: u64) -> Tensor {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut draws = Draws::new(seed, 0);
     let labels = Vec::<i64>::try_from(y.to_device(tch::Device::Cpu)).expect("labels are a vector of i64");
     let others = (classes - 1) as u64;
-    let targets: Vec<i64> =
-        labels.iter().map(|label| (label + 1 + (rng.next_u64() % others) as i64) % classes).collect();
+    let targets: Vec<i64> = labels.iter().map(|label| (label + 1 + draws.below(others) as i64) % classes).collect();
     Tensor::from_slice(&targets).to_device(y.device())
 }
 

@@ -3,6 +3,7 @@
 
 use tch::{Kind, Tensor};
 
+use super::gradient::direction;
 use super::{Goal, Victim, clip};
 
 /// Steps along the sign of the gradient, kept within ε of the original.
@@ -50,16 +51,4 @@ impl SignGradient {
 pub(crate) fn nearer(best: &Tensor, least: &Tensor, x: &Tensor, value: &Tensor) -> (Tensor, Tensor) {
     let smaller = value.less_tensor(least); // [N]
     (x.where_self(&smaller.reshape([-1, 1, 1, 1]), best), value.where_self(&smaller, least))
-}
-
-/// ∇ₓ of the goal's cross-entropy at `x`; an image's gradient does not depend on the others of its batch.
-pub fn gradient(victim: &dyn Victim, x: &Tensor, goal: &Goal) -> Tensor {
-    let x = x.detach().copy().set_requires_grad(true);
-    let loss = goal.cross_entropy(&victim.logits(&x)).sum(Kind::Float);
-    Tensor::run_backward(&[loss], &[&x], false, false).remove(0)
-}
-
-/// sign ∇ₓ of the goal's cross-entropy at `x`.
-pub fn direction(victim: &dyn Victim, x: &Tensor, goal: &Goal) -> Tensor {
-    gradient(victim, x, goal).sign()
 }

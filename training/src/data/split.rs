@@ -3,11 +3,10 @@
 use std::io::Read;
 use std::ops::Range;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use tch::{Device, Kind, Tensor};
 
 use crate::files;
+use crate::random::Draws;
 
 /// Random stream of [`Split::sample`]: none that training draws from.
 const SAMPLE_STREAM: u64 = u64::MAX;
@@ -159,12 +158,10 @@ pub fn batches(len: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
 /// A random permutation of `0..len` (Fisher–Yates), the same for the same seed and stream.
 #[must_use]
 pub fn permutation(len: usize, seed: u64, stream: u64) -> Vec<i64> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(stream);
+    let mut draws = Draws::new(seed, stream);
     let mut indices: Vec<i64> = (0..len as i64).collect();
     for last in (1..len).rev() {
-        // The bias of `%` is below 2⁻⁴⁰ here.
-        indices.swap(last, (rng.next_u64() % (last as u64 + 1)) as usize);
+        indices.swap(last, draws.below(last as u64 + 1) as usize);
     }
     indices
 }

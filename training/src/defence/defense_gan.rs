@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::{Cleaned, Defence};
+use crate::attack::value_and_gradient;
 use crate::gan::Generator;
 
 /// Rows, images times restarts, that descend at a time.
@@ -105,9 +106,7 @@ impl DefenseGan {
     fn descend(&self, mut z: Tensor, x: &Tensor) -> Tensor {
         let mut velocity = z.zeros_like();
         for step in 0..self.projection.steps {
-            let at = z.detach().set_requires_grad(true);
-            let error = errors(&self.generator.pictures(&at), x).sum(Kind::Float);
-            let gradient = Tensor::run_backward(&[error], &[&at], false, false).remove(0);
+            let (_, gradient) = value_and_gradient(&z, |z| errors(&self.generator.pictures(z), x));
             velocity = velocity * self.projection.momentum + gradient;
             z -= &velocity * self.projection.rate_at(step);
         }

@@ -24,6 +24,7 @@ use crate::device;
 use crate::runs::{self, Trained, same_data};
 use adaptive::{Effort, Stronghold};
 use judge::Judge;
+use results::ADAPTIVE;
 pub use results::{Cell, Destination, Results, Resume, Row, SCHEMA};
 
 /// The target alone, among what attackers who know go for.
@@ -124,7 +125,7 @@ impl Measures {
             "noise_epsilon": self.noise_epsilon(),
             "images": self.images,
             "costly_images": self.costly_images,
-            "adaptive": self.adaptive.map(|(effort, images)| json!({ "effort": effort, "images": images })),
+            ADAPTIVE: self.adaptive.map(|(effort, images)| json!({ "effort": effort, "images": images })),
         })
     }
 }

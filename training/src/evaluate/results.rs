@@ -15,6 +15,9 @@ use crate::checkpoint::first_difference;
 use crate::files;
 use crate::runs::as_known;
 
+/// The key of what was asked of the attacker who knows, in [`Results::measures`].
+pub(super) const ADAPTIVE: &str = "adaptive";
+
 /// Version of the format that [`super::run`] writes. Version 2 had no `finished`, `measures`, `substitute` and `seconds` of single answers.
 pub const SCHEMA: u32 = 3;
 
@@ -122,7 +125,8 @@ pub enum Resume {
     /// Those of the same question are kept, others refused; defences may be added.
     Same,
     /// Those of the same question are kept, others replaced, with a note that names the first difference; they are set aside beside it
-    /// ([`files::set_aside`]). Defences that were made in another way are measured anew, and those that are not asked for keep what they have.
+    /// ([`files::set_aside`]). Where only the attacker who knows is to try otherwise, the rows are kept and his outcomes replaced. Defences
+    /// that were made in another way are measured anew, and those that are not asked for keep what they have.
     SameOrAnew,
 }
 
@@ -182,6 +186,10 @@ impl Results {
             self.schema
         );
         self.as_known_to(&mut found);
+        let tries_otherwise = at.resume == Resume::SameOrAnew && self.measures[ADAPTIVE] != found.measures[ADAPTIVE];
+        if tries_otherwise {
+            found.measures[ADAPTIVE].clone_from(&self.measures[ADAPTIVE]);
+        }
         if let Some((field, expected, found)) = first_difference(&self.question()?, &found.question()?, "") {
             bail!(
                 "{}: results of another question: {field} is {found} there, expected {expected}; only the options of that evaluation go on with it",
@@ -210,9 +218,19 @@ impl Results {
             found.adaptive.remove(&name);
             found.defences.remove(&name);
         }
+        if tries_otherwise {
+            eprintln!("note: {}: other attackers who know the defences; measuring these anew", path.display());
+            found.adaptive.clear();
+        }
         // A command that adds defences names the others too.
-        let command = if found.defences == self.defences { found.command } else { self.command };
-        Ok(Self { command, rows: found.rows, adaptive: found.adaptive, ..self })
+        let same = found.defences == self.defences && !tries_otherwise;
+        let command = if same { found.command } else { self.command };
+        let mut results = Self { command, rows: found.rows, adaptive: found.adaptive, ..self };
+        if tries_otherwise {
+            files::set_aside(path)?;
+            results.save(path)?;
+        }
+        Ok(results)
     }
 
     /// Leaves out of the question what a file from before it was told cannot say.

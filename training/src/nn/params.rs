@@ -4,12 +4,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use tch::{Device, Kind, Tensor};
 
 use super::int8::Int8;
 use crate::files;
+use crate::random::Draws;
 
 /// A network, by its parameters.
 pub trait HasParams {
@@ -67,11 +66,10 @@ impl Params {
     }
 
     fn uniform(&self, name: &str, shape: &[i64], bound: f64) -> Tensor {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(fnv1a(name));
+        let mut draws = Draws::new(self.seed, fnv1a(name));
         let count = shape.iter().product::<i64>() as usize;
         let scale = 2.0 * bound / f64::from(u32::MAX);
-        let values: Vec<f32> = (0..count).map(|_| (f64::from(rng.next_u32()) * scale - bound) as f32).collect();
+        let values: Vec<f32> = (0..count).map(|_| (f64::from(draws.word()) * scale - bound) as f32).collect();
         Tensor::from_slice(&values).reshape(shape)
     }
 

@@ -11,28 +11,6 @@ use crate::nn::params::HasParams;
 /// The key of a network's weights' SHA-256 in what results say of it.
 const WEIGHTS: &str = "weights_sha256";
 
-/// What identifies a trained network: its configuration, how it was trained, and from which seed.
-#[must_use]
-pub fn identity(trained: &Header) -> Value {
-    json!({
-        "config": trained.config["network"],
-        "schedule": trained.config["schedule"],
-        "epochs_done": trained.epoch,
-        "seed": trained.seed
-    })
-}
-
-/// The same of a purifier that another one begins with, and in it what that one learned from and began with.
-pub(super) fn history(trained: &Header) -> Value {
-    let mut history = identity(trained);
-    for key in ["source", "from"] {
-        if let Some(earlier) = trained.config.get(key) {
-            history[key] = earlier.clone();
-        }
-    }
-    history
-}
-
 /// The sources that a purifier learned from, and those of the runs that it began with, by the header of its checkpoint; none of what is no
 /// purifier.
 #[must_use]
@@ -51,12 +29,28 @@ pub fn sources(header: &Value) -> Vec<&Value> {
 }
 
 impl<T: HasParams> Trained<T> {
-    /// What identifies exactly this network: [`identity`] and the hash of its weights.
+    /// What identifies exactly this network: its configuration, how it was trained, from which seed, and the hash of its weights.
     #[must_use]
     pub fn identity(&self) -> Value {
-        let mut identity = identity(&self.header);
-        identity[WEIGHTS] = self.network.params().sha256().into();
-        identity
+        let Header { config, epoch, seed, .. } = &self.header;
+        json!({
+            "config": config["network"],
+            "schedule": config["schedule"],
+            "epochs_done": epoch,
+            "seed": seed,
+            WEIGHTS: self.network.params().sha256(),
+        })
+    }
+
+    /// The same of a purifier that another one begins with, and in it what that one learned from and began with.
+    pub(super) fn history(&self) -> Value {
+        let mut history = self.identity();
+        for key in ["source", "from"] {
+            if let Some(earlier) = self.header.config.get(key) {
+                history[key] = earlier.clone();
+            }
+        }
+        history
     }
 
     /// What results say of it: how it was made, and the hash of its weights.
@@ -71,11 +65,22 @@ impl<T: HasParams> Trained<T> {
     }
 }
 
-/// Takes the weights' hash out of `about` where `earlier`, which was said of that network before weights were hashed, has none: then the
-/// recipe alone tells whether it is the same.
+/// Takes the hashes of weights out of `about`, at any depth, where `earlier`, which was said before these weights were hashed, has
+/// none: then the recipe alone tells whether it is the same network.
 pub fn as_known(about: &mut Value, earlier: &Value) {
-    if let (Some(about), None) = (about.as_object_mut(), earlier.get(WEIGHTS)) {
-        about.remove(WEIGHTS);
+    match (about, earlier) {
+        (Value::Object(about), Value::Object(earlier)) => {
+            if !earlier.contains_key(WEIGHTS) {
+                about.remove(WEIGHTS);
+            }
+            for (key, value) in about {
+                earlier.get(key).into_iter().for_each(|earlier| as_known(value, earlier));
+            }
+        }
+        (Value::Array(about), Value::Array(earlier)) => {
+            about.iter_mut().zip(earlier).for_each(|(about, earlier)| as_known(about, earlier));
+        }
+        _ => {}
     }
 }
 

@@ -256,6 +256,27 @@ fn who_measures_anew_keeps_the_same_question_and_replaces_another() {
 }
 
 #[test]
+fn who_asks_for_another_attacker_who_knows_keeps_the_rows() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    let at = Destination { path: &path, resume: Resume::SameOrAnew };
+    let before = evaluated_at(at, &measures(0.2), u32::MAX).unwrap();
+    let Measures { adaptive: Some((effort, _)), .. } = measures(0.2) else { unreachable!() };
+    let fewer = Measures { adaptive: Some((effort, 5)), ..measures(0.2) };
+    let after = evaluated_at(at, &fewer, u32::MAX).unwrap();
+    assert!(after.finished && after.adaptive.len() == 2 && after.adaptive.values().all(|outcome| outcome.n == 5));
+    let seconds = |results: &Results| results.rows.iter().map(|row| row.seconds).collect::<Vec<_>>();
+    assert_eq!(seconds(&after), seconds(&before), "the rows were not measured again");
+    let aside = Results::read(&path.with_extension("before.json")).unwrap();
+    assert!(aside.adaptive.values().all(|outcome| outcome.n == 6), "{aside:?}");
+
+    let none = Measures { adaptive: None, ..measures(0.2) };
+    let after = evaluated_at(at, &none, 0).unwrap();
+    assert_eq!((after.rows.len(), after.adaptive.len()), (4, 0), "nothing had to be asked of the defence");
+}
+
+#[test]
 fn a_target_that_was_trained_again_by_the_same_recipe_is_another_question() {
     let _turn = my_turn();
     let folder = tempfile::tempdir().unwrap();

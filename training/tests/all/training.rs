@@ -116,6 +116,31 @@ fn a_resumed_purifier_goes_on_with_the_noise_of_an_uninterrupted_one() {
 }
 
 #[test]
+fn a_run_goes_on_with_the_very_source_it_began_with_as_far_as_it_knows_it() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let data = squares(64, CLASSES, 1);
+    let go_on = |out: &str, source: serde_json::Value, epochs| {
+        let mut run = run(&folder.path().join(out), true, schedule(3));
+        run.header.config["source"] = source;
+        let classifier = classifier();
+        let task = ClassifierTask { classifier: &classifier, held_out: &data };
+        fit(&PowerCut { task: &task, epochs_left: Cell::new(epochs) }, &data, &schedule(3), &run)
+    };
+    let source = |weights| serde_json::json!([{ "seed": 1, "weights_sha256": weights }]);
+    go_on("known", source("aa"), 1).unwrap_err();
+    let refused = go_on("known", source("bb"), 9).unwrap_err().to_string();
+    assert!(refused.contains("a checkpoint of another configuration: config.source is"), "{refused}");
+    go_on("known", source("aa"), 9).unwrap();
+
+    // A checkpoint from before sources were hashed goes by their recipe, and does not claim more afterwards.
+    go_on("unknown", serde_json::json!([{ "seed": 1 }]), 1).unwrap_err();
+    go_on("unknown", source("aa"), 9).unwrap();
+    let header = Header::of(&Run::checkpoint(&folder.path().join("unknown"))).unwrap();
+    assert_eq!((header.epoch, &header.config["source"]), (3, &serde_json::json!([{ "seed": 1 }])));
+}
+
+#[test]
 fn a_log_shorter_than_its_checkpoint_is_refused() {
     let _turn = my_turn();
     let folder = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::{Effort, Objective, Stronghold};
-use crate::attack::{Goal, nearer, square};
+use crate::attack::{Goal, nearer, square, value_and_gradient};
 use crate::data::batches;
 use crate::{progress, random};
 
@@ -139,9 +139,6 @@ impl Attacker<'_> {
 
     /// The attacker's loss of each image `[N]`, and its gradient `[N, C, H, W]`.
     fn gradient(&self, x: &Tensor, goal: &Goal) -> (Tensor, Tensor) {
-        let x = x.detach().copy().set_requires_grad(true);
-        let loss = self.objective.loss(goal, &self.model.scores(self.objective, &x));
-        let gradient = Tensor::run_backward(&[loss.sum(Kind::Float)], &[&x], false, false).remove(0);
-        (loss.detach(), gradient)
+        value_and_gradient(x, |x| self.objective.loss(goal, &self.model.scores(self.objective, x)))
     }
 }
