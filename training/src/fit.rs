@@ -37,12 +37,15 @@ pub struct Schedule {
     /// Images a step.
     #[arg(long, default_value_t = 128)]
     pub batch: usize,
-    /// Adam's learning rate at its highest; it rises over the first 200 steps and falls to a hundredth along a cosine.
+    /// Adam's learning rate at its highest; it rises over the first 200 steps, or the first third of fewer than 600, and falls to a
+    /// hundredth along a cosine.
     #[arg(long, default_value_t = 1e-3)]
     pub rate: f64,
 }
 
 const WARM_UP_STEPS: usize = 200;
+/// Most of a run that the learning rate may rise for: one step of so many.
+const WARM_UP_SHARE: usize = 3;
 
 impl Schedule {
     fn check(&self) -> Result<()> {
@@ -53,7 +56,8 @@ impl Schedule {
     }
 
     fn rate_at(&self, step: usize, steps: usize) -> f64 {
-        let rise = ((step + 1) as f64 / WARM_UP_STEPS as f64).min(1.0);
+        let warm_up = WARM_UP_STEPS.min(steps.div_ceil(WARM_UP_SHARE));
+        let rise = ((step + 1) as f64 / warm_up as f64).min(1.0);
         let fall = 0.01 + 0.99 * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos());
         self.rate * rise * fall
     }
@@ -119,4 +123,22 @@ impl Learner for Descent<'_> {
 #[must_use]
 pub fn scalar(tensor: &Tensor) -> f64 {
     tensor.detach().to_kind(Kind::Double).double_value(&[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_over_200_steps_or_a_third_of_a_short_run() {
+        let schedule = Schedule { epochs: 1, batch: 2, rate: 1.0 };
+        let highest = |steps| {
+            let rates = (0..steps).map(|step| schedule.rate_at(step, steps));
+            rates.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap()
+        };
+        assert_eq!(highest(3000).0, 199);
+        assert_eq!(highest(42).0, 13);
+        assert!(highest(42).1 > 0.7, "a short run learns at nearly the whole rate: {}", highest(42).1);
+        assert_eq!(highest(1).0, 0);
+    }
 }

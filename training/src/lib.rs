@@ -25,6 +25,7 @@ pub mod noise;
 pub mod npz;
 pub mod optim;
 pub mod paper;
+mod png;
 pub mod progress;
 pub mod puvae;
 mod random;

@@ -14,7 +14,7 @@ use super::args::{Attacks, DataArgs, SplitName};
 pub(super) struct Attack {
     #[command(flatten)]
     data: DataArgs,
-    /// Run folder of the classifier that is attacked.
+    /// Run folder, or exported .onnx file, of the classifier that is attacked.
     #[arg(long)]
     target: PathBuf,
     #[command(flatten)]
@@ -25,7 +25,8 @@ pub(super) struct Attack {
     /// Seed of the choice of images and targets.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Frames of test images; the files are called `OUT-images.idx3-ubyte.gz` and so on.
+    /// Frames of test images, in turns clean and under each attack: `OUT-images.idx3-ubyte.gz` and so on, or of colour pictures
+    /// `OUT/PART/CLASS/NUMBER.png`.
     #[arg(long, required_unless_present_any = ["npz", "weights"])]
     out: Option<PathBuf>,
     /// Arrays `x`, `x_adv`, `y`, `y_target` and `parameters` of one attack, for NumPy.

@@ -15,13 +15,13 @@ use super::args::{Adaptive, Attacks, DataArgs, SplitName};
 pub(super) struct Evaluate {
     #[command(flatten)]
     data: DataArgs,
-    /// Run folder of the target classifier M_t, which is attacked.
+    /// Run folder, or exported .onnx file, of the target classifier M_t, which is attacked.
     #[arg(long)]
     target: PathBuf,
-    /// Defences: run folders of purifiers, each optionally as NAME=FOLDER.
+    /// Defences: run folders or exported files of purifiers, or `binarise` and `median`, which need none; each optionally as NAME=PATH.
     #[arg(long)]
     defence: Vec<String>,
-    /// Run folders of classifiers to put in the target's place (another one, one trained adversarially), each optionally as NAME=FOLDER.
+    /// Run folders or exported files of classifiers to put in the target's place (another one, one trained adversarially), each optionally as NAME=PATH.
     #[arg(long)]
     replacement: Vec<String>,
     /// Run folder of the black-box attacker's substitute for the target: adds each attack made on it.

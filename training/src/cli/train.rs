@@ -84,10 +84,10 @@ pub(super) struct Puvae {
     /// TOML file with fields that differ from the preset.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Run folder of the source classifier M_s; repeated, several share each batch.
+    /// Run folder, or exported .onnx file, of the source classifier M_s; repeated, several share each batch.
     #[arg(long, required = true)]
     source: Vec<PathBuf>,
-    /// Run folder of a purifier with the same layers, to begin with its weights.
+    /// Run folder, or exported .onnx file, of a purifier with the same layers, to begin with its weights.
     #[arg(long)]
     from: Option<PathBuf>,
     #[command(flatten)]
@@ -117,10 +117,10 @@ fn with_file(preset: &PuvaeConfig, path: &Path) -> Result<PuvaeConfig> {
 pub(super) struct Substitute {
     #[command(flatten)]
     data: DataArgs,
-    /// Run folder of the target classifier that answers.
+    /// Run folder, or exported .onnx file, of the target classifier that answers.
     #[arg(long)]
     target: PathBuf,
-    /// A defence in front of the target when it answers: a purifier's run folder, optionally as NAME=FOLDER.
+    /// A defence in front of the target when it answers: a purifier's run folder or exported file, or `binarise` or `median`; optionally as NAME=PATH.
     #[arg(long)]
     defence: Option<String>,
     #[command(flatten)]

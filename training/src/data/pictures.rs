@@ -1,11 +1,11 @@
 //! Pictures in folders: `train/CLASS/*` and `test/CLASS/*`. Any class names, any sizes; every picture is brought to
-//! one size and colour by the same code that prepares frames in the runtime.
+//! one size and colour by the same code that prepares frames in the runtime, and rounded to bytes, which it does not do.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use image::ImageReader;
+use image::{DynamicImage, ImageDecoder as _, ImageReader};
 use puvae::model::spec::InputShape;
 use puvae::preprocess::{Picture, PixelFormat, Prep, Preprocessor};
 use tch::Tensor;
@@ -135,13 +135,23 @@ fn decode_part(files: &[(PathBuf, i64)], shape: InputShape, bytes: &mut [u8], ba
     Ok(())
 }
 
+/// The picture as a person would hold it: turned as its EXIF tag says.
+fn upright(path: &Path) -> Result<DynamicImage> {
+    ensure!(path.is_file(), "not a regular file");
+    let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
 fn decode(path: &Path, prepare: &mut Preprocessor, values: &mut [f32]) -> Result<()> {
-    let picture = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(anyhow::Error::from)
-        .and_then(|reader| Ok(reader.decode()?));
-    let picture =
-        picture.with_context(|| format!("{}: not a picture that can be read; repair or remove it", path.display()))?;
+    let picture = upright(path).with_context(|| {
+        format!(
+            "{}: not a picture that can be read, expected png, jpeg, bmp or pnm; repair or remove it",
+            path.display()
+        )
+    })?;
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let (format, pixels) = if picture.color().has_color() {
         (PixelFormat::Rgb8, picture.into_rgb8().into_raw())

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
-use image::{ColorType, ImageFormat};
-use tch::{Device, Kind};
+use tch::no_grad;
 
 use super::Generator;
-use crate::files;
+use crate::png;
 
 /// Pictures in a row, and rows.
 const GRID: i64 = 8;
@@ -17,20 +16,16 @@ const SEED: i64 = 1;
 /// Writes a PNG of 8×8 generated pictures. Reseeds torch's random stream.
 pub(super) fn write(generator: &Generator, path: &Path) -> Result<()> {
     tch::manual_seed(SEED);
-    let pictures = tch::no_grad(|| generator.pictures(&generator.draw(GRID * GRID)));
+    let pictures = no_grad(|| generator.pictures(&generator.draw(GRID * GRID)));
     let (_, channels, height, width) = pictures.size4()?;
-    let grid = pictures.reshape([GRID, GRID, channels, height, width]).permute([0, 3, 1, 4, 2]); // [8, H, 8, W, C]
-    let bytes: Vec<u8> =
-        Vec::try_from(&(grid * 255.0).round().to_kind(Kind::Uint8).to_device(Device::Cpu).reshape([-1]))?;
-    let colour = if channels == 1 { ColorType::L8 } else { ColorType::Rgb8 };
-    let (width, height) = ((GRID * width) as u32, (GRID * height) as u32);
-    files::replace_with(path, |partial| {
-        Ok(image::save_buffer_with_format(partial, &bytes, width, height, colour, ImageFormat::Png)?)
-    })
+    let grid = pictures.reshape([GRID, GRID, channels, height, width]).permute([2, 0, 3, 1, 4]); // [C, 8, H, 8, W]
+    png::write(&grid.reshape([channels, GRID * height, GRID * width]), path)
 }
 
 #[cfg(test)]
 mod tests {
+    use tch::Device;
+
     use super::*;
     use crate::gan::GanConfig;
     use crate::nn::params::Params;

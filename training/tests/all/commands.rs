@@ -27,13 +27,33 @@ fn done(root: &Path, words: &str) -> String {
     stdout
 }
 
-/// A folder with squares in ten classes for data and a classifier of one epoch.
-fn trained() -> tempfile::TempDir {
+#[test]
+fn a_reader_that_goes_away_ends_the_program_without_a_word() {
     let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data/mnist");
+    write_data(folder.path());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_puvae-train"))
+        .current_dir(folder.path())
+        .args(["data", "--data", "data", "--dataset", "mnist"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (None, ""));
+}
+
+/// Squares in ten classes, as the files of MNIST.
+fn write_data(root: &Path) {
+    let data = root.join("data/mnist");
     std::fs::create_dir_all(&data).unwrap();
     write_idx(&data, "train", &squares(120, 10, 1));
     write_idx(&data, "t10k", &squares(20, 10, 2));
+}
+
+/// A folder with squares in ten classes for data and a classifier of one epoch.
+fn trained() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
     done(folder.path(), "classifier --arch e --epochs 1 --batch 20 --out runs/e");
     folder
 }
@@ -79,6 +99,37 @@ fn attacked_frames_stand_in_turns_and_move_by_no_more_than_epsilon() {
     for (part, most) in parts.iter().zip(moved) {
         assert!(if *part == 0 { most == 0 } else { (1..=25).contains(&most) }, "part {part}: {most}");
     }
+}
+
+#[test]
+fn attacked_frames_in_colour_stand_in_a_folder_for_each_part_and_class() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for (part, count) in [("train", 40), ("test", 6)] {
+        for (class, colour) in [("stop", [200, 0, 0]), ("go", [0, 200, 0])] {
+            let folder = root.join("data/mnist").join(part).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            let picture = image::RgbImage::from_pixel(32, 32, image::Rgb(colour));
+            (0..count).for_each(|index| picture.save(folder.join(format!("{index}.png"))).unwrap());
+        }
+    }
+    done(root, "classifier --arch e --epochs 1 --batch 16 --out runs/e");
+    done(root, "attack --target runs/e --attacks fgsm,ifgsm-3 --epsilon 0.1 --images 12 --out attacked");
+    let mut counts = [0; 3];
+    for (part, count) in ["clean", "fgsm", "ifgsm-3"].iter().zip(&mut counts) {
+        for (class, colour) in [("stop", [200, 0, 0]), ("go", [0, 200, 0])] {
+            let Ok(files) = std::fs::read_dir(root.join("attacked").join(part).join(class)) else { continue };
+            for file in files {
+                *count += 1;
+                let picture = image::open(file.unwrap().path()).unwrap().into_rgb8();
+                let moved = |pixel: &image::Rgb<u8>| pixel.0.iter().zip(colour).map(|(a, b)| a.abs_diff(b)).max();
+                let most = picture.pixels().filter_map(moved).max().unwrap();
+                assert!(if *part == "clean" { most == 0 } else { (1..=25).contains(&most) }, "{part}: {most}");
+            }
+        }
+    }
+    assert_eq!(counts, [4; 3], "the parts take turns");
 }
 
 #[test]

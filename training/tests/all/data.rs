@@ -6,7 +6,8 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use image::{GrayImage, RgbImage};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, GrayImage, ImageEncoder as _, RgbImage};
 use puvae::idx::{Images, write_images, write_labels};
 use puvae_training::data::publisher::{self, Hashed, Remote};
 use puvae_training::data::{DataSet, Shape, Split};
@@ -64,6 +65,32 @@ fn a_folder_for_each_class_is_a_data_set_of_any_size_and_colour() {
 }
 
 #[test]
+fn a_picture_is_turned_upright_as_its_exif_tag_says() {
+    let folder = tempfile::tempdir().unwrap();
+    pictures(folder.path());
+    // White above black, stored on its side: "the row 0 is the right-hand side" (orientation 6).
+    let mut stored = RgbImage::from_pixel(32, 32, image::Rgb([0; 3]));
+    (0..16).for_each(|x| (0..32).for_each(|y| stored.put_pixel(x, y, image::Rgb([255; 3]))));
+    for index in 0..2 {
+        let file = std::fs::File::create(folder.path().join(format!("signs/test/red/{index}.png"))).unwrap();
+        let mut encoder = PngEncoder::new(file);
+        encoder.set_exif_metadata(exif_orientation(6)).unwrap();
+        encoder.write_image(&stored, 32, 32, ExtendedColorType::Rgb8).unwrap();
+    }
+    let set = load(folder.path(), "signs", Shape { side: Some(16), channels: Some(1) }).unwrap();
+    let values = bytes(&first_of(&set.test, 1));
+    assert_eq!((values[3 * 16 + 3], values[12 * 16 + 12]), (255, 0), "{values:?}");
+    assert_eq!((values[3 * 16 + 12], values[12 * 16 + 3]), (255, 0), "{values:?}");
+}
+
+/// An EXIF block with nothing but an orientation: TIFF's header, and a directory of one entry of the tag 0x0112.
+fn exif_orientation(orientation: u8) -> Vec<u8> {
+    let header = [b"II".as_slice(), &[42, 0, 8, 0, 0, 0]].concat();
+    let entry = [1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0];
+    [header, entry.to_vec()].concat()
+}
+
+#[test]
 fn the_first_pictures_of_a_part_are_of_every_class() {
     let folder = tempfile::tempdir().unwrap();
     pictures(folder.path());
@@ -82,7 +109,12 @@ fn one_broken_picture_is_named_and_nothing_is_read() {
     let content = std::fs::read(&broken).unwrap();
     std::fs::write(&broken, &content[..content.len() / 2]).unwrap();
     let text = refused(folder.path(), "signs");
-    assert!(text.contains("train/red/3.png: not a picture that can be read; repair or remove it"), "{text}");
+    assert!(
+        text.contains(
+            "train/red/3.png: not a picture that can be read, expected png, jpeg, bmp or pnm; repair or remove it"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
