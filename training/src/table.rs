@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::attack::Aim;
-use crate::evaluate::adaptive::Outcome;
+use crate::evaluate::adaptive::{ATTACKER, Outcome};
 use crate::evaluate::{BLACK_BOX, Cell, Results, Row, checks};
 use crate::paper::{self, Line};
 use crate::puvae::PuvaeConfig;
@@ -210,6 +210,16 @@ fn adaptive(text: &mut String, results: &Results) {
     table_head(text, head.into_iter());
     for (name, outcome) in &results.adaptive {
         table_row(text, adaptive_cells(name, outcome));
+    }
+    let earlier = results.adaptive.iter().filter(|(_, outcome)| outcome.attacker < ATTACKER);
+    let names: Vec<&str> = earlier.map(|(name, _)| name.as_str()).collect();
+    if !names.is_empty() {
+        writeln!(
+            text,
+            "\nFrom an earlier version of the attacker, whose attacks all began at the same random points, so that his starts are fewer different tries than they look: {}.",
+            names.join(", ")
+        )
+        .expect("writing to a string does not fail");
     }
 }
 

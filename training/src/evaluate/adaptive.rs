@@ -22,6 +22,9 @@ use crate::defence::{Defence, Defended};
 use crate::progress::timed;
 use attacker::{Attacker, Left, Start, Try};
 
+/// Which attacker this is; what another one left is measured anew. The first, of files that do not tell, began all his attacks at
+/// the same random points, whatever the seed.
+pub const ATTACKER: u32 = 2;
 /// Images attacked at a time, or fewer where the defence wants fewer.
 const BATCH: usize = 125;
 /// Seed of the defence's own randomness when a proposal is judged: a draw the attacker has not seen.
@@ -82,6 +85,9 @@ impl Effort {
 /// What is left of a defence under attacks that know it, in percent of all images.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Outcome {
+    /// Who attacked: [`ATTACKER`], or an earlier one.
+    #[serde(default = "first_attacker")]
+    pub attacker: u32,
     /// How hard the attacker tried.
     pub effort: Effort,
     /// Number of images.
@@ -100,13 +106,17 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
+fn first_attacker() -> u32 {
+    1
+}
+
 impl Outcome {
-    /// Whether pictures were taken along from all of `neighbours` but the one called `name`, and from no others, as far as the
-    /// attacker did so at all.
-    pub(super) fn met(&self, name: &str, neighbours: &[(&str, Stronghold<'_>)]) -> bool {
+    /// Whether this is what the attacker of this version leaves. A thorough one must have taken along pictures from all of `neighbours`
+    /// but the one called `name`, and from no others.
+    pub(super) fn is_current(&self, name: &str, neighbours: &[(&str, Stronghold<'_>)]) -> bool {
         let met: BTreeSet<&str> = self.rows.iter().filter_map(|row| row.attack.strip_prefix(MADE_ON)).collect();
         let others = neighbours.iter().map(|&(other, _)| other).filter(|&other| other != name).collect();
-        self.effort.thorough.is_none() || met == others
+        self.attacker == ATTACKER && (self.effort.thorough.is_none() || met == others)
     }
 
     /// The outcome of attacks on `name`, for people.
@@ -281,6 +291,7 @@ impl<'a> Siege<'a> {
             rows.extend(more);
         }
         Outcome {
+            attacker: ATTACKER,
             effort: self.effort,
             n: y.numel(),
             clean: percent(&clean),

@@ -210,7 +210,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::Cell;
-    use super::super::adaptive::{Effort, OutcomeRow};
+    use super::super::adaptive::{ATTACKER, Effort, OutcomeRow};
     use super::*;
 
     fn row(attack: &str, parameters: Option<Attack>, undefended: f64) -> Row {
@@ -243,7 +243,7 @@ mod tests {
     fn outcome(worst: f64, unbounded: f64, zero_gradient: f64) -> Outcome {
         let effort = Effort { epsilon: 0.3, alpha: 0.03, steps: 40, restarts: 5, thorough: None };
         let rows = vec![OutcomeRow { attack: "selector-margin untargeted".into(), accuracy: worst, zero_gradient }];
-        Outcome { effort, n: 100, clean: 90.0, rows, worst, unbounded, seconds: 0.0 }
+        Outcome { attacker: ATTACKER, effort, n: 100, clean: 90.0, rows, worst, unbounded, seconds: 0.0 }
     }
 
     #[test]

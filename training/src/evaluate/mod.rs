@@ -165,7 +165,7 @@ pub fn run(
         let images = split.sample(images, measures.seed);
         let strongholds: Vec<_> = judge.strongholds().collect();
         for &(name, stronghold) in &strongholds {
-            if !results.adaptive.get(name).is_some_and(|outcome| outcome.met(name, &strongholds)) {
+            if !results.adaptive.get(name).is_some_and(|outcome| outcome.is_current(name, &strongholds)) {
                 let outcome = adaptive::run(stronghold, name, &images, measures.seed, effort, &strongholds)?;
                 results.adaptive.insert(name.into(), outcome);
                 results.save(at.path)?;

@@ -6,13 +6,14 @@ use super::Settings;
 use super::figure::{Axis, Figure, Series};
 use super::tables::named;
 use super::zoo::{Network, Zoo};
-use crate::attack::{self, Aim, Attack, Plan, Victim};
-use crate::classifier::Architecture;
-use crate::defence::Defended;
+use crate::attack::{self, Aim, Attack, Plan};
+use crate::classifier::{Architecture, Classifier};
+use crate::data::Split;
 use crate::defence::defense_gan::Projection;
 use crate::device;
+use crate::evaluate::adaptive::Stronghold;
 use crate::evaluate::checks::{accuracy_behind, clearly_above};
-use crate::evaluate::{self, Guard, Results, UNDEFENDED, contestants};
+use crate::evaluate::{self, Contestant, Results, UNDEFENDED, contestants};
 use crate::paper;
 use crate::puvae::Size;
 
@@ -50,27 +51,14 @@ pub(super) fn warnings(figure: &Figure, table: Option<&Results>) -> String {
 pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
     let target = Architecture::A;
     let trained = zoo.classifier(target)?;
-    let classifier = &trained.network;
     let images = zoo.set.test.sample(settings.counts(zoo.set).costly, settings.seed);
     let greatest = paper::strength(zoo.set.channels).epsilon;
-    let line = |name: &str, victim: &dyn Victim| -> Result<Series> {
-        let mut points = Vec::new();
-        for step in 1..=STEPS {
-            let epsilon = greatest * f64::from(step) / f64::from(STEPS);
-            let plan = Plan { attack: Attack::Fgsm { epsilon }, aim: Aim::Targeted, seed: settings.seed };
-            let attacked = attack::run(victim, plan, &images, zoo.set.class_count())?.x;
-            points.push([epsilon, evaluate::accuracy(victim, &attacked, &images.labels())]);
-        }
-        Ok(Series::new(name, points))
-    };
-    let mut series = vec![line("undefended", classifier)?];
+    let mut defences = Vec::new();
     for network in [Network::Puvae(Size::Paper, target), Network::Puvae(Size::Lite, target), Network::Magnet] {
         let Some(run) = zoo.find(network)? else { continue };
-        let contestant = contestants::defence(zoo.set, &named(network, &run), Projection::default(), zoo.device)?;
-        if let Guard::Defence(defence) = &contestant.guard {
-            series.push(line(&contestant.name, &Defended { defence: defence.as_ref(), classifier })?);
-        }
+        defences.push(contestants::defence(zoo.set, &named(network, &run), Projection::default(), zoo.device)?);
     }
+    let series = lines(&trained.network, &defences, &images, greatest, settings.seed)?;
     Ok(Figure {
         title: format!("{}, target A: FGSM with the gradient through the defence", zoo.set.name),
         command: evaluate::command(),
@@ -83,11 +71,79 @@ pub(super) fn run(zoo: &Zoo<'_>, settings: &Settings) -> Result<Figure> {
     })
 }
 
+/// A line for the classifier alone and one for each defence in front of it, each under attacks through all of it.
+fn lines(
+    classifier: &Classifier,
+    defences: &[Contestant],
+    images: &Split,
+    greatest: f64,
+    seed: u64,
+) -> Result<Vec<Series>> {
+    let alone = (UNDEFENDED, Stronghold { defence: None, classifier });
+    let defended = defences.iter().map(|contestant| (contestant.name.as_str(), contestant.stronghold(classifier)));
+    let line = |(name, victim): (&str, Stronghold<'_>)| {
+        let points = (1..=STEPS).map(|step| {
+            let epsilon = greatest * f64::from(step) / f64::from(STEPS);
+            let plan = Plan { attack: Attack::Fgsm { epsilon }, aim: Aim::Targeted, seed };
+            let attacked = attack::run(&victim, plan, images, classifier.config.classes)?.x;
+            Ok([epsilon, evaluate::accuracy(&victim, &attacked, &images.labels())])
+        });
+        Ok(Series::new(name, points.collect::<Result<_>>()?))
+    };
+    std::iter::once(alone).chain(defended).map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
+    use serde_json::Value;
+    use tch::{Device, Kind, Tensor};
+
     use super::*;
+    use crate::classifier::ClassifierConfig;
+    use crate::defence::{Cleaned, Defence};
+    use crate::evaluate::Guard;
+    use crate::nn::params::Params;
+    use crate::turns::my_turn;
+
+    /// Lets nothing through but white.
+    struct White;
+
+    impl Defence for White {
+        fn name(&self) -> String {
+            "white".into()
+        }
+
+        fn purify(&self, x: &Tensor) -> Cleaned {
+            Cleaned { frames: x.ones_like() + x * 0.0, label: None, score: None }
+        }
+    }
+
+    #[test]
+    fn a_line_is_of_what_the_classifier_says_behind_its_defence() {
+        let _turn = my_turn();
+        let classifier = Classifier::new(ClassifierConfig::new(Architecture::E, 28, 1, 4), Params::new(1, Device::Cpu));
+        classifier.params.freeze();
+        let white = Tensor::ones([1, 1, 28, 28], (Kind::Float, Device::Cpu));
+        let of_white = attack::answers(&classifier, &white).int64_value(&[0]);
+        let pictures = Tensor::zeros([5, 1, 28, 28], (Kind::Uint8, Device::Cpu));
+        for image in 0..5 {
+            let _ = pictures.get(image).narrow(1, 5 * image, 7).narrow(2, (11 * image) % 20, 7).fill_(255);
+        }
+        // Of two of the five it says behind the defence what their labels are.
+        let answers = Vec::<i64>::try_from(&attack::answers(&classifier, &(pictures.to_kind(Kind::Float) / 255.0)));
+        let labels: Vec<i64> = (0..5).map(|image| (of_white + i64::from(image > 1)) % 4).collect();
+        let right = answers.unwrap().iter().zip(&labels).filter(|(answer, label)| answer == label).count();
+        let images = Split::new(pictures, Tensor::from_slice(&labels));
+        let white = Contestant { name: "white".into(), guard: Guard::Defence(Box::new(White)), about: Value::Null };
+        let lines = lines(&classifier, &[white], &images, 6e-6, 1).unwrap();
+        let ends = |line: &Series| line.points.iter().map(|point| point[1]).collect::<Vec<_>>();
+        assert_eq!(ends(&lines[1]), [40.0; 6]);
+        assert_eq!(ends(&lines[0]), [20.0 * right as f64; 6], "so small an attack changes no answer");
+        assert_ne!(right, 2, "else the test says nothing");
+        assert_eq!(lines[0].points[5][0], 6e-6);
+    }
 
     fn figure(series: Vec<Series>) -> Figure {
         Figure {

@@ -32,6 +32,25 @@ fn trained(adversarial: Option<AdversarialTraining>) -> Classifier {
     classifier
 }
 
+#[test]
+fn alpha_weighs_the_clean_pictures_and_the_rest_the_attacked_ones() {
+    let _turn = my_turn();
+    let data = squares(16, CLASSES, 2);
+    let loss = |alpha: Option<f64>| {
+        let adversarial = alpha.map(|alpha| AdversarialTraining { alpha, epsilon: 0.4, steps: 1 });
+        let config = ClassifierConfig { adversarial, ..ClassifierConfig::new(Architecture::E, 28, 1, CLASSES) };
+        let classifier = Classifier::new(config, Params::new(3, Device::Cpu));
+        classifier.params.copy_from(&trained(None).params.all()).unwrap();
+        tch::manual_seed(9);
+        let task = ClassifierTask { classifier: &classifier, held_out: &data };
+        task.loss(&data.all()).0.double_value(&[])
+    };
+    let (clean, attacked) = (loss(None), loss(Some(0.0)));
+    assert!((loss(Some(1.0)) - clean).abs() < 1e-6, "α 1 is training without attacks");
+    assert!(attacked > clean + 0.1, "an attack costs something: {attacked}, {clean}");
+    assert!((loss(Some(0.2)) - (0.2 * clean + 0.8 * attacked)).abs() < 1e-5);
+}
+
 fn picture(values: [f32; 9]) -> Tensor {
     Tensor::from_slice(&values).reshape([1, 1, 3, 3])
 }

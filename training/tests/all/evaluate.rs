@@ -378,6 +378,22 @@ fn a_thorough_attacker_takes_along_what_he_makes_on_a_defence_that_is_added() {
 }
 
 #[test]
+fn what_an_earlier_attacker_left_is_measured_anew() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    let whole = evaluated(&path, false, &measures(0.2), u32::MAX).unwrap();
+    let mut earlier = json(&path);
+    let outcome = earlier["adaptive"]["undefended"].as_object_mut().unwrap();
+    assert_eq!(outcome.remove("attacker"), Some(json!(2)));
+    outcome.insert("worst".into(), json!(99.0));
+    std::fs::write(&path, earlier.to_string()).unwrap();
+    let results = evaluated(&path, true, &measures(0.2), 0).unwrap();
+    let of = |results: &Results| (results.adaptive["undefended"].attacker, results.adaptive["undefended"].worst);
+    assert_eq!(of(&results), of(&whole));
+}
+
+#[test]
 fn two_contestants_of_the_same_name_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (set, target) = (set(), target(1));
@@ -426,6 +442,7 @@ fn results_of_version_2_are_still_read_but_not_gone_on_with() {
         "{text}"
     );
     assert!(!text.contains("Not finished"), "{text}");
+    assert!(text.contains("different tries than they look: undefended.\n"), "{text}");
     let error = evaluated(&path, true, &measures(0.2), 0).unwrap_err().to_string();
     assert!(
         error.contains("results.json: results of version 2, expected 3; evaluate again without --resume"),

@@ -10,6 +10,7 @@ mod defences;
 mod defense_gan;
 mod evaluate;
 mod import;
+mod judged;
 mod networks;
 mod reproduce;
 mod substitute;

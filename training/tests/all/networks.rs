@@ -167,3 +167,23 @@ fn the_papers_network_takes_a_step_with_the_papers_losses() {
     });
     assert!(losses[2] < losses[0], "{losses:?}");
 }
+
+#[test]
+fn training_draws_the_latent_code_and_nothing_else_where_no_picture_is_disturbed() {
+    let _turn = my_turn();
+    let preset = PuvaeConfig::preset(Size::Lite, 28, 1, 10);
+    let config = PuvaeConfig { random_share: 0.0, fgsm_share: 0.0, self_share: 0.0, mirror_share: 0.0, ..preset };
+    let puvae = Puvae::new(config, Params::new(1, Device::Cpu));
+    let (source, data) = (classifier(Architecture::E, SHAPES[0]), squares(8, 10, 2));
+    source.params.freeze();
+    let task = PuvaeTask::new(&puvae, Sources(vec![&source]), data.first(8)).unwrap();
+    let losses = |seed| {
+        tch::manual_seed(seed);
+        let scalars = task.loss(&data.all()).1;
+        ["kl", "denoising", "reconstruction"].map(|name| scalars.iter().find(|scalar| scalar.0 == name).unwrap().1)
+    };
+    assert_eq!(losses(1), losses(1));
+    let ([kl, denoising, one], [same_kl, same_denoising, other]) = (losses(1), losses(2));
+    assert_eq!((kl, denoising), (same_kl, same_denoising));
+    assert!((one - other).abs() > 1e-6, "Eq. 13 draws z: {one}, {other}");
+}
