@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
 /// Puts `bytes` in place of the file at `path` in one step: whoever reads it sees the old content or the new.
@@ -16,16 +16,17 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     replace_with(path, |partial| Ok(std::fs::write(partial, bytes)?))
 }
 
-/// As [`replace`], with the content written by `write`.
+/// As [`replace`], with the content written by `write`. A link stays one: what it leads to is replaced.
 ///
 /// # Errors
 /// When `write` fails or the file cannot be put in place.
 pub fn replace_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let partial = path.with_extension("partial");
     let written = || -> Result<()> {
+        let target = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
+        let partial = target.with_extension("partial");
         write(&partial)?;
         File::open(&partial)?.sync_all()?;
-        Ok(std::fs::rename(&partial, path)?)
+        Ok(std::fs::rename(&partial, target)?)
     };
     written().with_context(|| format!("{}: cannot write; is the disk full or the folder read-only?", path.display()))
 }
@@ -47,9 +48,14 @@ pub fn set_aside(path: &Path) -> Result<()> {
 /// Finds out, before hours of work, whether a file can be written; makes its folder.
 ///
 /// # Errors
-/// When it cannot.
+/// When it cannot, or when a device or a folder is there, which a file would take the place of.
 pub fn check_writable(path: &Path) -> Result<()> {
     let existed = path.exists();
+    ensure!(
+        !existed || path.is_file(),
+        "{}: not a regular file, whose place a new one could take; choose another --out",
+        path.display()
+    );
     let tried = || -> io::Result<()> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
@@ -68,4 +74,21 @@ pub fn sha256(mut content: impl Read) -> io::Result<String> {
     let mut hasher = Sha256::new();
     io::copy(&mut content, &mut hasher)?;
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_one_and_what_it_leads_to_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("results.json"), folder.path().join("link.json"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        check_writable(&link).unwrap();
+        replace(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+    }
 }

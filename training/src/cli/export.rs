@@ -1,6 +1,6 @@
 //! `puvae-train export` and `export-untrained`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
@@ -33,7 +33,7 @@ pub(super) struct Export {
 impl Export {
     pub(super) fn run(self, device: Device) -> Result<()> {
         let Self { data, run, out, form, weights } = self;
-        files::check_writable(&out)?;
+        check_onnx(&out)?;
         let stored = Stored::read(&run)?;
         ensure!(
             weights == Weights::F32 || stored.kind() == "classifier",
@@ -72,7 +72,17 @@ pub(super) struct ExportUntrained {
 
 impl ExportUntrained {
     pub(super) fn run(self) -> Result<()> {
-        files::check_writable(&self.out)?;
+        check_onnx(&self.out)?;
         export::untrained(self.preset, (self.channels, self.side), self.form, &self.out)
     }
+}
+
+/// An ONNX file can be written there, and nothing else gets lost.
+fn check_onnx(path: &Path) -> Result<()> {
+    ensure!(
+        path.extension().is_some_and(|ending| ending == "onnx"),
+        "{}: expected a file name that ends in .onnx",
+        path.display()
+    );
+    files::check_writable(path)
 }

@@ -11,6 +11,8 @@ use crate::gan::Generator;
 
 /// Rows, images times restarts, that descend at a time.
 const ROWS: usize = 1_000;
+/// Most random starts for a picture.
+const MOST_RESTARTS: u32 = ROWS as u32;
 /// Share of the steps after which the rate changes.
 const DECAY_AT: f64 = 0.8;
 
@@ -50,8 +52,8 @@ impl Projection {
     pub fn check(&self) -> Result<()> {
         let Self { steps, restarts, rate, momentum, decay } = *self;
         ensure!(
-            steps > 0 && restarts > 0,
-            "--defense-gan-steps is {steps} and --defense-gan-restarts {restarts}, expected at least 1"
+            steps > 0 && (1..=MOST_RESTARTS).contains(&restarts),
+            "--defense-gan-steps is {steps} and --defense-gan-restarts {restarts}, expected at least 1, and at most {MOST_RESTARTS} restarts"
         );
         for (name, value) in [("rate", rate), ("decay", decay)] {
             ensure!(value.is_finite() && value > 0.0, "--defense-gan-{name} is {value}, expected a number above 0");

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tch::Device;
 
 use super::{Contestant, Guard};
@@ -20,7 +20,7 @@ use crate::runs::{DEFENSE_GAN, MAGNET, Stored, Trained, load_classifier, same_da
 /// # Errors
 /// When the run is of no defence, or of other data, or the projection is absurd.
 pub fn defence(set: &DataSet, given: &str, projection: Projection, device: Device) -> Result<Contestant> {
-    let (name, run) = named(given);
+    let (name, run) = named(given)?;
     let untrained: Option<Box<dyn Defence>> = match run {
         "binarise" => Some(Box::new(Binarise)),
         "median" => Some(Box::new(MedianFilter)),
@@ -71,13 +71,36 @@ fn about<T: HasParams>(set: &DataSet, trained: &Trained<T>) -> Result<serde_json
 /// # Errors
 /// When the folder holds no classifier, or one for other data.
 pub fn replacement(set: &DataSet, given: &str, device: Device) -> Result<Contestant> {
-    let (name, folder) = named(given);
+    let (name, folder) = named(given)?;
     let trained = load_classifier(Path::new(folder), device)?;
     let about = about(set, &trained)?;
     let name = name.map_or_else(|| trained.network.config.architecture.name().into(), Into::into);
     Ok(Contestant { name, guard: Guard::Replacement(trained.network), about })
 }
 
-fn named(given: &str) -> (Option<&str>, &str) {
-    given.split_once('=').map_or((None, given), |(name, folder)| (Some(name), folder))
+/// A name and a path; a path may have a `=` of its own.
+fn named(given: &str) -> Result<(Option<&str>, &str)> {
+    match given.split_once('=') {
+        Some((name, path)) if !name.contains('/') => {
+            ensure!(!name.is_empty(), "{given}: no name before the `=`; leave it out, or give one");
+            ensure!(!name.contains('|'), "{given}: a `|` in a name would break the tables; choose another name");
+            Ok((Some(name), path))
+        }
+        _ => Ok((None, given)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_before_the_first_equals_sign_that_is_not_in_a_folder() {
+        assert_eq!(named("lite=runs/a").unwrap(), (Some("lite"), "runs/a"));
+        assert_eq!(named("runs/a").unwrap(), (None, "runs/a"));
+        assert_eq!(named("runs/rate=1/a").unwrap(), (None, "runs/rate=1/a"));
+        assert_eq!(named("lite=runs/rate=1/a").unwrap(), (Some("lite"), "runs/rate=1/a"));
+        assert!(named("=runs/a").unwrap_err().to_string().contains("no name before the `=`"));
+        assert!(named("a|b=runs/a").unwrap_err().to_string().contains("would break the tables"));
+    }
 }

@@ -28,7 +28,7 @@ const IMAGES: usize = 5_000;
 const EPOCHS: u32 = 4;
 /// What the page says of them.
 pub(super) const ABOUT: &str = "Each point is a purifier of the paper's layers and loss, trained on 5,000 images for 4 epochs: enough to compare them, not to judge one. \
-     One coefficient is varied, the others are the paper's (λ_RC 0.01, λ_KL 0.1, λ_CE 10).\n\n";
+     One coefficient is varied, the others are the paper's (λ_RC 0.01, λ_KL 0.1, λ_CE 10). The paper's grid goes on to 1,000, ours ends at 100.\n\n";
 /// Held-out images that each is judged on.
 const JUDGED: usize = 1_000;
 

@@ -119,6 +119,27 @@ fn only_a_classifier_is_exported_in_eight_bits() {
 }
 
 #[test]
+fn an_export_replaces_onnx_files_only_and_nothing_replaces_a_folder_or_device() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist-magnet.onnx");
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path().join("checkpoint.safetensors");
+    std::fs::write(&checkpoint, "precious").unwrap();
+    let refused = |command: &[&str], out: &str| {
+        let data = ["--data", folder.path().to_str().unwrap(), "--dataset", "mnist", "--out", out];
+        let (code, text) = train(&[command, &data[..]].concat());
+        assert_eq!(code, Some(1), "{text}");
+        text
+    };
+    let text = refused(&["export", "--run", model], checkpoint.to_str().unwrap());
+    assert!(text.contains("checkpoint.safetensors: expected a file name that ends in .onnx"), "{text}");
+    assert_eq!(std::fs::read_to_string(&checkpoint).unwrap(), "precious");
+    for out in ["/dev/null", folder.path().to_str().unwrap()] {
+        let text = refused(&["evaluate", "--target", model], out);
+        assert!(text.contains(&format!("{out}: not a regular file, whose place a new one could take")), "{text}");
+    }
+}
+
+#[test]
 fn a_defense_gan_refuses_absurd_schedules_before_it_writes_anything() {
     let folder = tempfile::tempdir().unwrap();
     mnist(folder.path(), 10, 10);
