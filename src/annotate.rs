@@ -3,17 +3,18 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use ndarray::{Array2, Array4};
 use puvae::classifier::Classifier as _;
 use puvae::config::check_files_differ;
+use puvae::files::{MAX_MODEL_BYTES, read_at_most, read_text};
 use puvae::model::ModelError;
 use puvae::model::engine::{Engine, EngineOptions, Provider};
 use puvae::model::file::ModelInfo;
 use puvae::model::graph::Graph;
 use puvae::model::metadata::with_spec;
 use puvae::model::onnx_classifier::OnnxClassifier;
-use puvae::model::spec::{InputShape, ModelSpec, Provenance, Role, SPEC_VERSION};
+use puvae::model::spec::{InputShape, ModelSpec, Provenance, Role, SPEC_VERSION, SpecError};
 use puvae::report::output::OutputFile;
 
 use crate::cli::SpecArgs;
@@ -28,7 +29,8 @@ pub(crate) fn run(args: &SpecArgs) -> anyhow::Result<ExitCode> {
     let options = EngineOptions { library: args.ort_lib.clone(), provider: Provider::Cpu, threads: None };
     let mut engine = Engine::start(&options)?;
     // Read once: what is checked is what is written.
-    let model = std::fs::read(&args.file).map_err(|source| ModelError::Read { path: args.file.clone(), source })?;
+    let model = read_at_most(&args.file, MAX_MODEL_BYTES)
+        .map_err(|source| ModelError::Read { path: args.file.clone(), source })?;
     let graph = Graph::from_bytes(&mut engine, &args.file, &model)?;
     if graph.spec_json().is_some() && !args.replace {
         bail!(
@@ -41,7 +43,7 @@ pub(crate) fn run(args: &SpecArgs) -> anyhow::Result<ExitCode> {
     let spec = info.spec.clone();
     try_out(OnnxClassifier::claimed(graph, info))?;
     let model = with_spec(&model, &spec)
-        .with_context(|| format!("{}: not a whole ONNX file; export it again", args.file.display()))?;
+        .ok_or_else(|| anyhow!("{}: not a whole ONNX file; export it again", args.file.display()))?;
     out.write(&model)?;
     tracing::info!("wrote {}; look at it with `puvae inspect`", args.out.display());
     Ok(ExitCode::SUCCESS)
@@ -51,12 +53,20 @@ pub(crate) fn run(args: &SpecArgs) -> anyhow::Result<ExitCode> {
 fn classes(given: &str) -> anyhow::Result<Vec<String>> {
     let path = Path::new(given);
     if !given.contains(',') || path.is_file() {
-        let text = std::fs::read_to_string(path).with_context(|| {
-            format!("--classes {given}: cannot read the file; give names separated by commas, or a file with one on each line")
+        let text = read_text(path).map_err(|error| {
+            anyhow!("--classes {given}: cannot read the file: {error}; give names separated by commas, or a file with one on each line")
         })?;
         return Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect());
     }
-    Ok(given.split(',').map(|name| name.trim().to_owned()).collect())
+    let names: Vec<String> = given.split(',').map(|name| name.trim().to_owned()).collect();
+    if let Some(at) = names.iter().position(String::is_empty) {
+        bail!(
+            "--classes {given}: name {} of {} is empty, expected one for each logit; fill it in",
+            at + 1,
+            names.len()
+        );
+    }
+    Ok(names)
 }
 
 /// The spec, its picture's shape taken from the graph.
@@ -89,8 +99,27 @@ fn spec(args: &SpecArgs, graph: &Graph, classes: Vec<String>) -> anyhow::Result<
             crate_version: env!("CARGO_PKG_VERSION").into(),
         },
     };
+    check_names(args, graph, &spec.classes)?;
     // What is written is what can be read.
-    ModelSpec::from_json(&spec.to_json()).with_context(|| format!("{path}: no usable spec comes out of these options"))
+    ModelSpec::from_json(&spec.to_json()).map_err(|error| match error {
+        SpecError::Contradiction(what) => {
+            anyhow!("{path}: no usable spec comes out of this model and --classes: {what}; correct what is named")
+        }
+        error => anyhow!("{path}: no usable spec comes out of this model and --classes: {error}"),
+    })
+}
+
+/// One name for each logit, where the graph says how many there are.
+fn check_names(args: &SpecArgs, graph: &Graph, names: &[String]) -> anyhow::Result<()> {
+    let logits = graph.outputs().iter().find(|output| output.name == "logits");
+    let Some(&[_, Some(classes)]) = logits.map(|logits| logits.shape.as_slice()) else { return Ok(()) };
+    if classes != names.len() {
+        let (path, got) = (args.file.display(), names.len());
+        bail!(
+            "{path}: the model has {classes} logits, --classes has {got} names; give {classes} names, in the order of the logits"
+        );
+    }
+    Ok(())
 }
 
 /// Classifies two black pictures: the outputs must be there and finite.

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::read_text;
 use crate::model::engine::Provider;
 use crate::pipeline::OnUnpurified;
 use crate::preprocess::{Prep, Region};
@@ -131,7 +132,7 @@ impl Config {
     /// # Errors
     /// When it cannot be read, is not TOML, or has unknown keys or values of another type.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let text = read_text(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
         let config: Self = text.parse().map_err(|error| ConfigError::Text { path: path.into(), source: error })?;
         Ok(Self { read_from: Some(path.into()), ..config })
     }

@@ -13,6 +13,8 @@ use flate2::write::GzEncoder;
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
+/// How every gzip file begins; no IDX file does.
+const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 /// More than any of these data sets; keeps an absurd header from asking for all memory.
 const MAX_BYTES: u64 = 4 << 30;
 
@@ -46,7 +48,7 @@ impl Images {
 #[non_exhaustive]
 pub enum IdxError {
     /// The file could not be opened or read.
-    #[error("{}: cannot read: {source}; is it there, readable, and gzip exactly if its name ends in .gz?", path.display())]
+    #[error("{}: cannot read: {source}; is it there, readable and whole?", path.display())]
     Io {
         /// Which file.
         path: PathBuf,
@@ -127,12 +129,12 @@ pub fn read_images(path: &Path) -> Result<Images, IdxError> {
     images_from(open(path)?, path)
 }
 
-/// As [`read_images`], of bytes from anywhere. `path` is what they are called: gzip if it ends in `.gz`.
+/// As [`read_images`], of bytes from anywhere. `path` is what they are called.
 ///
 /// # Errors
 /// As [`read_images`].
 pub fn images_from(bytes: impl Read, path: &Path) -> Result<Images, IdxError> {
-    let mut file = Reader::new(bytes, path);
+    let mut file = Reader::new(bytes, path)?;
     file.magic("images", IMAGES_MAGIC)?;
     let [count, height, width] = [file.u32()?, file.u32()?, file.u32()?];
     let pixels = file.data(&[count, height, width])?;
@@ -152,7 +154,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>, IdxError> {
 /// # Errors
 /// As [`read_images`].
 pub fn labels_from(bytes: impl Read, path: &Path) -> Result<Vec<u8>, IdxError> {
-    let mut file = Reader::new(bytes, path);
+    let mut file = Reader::new(bytes, path)?;
     file.magic("labels", LABELS_MAGIC)?;
     let count = file.u32()?;
     file.data(&[count])
@@ -215,9 +217,14 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(bytes: impl Read + 'a, path: &'a Path) -> Self {
-        let gzip = path.extension().is_some_and(|extension| extension == "gz");
-        Self { path, bytes: if gzip { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) } }
+    /// Whether it is gzip is told by its first bytes.
+    fn new(mut bytes: impl Read + 'a, path: &'a Path) -> Result<Self, IdxError> {
+        let mut first = [0; GZIP_MAGIC.len()];
+        let got = read_up_to(&mut bytes, &mut first).map_err(|source| IdxError::Io { path: path.into(), source })?;
+        let whole = io::Cursor::new(first).take(got as u64).chain(bytes);
+        let bytes: Box<dyn Read + 'a> =
+            if first == GZIP_MAGIC { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) };
+        Ok(Self { path, bytes })
     }
 
     fn io(&self, source: io::Error) -> IdxError {
@@ -330,6 +337,17 @@ mod tests {
         write_images(&paths[0], &images).unwrap();
         write_labels(&paths[1], &[3, 4]).unwrap();
         assert_eq!(read_labelled(&paths[0], &paths[1]).unwrap(), (images, vec![3, 4]));
+    }
+
+    #[test]
+    fn gzip_is_known_by_its_bytes_and_not_by_its_name() {
+        let data: Vec<u8> = (0..12).collect();
+        for (written, read) in [("images.gz", "images"), ("images", "images.gz")] {
+            let (folder, path) = write(written, &images_file(2, &data));
+            let renamed = folder.path().join(read);
+            std::fs::rename(path, &renamed).unwrap();
+            assert_eq!(read_images(&renamed).unwrap().pixels, data, "{written} as {read}");
+        }
     }
 
     #[test]

@@ -45,3 +45,5 @@ pub mod metrics;
 pub mod live;
 #[cfg(feature = "runtime")]
 pub mod config;
+#[cfg(feature = "runtime")]
+pub mod files;

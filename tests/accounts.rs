@@ -25,6 +25,9 @@ use puvae::source::{self, Next, Pacing, Source, SourceError, SourceOptions};
 
 const SHAPE: InputShape = InputShape { channels: 1, height: 6, width: 6 };
 
+/// A frame that is nothing but this has no finite logits.
+const INDIGESTIBLE: f32 = 0.125;
+
 /// Knows where the synthetic source's bright field is: 4 classes, a grid of 2×2.
 struct BrightField {
     classes: Vec<String>,
@@ -49,6 +52,9 @@ impl Classifier for BrightField {
         logits.fill(0.0);
         for ((n, _, y, x), value) in frames.indexed_iter() {
             logits[(n, y / 3 * 2 + x / 3)] += value;
+        }
+        if frames.iter().all(|&value| value == INDIGESTIBLE) {
+            logits.fill(f32::INFINITY);
         }
         Ok(())
     }
@@ -89,7 +95,9 @@ enum Breach {
     Purified,
     Distance,
     LabelStar,
-    /// Finite values from which the classifier makes logits that are not.
+    /// Frames in 0…255.
+    Range,
+    /// A possible frame from which the classifier makes logits that are not finite.
     Logits,
 }
 
@@ -118,7 +126,8 @@ impl Purifier for Breaking {
                 Breach::Purified => out.frames[(0, 0, 5, 5)] = f32::NAN,
                 Breach::Distance => selected.distances[(0, 3)] = f32::INFINITY,
                 Breach::LabelStar => selected.label[0] = 4,
-                Breach::Logits => out.frames.fill(f32::MAX),
+                Breach::Range => out.frames.fill(255.0),
+                Breach::Logits => out.frames.fill(INDIGESTIBLE),
             }
         }
         Ok(())
@@ -250,6 +259,7 @@ fn no_verdict_is_made_of_a_value_that_is_none_and_the_run_goes_on() {
     for (breach, expected) in [
         (Breach::Purified, "the purify stage failed on frame 2: `purified` is not finite"),
         (Breach::Distance, "the purify stage failed on frame 2: `distances` is not finite"),
+        (Breach::Range, "the purify stage failed on frame 2: `purified` lies in 255…255, expected 0…1"),
         (Breach::Logits, "the classify stage failed on frame 2: `logits` is not finite"),
     ] {
         let purifier = Box::new(Breaking { breach, frame: FrameId(2) });

@@ -339,6 +339,16 @@ fn a_picture_with_a_broken_header_is_named_before_the_run() {
     assert!(text.contains("coat/2.png: broken picture: "), "{text}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_under_a_pictures_name_is_named_before_the_run() {
+    let folder = folder();
+    let pipe = folder.path().join("coat/4.png");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let text = refusal(&format!("dir:{}", folder.path().display()), &SourceOptions::default());
+    assert!(text.contains("coat/4.png: not a regular file, expected a picture; remove it from the folder"), "{text}");
+}
+
 #[test]
 fn a_picture_bomb_is_named_before_the_run() {
     let folder = folder();
@@ -370,8 +380,18 @@ fn a_picture_that_was_cut_off_is_named_when_its_turn_comes() {
     let mut source =
         open(&format!("dir:{}", folder.path().display()), &SourceOptions::default(), &SimulatedClock::new()).unwrap();
     let stop = StopFlag::new();
-    let error = (0..5).find_map(|_| source.next(&stop).err()).expect("the fifth picture is broken");
-    assert!(error.to_string().contains("coat/0.png: broken picture: "), "{error}");
+    let mut broken = None;
+    let frames = std::iter::from_fn(|| match source.next(&stop).unwrap() {
+        Next::Frame(frame) => Some(frame.id.0),
+        Next::Broken(frame) => {
+            broken = Some(frame.reason.to_string());
+            Some(frame.id.0)
+        }
+        _ => None,
+    });
+    assert!(frames.eq(0..12), "the others are played");
+    let text = broken.expect("one picture is broken");
+    assert!(text.contains("coat/0.png: broken picture: ") && !text.contains("cable"), "{text}");
 }
 
 #[test]

@@ -13,20 +13,21 @@ use anyhow::{anyhow, bail};
 use puvae::classifier::Classifier as _;
 use puvae::clock::SystemClock;
 use puvae::config::{ConfigError, Settings, check_files_differ};
+use puvae::latency::Stage;
 use puvae::model::engine::Engine;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::pipeline::{self, Outcome, Pictures, PipelineConfig, Sink, SinkError, Summary};
 use puvae::report::output::OutputFile;
 use puvae::report::schema::Models;
 use puvae::report::table;
-use puvae::source;
+use puvae::source::Pacing;
 use serde_json::json;
 
 use super::args::CalibrateArgs;
 use super::progress::FrameProgress;
 use super::run::{InterruptedEarly, announce, failed_frames, open_models, slowed, source_options};
 use super::signals::stop_on_signals;
-use super::{INTERRUPTED, complain, print};
+use super::{INTERRUPTED, complain, opening, print};
 
 /// Shares of the frames that shall hold the deadline.
 const SHARES: [f64; 3] = [0.99, 0.999, 0.9999];
@@ -54,7 +55,10 @@ struct Setup<'a> {
     settings: &'a Settings,
     engine: &'a Engine,
     models: Models,
+    /// Frames a second: those asked for, or those that came of a source with a pace of its own.
     fps: f64,
+    /// What came instead, of a file that cannot be read as fast.
+    slower: Option<f64>,
 }
 
 pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
@@ -73,7 +77,7 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
     let (purifier, classifier, models) = open_models(&mut engine, &settings)?;
     announce(&engine);
     let clock = Arc::new(SystemClock);
-    let feed = source::open(&settings.source, &source_options(&settings, &classifier), clock.clone())?;
+    let feed = opening::open(&settings.source, source_options(&settings, &classifier), clock.clone(), &stop)?;
     let config = PipelineConfig {
         deadline: settings.deadline,
         prep: settings.prep,
@@ -82,14 +86,18 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
     };
     let purifier = slowed(&settings, purifier);
     let mut progress = FrameProgress::new(feed.source.frames());
+    let paced = feed.source.pacing() == Pacing::Paced;
     let mut responses = Responses(Vec::with_capacity(usize::try_from(args.frames).unwrap_or(0).min(1 << 20)));
     let sinks: &mut [&mut dyn Sink] = &mut [&mut progress, &mut responses];
     let summary = pipeline::run(feed, purifier, Box::new(classifier), &config, clock, &stop, sinks)?;
     drop(progress);
     let found = Found::new(responses.0, summary.ledger.failed);
     enough(&found, &summary)?;
-    let came = || (found.frames() as f64 / summary.duration.as_secs_f64() * 10.0).round() / 10.0;
-    let setup = Setup { settings: &settings, engine: &engine, models, fps: settings.fps.unwrap_or_else(came) };
+    let came = || table::tenths(found.frames() as f64 / summary.duration.as_secs_f64());
+    let fps = settings.fps.unwrap_or_else(came);
+    let lag = summary.latency[Stage::Capture].quantile(0.5).filter(|_| paced);
+    let slower = lag.and_then(|lag| table::slower_than(fps, summary.ledger.captured, lag));
+    let setup = Setup { settings: &settings, engine: &engine, models, fps, slower };
     tell(&found, &summary, &setup, out)
 }
 
@@ -162,7 +170,7 @@ impl Found {
         self.with_misses(surely_allowed(self.frames(), share)?)
     }
 
-    fn table(&self, summary: &Summary, Setup { engine, fps, .. }: &Setup<'_>) -> String {
+    fn table(&self, summary: &Summary, Setup { engine, fps, slower, .. }: &Setup<'_>) -> String {
         let shown = |deadline: Option<Duration>, else_: &str| {
             deadline.map_or_else(|| else_.to_owned(), |deadline| format!("{:.1} ms", deadline.as_secs_f64() * 1e3))
         };
@@ -178,10 +186,12 @@ impl Found {
         let provider = engine.provider();
         let slowest =
             self.sorted.last().map_or("n/a".into(), |slowest| format!("{:.1} ms", slowest.as_secs_f64() * 1e3));
+        let slower = slower.map(|came| format!(" (about {came} came: reading one takes longer than there is time)"));
         format!(
-            "Tightest deadline, from capture to verdict\n{}\n {} frames at {fps} a second, {} of them dropped, {} failed, slowest response {slowest}\n              first run of both models {:.1?}, provider {} ({}), {} for each model\n",
+            "Tightest deadline, from capture to verdict\n{}\n {} frames at {fps} a second{}, {} of them dropped, {} failed, slowest response {slowest}\n              first run of both models {:.1?}, provider {} ({}), {} for each model\n",
             table::lay_out(&["share of frames", "held by these frames", "held at 95 % confidence"], 1, rows),
             self.frames(),
+            slower.unwrap_or_default(),
             self.dropped,
             self.failed,
             summary.warm_up.first,
@@ -192,10 +202,11 @@ impl Found {
     }
 
     fn json(&self, setup: &Setup<'_>) -> anyhow::Result<String> {
-        let Setup { settings, engine, models, fps } = setup;
+        let Setup { settings, engine, models, fps, slower } = setup;
         let deadlines: Vec<_> = SHARES.into_iter().map(|share| self.deadline(share)).collect();
         let report = json!({
             "schema": 1, "frames": self.frames(), "dropped": self.dropped, "failed": self.failed, "fps": fps,
+            "fps_came": slower.unwrap_or(*fps),
             "source": settings.source.to_string(), "regions": settings.regions, "confidence": CONFIDENCE,
             "deadlines": deadlines, "provider": engine.provider(), "threads": engine.threads().get(), "models": models,
             "puvae_version": env!("CARGO_PKG_VERSION"),

@@ -5,6 +5,7 @@
 mod args;
 mod calibrate;
 mod log;
+mod opening;
 mod outputs;
 mod progress;
 mod report;

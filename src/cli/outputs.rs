@@ -45,7 +45,8 @@ impl Outputs {
             return Ok(());
         }
         let rescue = std::env::temp_dir().join(format!("puvae-report-{}.json", std::process::id()));
-        let rescued = std::fs::write(&rescue, &json);
+        // Nothing that stands there already, a link perhaps, is written to.
+        let rescued = File::create_new(&rescue).and_then(|mut file| file.write_all(json.as_bytes()));
         if rescued.is_err() {
             complain(&json);
         }
@@ -56,18 +57,49 @@ impl Outputs {
 }
 
 /// Who writes the verdicts, where they are wanted.
-pub(super) fn verdict_lines(
-    settings: &Settings,
-    models: &Models,
-) -> anyhow::Result<Option<VerdictLines<Box<dyn Write>>>> {
-    let into: Box<dyn Write> = match &settings.verdicts {
+pub(super) fn verdict_lines(settings: &Settings, models: &Models) -> anyhow::Result<Option<VerdictLines<Place>>> {
+    let into = match &settings.verdicts {
         None => return Ok(None),
-        Some(VerdictsTo::Stdout) => Box::new(io::stdout()),
-        Some(VerdictsTo::File(path)) => Box::new(LineFile::new(path)?),
+        Some(VerdictsTo::Stdout) => Place {
+            into: Box::new(io::stdout()),
+            name: "standard output".into(),
+            remedy: "keep whoever reads it running, or give a file for --verdicts",
+        },
+        Some(VerdictsTo::File(path)) => Place {
+            into: Box::new(LineFile::new(path)?),
+            name: path.display().to_string(),
+            remedy: "make room there, or give another path for --verdicts",
+        },
     };
     let model = models.purifier.as_ref().map(|model| model.short_hash().to_owned());
     let lines = VerdictLines::new(into, models.classifier.spec.classes.clone(), model);
     Ok(Some(lines.with_regions(&settings.regions)))
+}
+
+/// Says of what cannot be written where it should have gone, and what to do.
+pub(super) struct Place {
+    into: Box<dyn Write>,
+    name: String,
+    remedy: &'static str,
+}
+
+impl Place {
+    fn explained<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        let Self { name, remedy, .. } = self;
+        result.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}; {remedy}")))
+    }
+}
+
+impl Write for Place {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.into.write(bytes);
+        self.explained(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.into.flush();
+        self.explained(flushed)
+    }
 }
 
 /// A file that holds each line as soon as the line is whole. What it held before is lost with the first

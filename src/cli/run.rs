@@ -19,13 +19,13 @@ use puvae::purifier::{Identity, Purifier, Slowed};
 use puvae::report::schema::{Models, RunInfo};
 use puvae::report::verdicts::VerdictLines;
 use puvae::report::{Report, Surroundings, table};
-use puvae::source::{self, Pacing, SourceOptions, SourceUri};
+use puvae::source::{Pacing, SourceOptions, SourceUri};
 
 use super::outputs::{Outputs, verdict_lines};
 use super::progress::FrameProgress;
 use super::signals::stop_on_signals;
 use super::watch::Watch;
-use super::{INTERRUPTED, complain, print};
+use super::{INTERRUPTED, complain, opening, print};
 
 /// Pictures in a report.
 const SAMPLES: usize = 18;
@@ -173,7 +173,7 @@ fn run_pipeline(
 ) -> anyhow::Result<(Report, Option<anyhow::Error>)> {
     let clock = Arc::new(SystemClock);
     let options = source_options(settings, &classifier);
-    let feed = source::open(&settings.source, &options, clock.clone())?;
+    let feed = opening::open(&settings.source, options, clock.clone(), stop)?;
     surroundings.run.live = feed.source.pacing() == Pacing::Live;
     let purifier = slowed(settings, purifier);
     let mut verdicts = verdict_lines(settings, &surroundings.models)?;
@@ -206,8 +206,7 @@ fn run_pipeline(
     };
     let flushed = verdicts.map_or(Ok(()), VerdictLines::finish);
     if let Err(error) = flushed {
-        failure =
-            failure.or(Some(anyhow!("the verdicts could not be written to the end: {error}; make room and run again")));
+        failure = failure.or(Some(anyhow!("the verdicts could not be written to the end: {error}")));
     }
     failure = failure.or_else(|| failed_frames(&summary));
     surroundings.run.failure = failure.as_ref().map(ToString::to_string);

@@ -83,7 +83,7 @@ pub enum ModelError {
         got: Role,
     },
     /// The graph is not what the spec says.
-    #[error("{}: the graph does not match its spec: expected {expected}, found {got}; export the file again with `puvae-train export`", path.display())]
+    #[error("{}: the graph does not match its spec: expected {expected}, found {got}; export the file again so that it does (`puvae-train export` writes such files)", path.display())]
     Graph {
         /// Which file.
         path: PathBuf,

@@ -16,6 +16,7 @@ use super::engine::{Engine, one_line};
 use super::external::weights_outside;
 use super::hash::FileHash;
 use super::spec::METADATA_KEY;
+use crate::files::{MAX_MODEL_BYTES, read_at_most};
 
 /// An input or output as the graph declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,7 +62,8 @@ impl Graph {
     /// # Errors
     /// As [`Graph::open`], and when the hash differs.
     pub fn open_expecting(engine: &mut Engine, path: &Path, hash: Option<FileHash>) -> Result<Self, ModelError> {
-        let bytes = std::fs::read(path).map_err(|source| ModelError::Read { path: path.into(), source })?;
+        let bytes =
+            read_at_most(path, MAX_MODEL_BYTES).map_err(|source| ModelError::Read { path: path.into(), source })?;
         let got = FileHash::of(&bytes);
         match hash {
             Some(expected) if expected != got => Err(ModelError::Hash { path: path.into(), expected, got }),

@@ -153,6 +153,9 @@ impl ModelSpec {
         if let Some(name) = self.classes.iter().enumerate().find(|(at, name)| self.classes[..*at].contains(name)) {
             return contradiction(format!("class {:?} stands there twice", name.1));
         }
+        if let Some(index) = self.classes.iter().position(|name| name.trim().is_empty()) {
+            return contradiction(format!("class {index} has no name"));
+        }
         let InputShape { channels, height, width } = self.input;
         if !matches!(channels, 1 | 3) || ![height, width].iter().all(|side| (1..=MAX_SIDE_PX).contains(side)) {
             return contradiction(format!(
@@ -263,6 +266,8 @@ mod tests {
         assert!(refused(ModelSpec { input, ..spec() }).contains("expected 1 or 3 channels and sides of 1 to 16384"));
         let classes = vec!["a".into(), "a".into()];
         assert!(refused(ModelSpec { classes, ..spec() }).contains("class \"a\" stands there twice"));
+        let classes = vec!["a".into(), " ".into()];
+        assert!(refused(ModelSpec { classes, ..spec() }).contains("class 1 has no name"));
     }
 
     #[test]

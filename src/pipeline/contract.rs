@@ -1,14 +1,19 @@
 //! What a purifier and a classifier must keep to, whoever wrote them: no verdict is made of a value that is none.
 //!
-//! A defence whose output is NaN would otherwise be a frame of NaN with a class and a confidence.
+//! A defence whose output is NaN, or 0…255, would otherwise be a frame of nonsense with a class and a confidence.
 
-use ndarray::Array2;
+use std::ops::RangeInclusive;
+
+use ndarray::{Array2, Array4};
 
 use crate::model::spec::InputShape;
 use crate::purifier::{Purified, Selected};
 
+/// The values of frames between the models, 0…1, with room for what rounding adds.
+const FRAME_VALUES: RangeInclusive<f32> = -1e-3..=1.0 + 1e-3;
+
 /// How a model's result for one frame breaks the contract of its trait.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContractError {
     /// NaN or infinite values.
@@ -18,6 +23,18 @@ pub enum ContractError {
     NotFinite {
         /// Which result.
         output: &'static str,
+    },
+    /// Values that no frame has.
+    #[error(
+        "`{output}` lies in {lowest}…{highest}, expected 0…1; scale it inside the model (such as x / 255, or (x + 1) / 2), or end the model with a sigmoid or a clamp"
+    )]
+    Range {
+        /// Which result.
+        output: &'static str,
+        /// The lowest value.
+        lowest: f32,
+        /// The highest value.
+        highest: f32,
     },
     /// Another shape than these pictures have.
     #[error(
@@ -49,7 +66,7 @@ pub(super) fn purified(
     classes: usize,
 ) -> Result<(), ContractError> {
     room(result, shape, count)?;
-    finite("purified", &result.frames)?;
+    frames("purified", &result.frames)?;
     if let Some(Selected { label, distances }) = &result.selected {
         sides("distances", distances.shape(), &[count, classes])?;
         finite("distances", distances)?;
@@ -87,10 +104,20 @@ fn finite<'a>(output: &'static str, values: impl IntoIterator<Item = &'a f32>) -
     if values.into_iter().all(|value| value.is_finite()) { Ok(()) } else { Err(ContractError::NotFinite { output }) }
 }
 
+/// Looks at each value once when all is well.
+fn frames(output: &'static str, frames: &Array4<f32>) -> Result<(), ContractError> {
+    if frames.iter().all(|value| FRAME_VALUES.contains(value)) {
+        return Ok(());
+    }
+    finite(output, frames)?;
+    let lowest = frames.iter().copied().fold(f32::INFINITY, f32::min);
+    let highest = frames.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    Err(ContractError::Range { output, lowest, highest })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::Array4;
 
     const SHAPE: InputShape = InputShape { channels: 1, height: 2, width: 2 };
 
@@ -122,6 +149,22 @@ mod tests {
         let score = |values: Vec<f32>| refusal(|result| result.score = Some(values.into()));
         assert!(score(vec![f32::NAN]).starts_with("`score` is not finite"));
         assert!(score(vec![0.0, 0.0]).starts_with("`score` has the shape [2], expected [1]"));
+    }
+
+    #[test]
+    fn a_purified_frame_lies_in_0_to_1() {
+        let outside = |pixel: f32| refusal(|result| result.frames[(0, 0, 1, 0)] = pixel);
+        assert_eq!(
+            outside(255.0),
+            "`purified` lies in 0…255, expected 0…1; scale it inside the model (such as x / 255, or (x + 1) / 2), or end the model with a sigmoid or a clamp"
+        );
+        assert!(outside(-1.0).starts_with("`purified` lies in -1…0, expected 0…1"));
+        assert!(outside(1.002).starts_with("`purified` lies in 0…1.002, expected"));
+        for pixel in [-0.0005, 0.0, 1.0, 1.0005] {
+            let mut result = Purified::new(1, SHAPE);
+            result.frames[(0, 0, 1, 0)] = pixel;
+            assert_eq!(purified(&result, SHAPE, 1, 3), Ok(()), "rounding");
+        }
     }
 
     #[test]

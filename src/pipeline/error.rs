@@ -74,6 +74,14 @@ pub enum PipelineError {
         /// What the model said.
         source: ModelError,
     },
+    /// A model returned something that is no result, before the first frame.
+    #[error("the {stage} stage failed while warming up: {source}")]
+    WarmUpContract {
+        /// "purify" or "classify".
+        stage: &'static str,
+        /// What is wrong with it.
+        source: ContractError,
+    },
     /// The source failed.
     #[error("the capture stage failed {}: {source}", after(*frames))]
     Source {
@@ -182,7 +190,9 @@ impl PipelineError {
         match self {
             Self::Broken { .. } => true,
             Self::Preprocess { source, .. } => matches!(source, PreprocessError::Region { .. }),
-            Self::Contract { source, .. } => matches!(source, ContractError::NotFinite { .. }),
+            Self::Contract { source, .. } => {
+                matches!(source, ContractError::NotFinite { .. } | ContractError::Range { .. })
+            }
             Self::Model { source, .. } => matches!(source, ModelError::NotFinite { .. }),
             _ => false,
         }

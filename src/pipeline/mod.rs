@@ -12,8 +12,9 @@
 //! A camera's frames come whether the pipeline is ready or not; a source that is not paced is asked for
 //! the next frame when the one before has met its fate, so that its frames do not grow old in a queue.
 //!
-//! **Faults of one frame** (a buffer that the driver marked, a picture that cannot be decoded, a NaN from a model) end that
-//! frame as [`Fate::Failed`](crate::ledger::Fate::Failed) and not the run; the [`Summary`] says how many there were.
+//! **Faults of one frame** (a buffer that the driver marked, a picture that cannot be decoded, a NaN from a model, a
+//! purified frame that leaves 0…1) end that frame as [`Fate::Failed`](crate::ledger::Fate::Failed) and not the run; the
+//! [`Summary`] says how many there were.
 //!
 //! **Stopping.** When the stop flag is set, capture ends and every frame that is in flight still meets
 //! the fate it would have met. When a stage fails or panics, its frame has failed, and frames that are
@@ -119,17 +120,19 @@ impl FromStr for OnUnpurified {
 pub struct CapturePatience {
     /// Without a frame for longer than this the capture counts as stalled. 1 s unless told.
     pub stall_after: Duration,
-    /// A source that does not even say that there is nothing is left to itself and opened again. 2 s unless told.
+    /// A source that does not even say that there is nothing, or does not close, is left to itself and opened again where
+    /// that is possible. 2 s unless told.
     pub abandon_after: Duration,
 }
 
 impl CapturePatience {
-    /// For a source that gives `fps` frames a second: a slow one is not late before three of its periods are over.
+    /// For a source that gives `fps` frames a second: a slow one is not late before three of its periods are over, nor left
+    /// to itself, as some drivers return with a frame only.
     #[must_use]
     pub fn at(fps: f64) -> Self {
         let usual = Self::default();
         let periods = Duration::try_from_secs_f64(3.0 / fps).unwrap_or(Duration::MAX);
-        Self { stall_after: usual.stall_after.max(periods), ..usual }
+        Self { stall_after: usual.stall_after.max(periods), abandon_after: usual.abandon_after.max(periods) }
     }
 }
 
@@ -154,5 +157,20 @@ impl Default for PipelineConfig {
             patience: CapturePatience::default(),
             health: CaptureHealth::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_source_has_three_of_its_periods() {
+        let usual = CapturePatience::default();
+        assert_eq!(CapturePatience::at(30.0), usual);
+        let slow = CapturePatience::at(0.25);
+        assert_eq!((slow.stall_after, slow.abandon_after), (Duration::from_secs(12), Duration::from_secs(12)));
+        let between = CapturePatience::at(2.0);
+        assert_eq!((between.stall_after, between.abandon_after), (Duration::from_millis(1500), usual.abandon_after));
     }
 }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::PipelineConfig;
+use super::contract;
 use super::error::PipelineError;
 use super::outcome::Pictures;
 use super::stages::guard;
@@ -20,7 +21,8 @@ const FEWEST_RUNS: usize = 2;
 /// A possible deadline is rounded up to this.
 const ROUND_TO: Duration = Duration::from_micros(100);
 
-/// Runs both models a few times, at least twice, on as many mid-grey pictures as a frame has regions.
+/// Runs both models a few times, at least twice, on as many mid-grey pictures as a frame has regions, and checks what they
+/// return.
 pub(super) fn warm_up(
     purifier: &mut dyn Purifier,
     classifier: &mut dyn Classifier,
@@ -28,24 +30,51 @@ pub(super) fn warm_up(
     clock: &dyn Clock,
 ) -> Result<WarmUp, PipelineError> {
     let (runs, regions) = (config.warm_up_runs.max(FEWEST_RUNS), config.regions.len().max(1));
-    let classes = classifier.classes().len();
     let mut pictures = Pictures::new(purifier.room(regions));
     pictures.input.fill(0.5);
+    let classes = classifier.classes().len();
     let mut logits = Array2::zeros((regions, classes));
     let ids = vec![FrameId(0); regions];
     let (mut purify, mut classify) = (Vec::with_capacity(runs), Vec::with_capacity(runs));
     let start = clock.now();
     for _ in 0..runs {
-        let begin = clock.now();
-        guard("warm-up", None, || purifier.purify(&ids, pictures.input.view(), &mut pictures.purified))?
-            .map_err(|source| PipelineError::WarmUp { stage: "purify", source })?;
-        let between = clock.now();
-        guard("warm-up", None, || classifier.classify(pictures.purified.frames.view(), &mut logits))?
-            .map_err(|source| PipelineError::WarmUp { stage: "classify", source })?;
-        purify.push(between - begin);
-        classify.push(clock.now() - between);
+        purify.push(purify_once(purifier, &ids, &mut pictures, classes, clock)?);
+        classify.push(classify_once(classifier, &pictures, &mut logits, clock)?);
     }
     Ok(summarize(&mut purify, &mut classify, start, clock.now()))
+}
+
+/// How long it took; the result must be one.
+fn purify_once(
+    purifier: &mut dyn Purifier,
+    ids: &[FrameId],
+    Pictures { input, purified, .. }: &mut Pictures,
+    classes: usize,
+    clock: &dyn Clock,
+) -> Result<Duration, PipelineError> {
+    let (stage, begin) = ("purify", clock.now());
+    guard("warm-up", None, || purifier.purify(ids, input.view(), purified))?
+        .map_err(|source| PipelineError::WarmUp { stage, source })?;
+    let took = clock.now() - begin;
+    contract::purified(purified, purifier.input(), ids.len(), classes)
+        .map_err(|source| PipelineError::WarmUpContract { stage, source })?;
+    Ok(took)
+}
+
+/// How long it took; the result must be one.
+fn classify_once(
+    classifier: &mut dyn Classifier,
+    pictures: &Pictures,
+    logits: &mut Array2<f32>,
+    clock: &dyn Clock,
+) -> Result<Duration, PipelineError> {
+    let (stage, begin) = ("classify", clock.now());
+    let (regions, classes) = (pictures.input.dim().0, classifier.classes().len());
+    guard("warm-up", None, || classifier.classify(pictures.purified.frames.view(), logits))?
+        .map_err(|source| PipelineError::WarmUp { stage, source })?;
+    let took = clock.now() - begin;
+    contract::logits(logits, regions, classes).map_err(|source| PipelineError::WarmUpContract { stage, source })?;
+    Ok(took)
 }
 
 fn summarize(purify: &mut [Duration], classify: &mut [Duration], start: Instant, end: Instant) -> WarmUp {

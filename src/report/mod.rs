@@ -45,7 +45,7 @@ impl Report {
     /// # Errors
     /// When the file cannot be read, or is not a report of this schema.
     pub fn read(path: &std::path::Path) -> Result<Self, ReportError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ReportError::Read { path: path.into(), source })?;
+        let text = crate::files::read_text(path).map_err(|source| ReportError::Read { path: path.into(), source })?;
         Self::from_json(&text).map_err(|reason| ReportError::NotAReport { path: path.into(), reason })
     }
 

@@ -90,7 +90,7 @@ impl OutputFile {
         let beside = self.beside();
         // A link stays a link: what it points to is replaced.
         let target = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
-        let replaced = std::fs::write(&beside, contents).and_then(|()| std::fs::rename(&beside, target));
+        let replaced = write_as(&target, &beside, contents).and_then(|()| std::fs::rename(&beside, target));
         if replaced.is_err() {
             // Best effort: the error that matters is the one above.
             let _ = std::fs::remove_file(&beside);
@@ -122,6 +122,16 @@ impl OutputFile {
     }
 }
 
+/// Writes `path` with the permissions of `old`, where that is there.
+fn write_as(old: &Path, path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    if let Ok(old) = std::fs::metadata(old) {
+        // Best effort: a file system without permissions must not cost the report.
+        let _ = file.set_permissions(old.permissions());
+    }
+    file.write_all(contents)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +145,21 @@ mod tests {
         assert!(names().is_empty());
         output.write("{}").unwrap();
         assert_eq!(names(), ["report.json"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_replaced_keeps_who_may_read_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        std::fs::write(&path, "old").unwrap();
+        for mode in [0o600, 0o664] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            OutputFile::reserve(&path, "--json").unwrap().write("new").unwrap();
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The report as tables for a terminal.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table, TableComponent};
@@ -104,6 +105,7 @@ pub(super) fn findings(report: &Report) -> Vec<(&'static str, String)> {
     let longest = report.longest_miss_run;
     let misses = format!("longest run {longest}; newest verdict older than the deadline {over} of the time");
     let mut lines = vec![("misses", misses)];
+    lines.extend(slow_source(report).map(|line| ("source", line)));
     lines.extend(age_limit(report).map(|note| ("age limit", note)));
     lines.extend(overhead(report).map(|line| ("overhead", line)));
     lines.extend([
@@ -139,12 +141,35 @@ pub(super) fn age_limit(report: &Report) -> Option<String> {
     let round_to = if peak_us < 1e5 { 100.0 } else { 1000.0 };
     let possible = duration(((peak_us / round_to).ceil() * round_to) as u64);
     let who = if period_us > report.deadline_us as f64 { "no purifier can" } else { "these models cannot" };
-    let fps = (fps * 10.0).round() / 10.0;
+    let fps = tenths(fps);
     Some(format!(
         "at {fps} frames a second {who} keep the newest verdict younger than {}; {possible} is possible \
          (frame period + response p99)",
         duration(report.deadline_us)
     ))
+}
+
+/// A file's frames that came well below the rate that was asked for.
+fn slow_source(report: &Report) -> Option<String> {
+    let asked = report.run.fps.filter(|_| !report.run.live)?;
+    let came = slower_than(asked, report.ledger.captured, Duration::from_micros(report.latency_us.capture.p50?))?;
+    Some(format!(
+        "about {came} frames a second came, {asked} were asked for: reading one takes longer than there is time"
+    ))
+}
+
+/// Frames a second that came, where a source was asked for more and kept well below that. Of `frames` that lag behind their
+/// schedule more and more, half are behind by `lag` or less.
+#[must_use]
+pub fn slower_than(asked: f64, frames: u64, lag: Duration) -> Option<f64> {
+    let came = frames as f64 / (frames as f64 / asked + 2.0 * lag.as_secs_f64());
+    (came < 0.9 * asked).then(|| tenths(came))
+}
+
+/// Frames a second, to be shown.
+#[must_use]
+pub fn tenths(fps: f64) -> f64 {
+    (fps * 10.0).round() / 10.0
 }
 
 /// Frames a second: those asked for, or those that came of a source with a pace of its own.
@@ -271,6 +296,14 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_not_zero() {
         assert_eq!(optional(None), "n/a");
+    }
+
+    #[test]
+    fn a_source_that_lags_more_and_more_is_slower_than_was_asked() {
+        // Each of 100 frames takes 40 ms instead of 25: the last is 1.5 s behind, half are 0.75 s behind or less.
+        assert_eq!(slower_than(40.0, 100, Duration::from_millis(750)), Some(25.0));
+        // As late each time, by less than the schedule's own period.
+        assert_eq!(slower_than(40.0, 100, Duration::from_millis(20)), None);
     }
 
     #[test]

@@ -61,8 +61,14 @@ pub enum SourceError {
         /// The known file name extensions.
         expected: String,
     },
+    /// A pipe, a device or a folder under a picture's name.
+    #[error("{}: not a regular file, expected a picture; remove it from the folder or hide it with a leading dot", path.display())]
+    NotRegular {
+        /// Which one.
+        path: PathBuf,
+    },
     /// A picture is broken.
-    #[error("{}: broken picture: {source}; replace it or remove it from the folder", path.display())]
+    #[error("{}: broken picture: {}; replace it or remove it from the folder", path.display(), source.to_string().trim_end())]
     Broken {
         /// Which file.
         path: PathBuf,
@@ -160,4 +166,18 @@ pub enum SourceError {
     /// A source from outside this crate failed.
     #[error("{0}")]
     Other(Box<dyn Error + Send + Sync>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::FrameFault;
+
+    #[test]
+    fn what_a_decoder_says_stays_on_one_line() {
+        let fault = FrameFault::Undecodable("no more bytes\n".into()).to_string();
+        assert!(fault.starts_with("the frame could not be decoded: no more bytes; check"), "{fault}");
+        let broken = SourceError::Broken { path: "a.png".into(), source: "no more bytes\n".into() }.to_string();
+        assert_eq!(broken, "a.png: broken picture: no more bytes; replace it or remove it from the folder");
+    }
 }

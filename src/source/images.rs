@@ -135,6 +135,10 @@ fn check(path: &Path) -> Result<(), SourceError> {
 /// Ready to decode; refuses a picture that would not fit into memory, whatever its header promises.
 fn decoder(path: &Path) -> Result<impl ImageDecoder, SourceError> {
     let io = |source| SourceError::Io { path: path.into(), source };
+    // To open a pipe is to wait for who writes into it.
+    if !fs::metadata(path).map_err(io)?.is_file() {
+        return Err(SourceError::NotRegular { path: path.into() });
+    }
     let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(io)?;
     let decoder = reader.into_decoder().map_err(|error| broken(path, error))?;
     let ((width, height), bytes) = (decoder.dimensions(), decoder.total_bytes());

@@ -35,6 +35,9 @@ pub const HIGHEST_FPS: f64 = 10_000.0;
 /// How long a live source waits for a frame before it says that there is nothing.
 pub const PATIENCE: Duration = Duration::from_millis(100);
 
+/// A camera that is not open after this is left to itself. Some take seconds.
+pub const OPENING_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Gives frames, one after the other.
 ///
 /// Frames are numbered from 0 without gaps but those that `lost` explains, and the end stays the end.
@@ -95,8 +98,11 @@ pub enum FrameFault {
     #[error("the driver marked the frame as faulty; check the camera's cable and the USB bandwidth")]
     Marked,
     /// It could not be decoded.
-    #[error("the frame could not be decoded: {0}; check the camera's cable and the USB bandwidth")]
+    #[error("the frame could not be decoded: {}; check the camera's cable and the USB bandwidth", .0.trim_end())]
     Undecodable(String),
+    /// A picture that cannot be read, in the words of its [`SourceError`], which name the file.
+    #[error("{0}")]
+    Picture(String),
     /// It has another number of bytes than its form takes.
     #[error("the frame has {got} bytes, expected {expected}; check the camera's cable and the USB bandwidth")]
     Bytes {

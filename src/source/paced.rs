@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Next, Pacing, Source, SourceError, SourceOptions};
+use super::{BrokenFrame, FrameFault, Next, Pacing, Source, SourceError, SourceOptions};
 use crate::clock::{Clock, StopFlag};
 use crate::frame::{Frame, FrameId, PixelFormat, Pool, StampSource};
 
@@ -64,9 +64,16 @@ impl<P: Pictures> Source for Paced<P> {
             return Ok(Next::End);
         }
         let mut pixels = self.pool.take_or(Vec::new);
-        let Picture { width, height, format, label } = self.pictures.read(self.next, &mut pixels)?;
         let id = FrameId(self.next);
         self.next += 1;
+        let Picture { width, height, format, label } = match self.pictures.read(id.0, &mut pixels) {
+            Ok(picture) => picture,
+            // The other pictures can be had all the same.
+            Err(error) => {
+                let reason = FrameFault::Picture(error.to_string());
+                return Ok(Next::Broken(BrokenFrame { id, lost: 0, captured_at, stamp_source, reason }));
+            }
+        };
         Ok(Next::Frame(Frame {
             id,
             lost: 0,

@@ -7,7 +7,7 @@
 use super::SourceError;
 use super::faults::{Fault, FaultKind};
 use super::paced::{Picture, Pictures};
-use super::uri::{SourceUriError, sides};
+use super::uri::{SourceUriError, pairs, sides};
 use crate::frame::PixelFormat;
 
 /// The longest side of a synthetic picture.
@@ -56,14 +56,13 @@ impl Synthetic {
         if !size.is_empty() {
             (parsed.width, parsed.height) = sides(size, MAX_SIDE).ok_or_else(|| value("size", size, SIZE))?;
         }
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            parsed.set(pair)?;
+        for (key, text) in pairs(query)? {
+            parsed.set(key, text)?;
         }
         parsed.check()
     }
 
-    fn set(&mut self, pair: &str) -> Result<(), SourceUriError> {
-        let (key, text) = pair.split_once('=').unwrap_or((pair, ""));
+    fn set(&mut self, key: &str, text: &str) -> Result<(), SourceUriError> {
         match key {
             "classes" => self.classes = number("classes", text, CLASSES)?,
             "channels" => {

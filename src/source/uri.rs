@@ -22,7 +22,7 @@ pub enum SourceUri {
     Camera(CameraSpec),
     /// `dir:FOLDER`: pictures in natural order (`2.png` before `10.png`); where there are sub-folders, they name the classes.
     Dir(PathBuf),
-    /// `idx:IMAGES[,LABELS]`: MNIST's format, gzip if the name ends in `.gz`. File names with a comma cannot be given.
+    /// `idx:IMAGES[,LABELS]`: MNIST's format, gzip or not. File names with a comma cannot be given.
     Idx {
         /// File of images.
         images: PathBuf,
@@ -78,6 +78,19 @@ pub(super) fn sides<N: FromStr + PartialOrd + From<u16>>(text: &str, longest: u1
     Some((side(width)?, side(height)?))
 }
 
+/// The `key=value` pairs of a query, each key once.
+pub(super) fn pairs(query: &str) -> Result<Vec<(&str, &str)>, SourceUriError> {
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if pairs.iter().any(|&(other, _)| other == key) {
+            return Err(SourceUriError::KeyTwice { key: key.into() });
+        }
+        pairs.push((key, value));
+    }
+    Ok(pairs)
+}
+
 /// Why a text names no source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -101,6 +114,12 @@ pub enum SourceUriError {
     Stdin {
         /// The whole text.
         got: String,
+    },
+    /// A key with two values.
+    #[error("the source's key `{key}` stands there twice, expected once; leave one of them out")]
+    KeyTwice {
+        /// Which key.
+        key: String,
     },
     /// A key that `synthetic:` does not have.
     #[error("synthetic source: unknown key `{key}`, expected classes, channels, seed, frames or faults")]
@@ -258,6 +277,14 @@ mod tests {
                 refusal.contains("dir:FOLDER, idx:IMAGES[,LABELS], stdin:gray|rgb:WIDTHxHEIGHT or synthetic:"),
                 "{refusal}"
             );
+        }
+    }
+
+    #[test]
+    fn a_key_that_stands_there_twice_is_refused() {
+        for (text, key) in [("synthetic:?frames=5&frames=7", "frames"), ("camera:0?fps=30&size=2x2&fps=30", "fps")] {
+            let expected = format!("the source's key `{key}` stands there twice, expected once; leave one of them out");
+            assert_eq!(refusal(text), expected);
         }
     }
 

@@ -36,6 +36,23 @@ fn a_missing_model_is_named() {
 }
 
 #[test]
+fn files_that_are_larger_than_any_of_their_kind_are_not_read() {
+    let fixture = Fixture::new();
+    for (name, mebibytes) in [("p.onnx", 2049), ("run.toml", 65), ("r.json", 65)] {
+        // Without contents: it takes no room.
+        let file = std::fs::File::create(fixture.path().join(name)).unwrap();
+        file.set_len(mebibytes << 20).unwrap();
+    }
+    fixture.run(&[]).expect(1, &["p.onnx: cannot read the model: it is larger than 2048 MiB, the most that such"]);
+    fixture
+        .run(&["--config", "run.toml"])
+        .expect(2, &["run.toml: cannot read the configuration: it is larger than 64"]);
+    fixture.puvae(&["report", "r.json"]).expect(1, &["r.json: cannot read the report: it is larger than 64 MiB"]);
+    let spec = ["spec", "c.onnx", "--replace", "--out", "mine.onnx", "--classes", "run.toml"];
+    fixture.puvae(&spec).expect(1, &["--classes run.toml: cannot read the file: it is larger than 64 MiB"]);
+}
+
+#[test]
 fn a_file_that_is_not_onnx_is_refused() {
     let fixture = Fixture::new();
     std::fs::write(fixture.path().join("p.onnx"), "this is a text, no model").unwrap();
@@ -232,7 +249,7 @@ fn an_empty_folder_is_no_source() {
 }
 
 #[test]
-fn a_broken_picture_in_the_middle_ends_the_run_and_keeps_what_came_before() {
+fn a_broken_picture_in_the_middle_has_failed_and_the_others_are_played() {
     let fixture = Fixture::new();
     let folder = fixture.path().join("pictures");
     std::fs::create_dir(&folder).unwrap();
@@ -242,11 +259,19 @@ fn a_broken_picture_in_the_middle_ends_the_run_and_keeps_what_came_before() {
     (0..4).for_each(|index| picture.save(path(index)).unwrap());
     let bytes = std::fs::read(path(2)).unwrap();
     std::fs::write(path(2), &bytes[..bytes.len() / 2]).unwrap();
-    let words = ["the capture stage failed after frame 1", "2.png: broken picture", "replace it or remove it"];
+    let words = [
+        "the capture stage failed on frame 2: pictures/2.png: broken picture: ",
+        "replace it or remove it from the folder; 1 of 4 frames failed in all",
+    ];
     fixture.run(&[&INTO_OLD[..], &["--source", "dir:pictures"]].concat()).expect(1, &words);
     let report = fixture.json("r.json");
-    assert_eq!(balanced(&report)["captured"], 2);
-    assert_eq!(fixture.lines("v.jsonl").len(), 2);
+    let ledger = balanced(&report);
+    assert_eq!(
+        (&ledger["captured"], &ledger["failed"], &report["capture"]["broken"]),
+        (&4.into(), &1.into(), &1.into())
+    );
+    let fates = fixture.lines("v.jsonl").into_iter().map(|line| line["fate"] == "failed");
+    assert!(fates.eq([false, false, true, false]));
 }
 
 #[test]

@@ -28,6 +28,17 @@ fn line<'a>(table: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 #[test]
+fn a_page_names_each_deadline_once() {
+    let fixture = two_runs();
+    fixture.puvae(&["report", "a.json", "b.json", "a.json", "-o", "page.html"]).expect(2, &["a.json"]);
+    std::fs::copy(fixture.path().join("a.json"), fixture.path().join("c.json")).unwrap();
+    fixture.puvae(&["report", "a.json", "b.json", "c.json", "-o", "page.html"]).expect(0, &[]);
+    let page = std::fs::read_to_string(fixture.path().join("page.html")).unwrap();
+    let deadlines: Vec<&str> = page.split("deadline ").filter_map(|text| text.split("</p>").next()).collect();
+    assert!(deadlines.contains(&"20.00 s, 30.00 s"), "{deadlines:?}");
+}
+
+#[test]
 fn runs_are_compared_figure_by_figure_with_the_first() {
     let fixture = two_runs();
     change(&fixture, "a.json", |report| {

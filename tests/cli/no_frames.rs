@@ -1,7 +1,7 @@
 //! Runs to which no frame comes: they say why, and what an earlier run left stays.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use signal_hook::consts::SIGINT;
 
@@ -35,6 +35,22 @@ fn interrupted(source: &str, warning: &str) -> String {
     assert_eq!(running.end().code, Some(130), "{said}");
     fixture.expect_old_results();
     said
+}
+
+/// A pipe that nobody writes into opens as a device does whose driver hangs: not at all.
+#[test]
+fn a_run_whose_source_does_not_open_can_be_interrupted() {
+    let fixture = Fixture::new();
+    assert!(Command::new("mkfifo").arg(fixture.path().join("pipe")).status().unwrap().success());
+    let mut command = fixture.command(&run_args(&["--source", "idx:pipe"]));
+    let running = Running::start(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+    let (mut stderr, mut said) = (BufReader::new(running.stderr()), String::new());
+    // The models are open: signals are caught.
+    assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
+    running.send(SIGINT);
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(running.end().code, Some(130), "{said}");
+    assert!(said.contains("error: interrupted while idx:pipe was being opened; nothing was written"), "{said}");
 }
 
 #[test]

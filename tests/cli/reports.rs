@@ -81,9 +81,38 @@ fn a_later_report_with_more_in_it_is_read() {
 #[test]
 fn verdicts_that_cannot_be_written_to_the_end_fail_the_run_with_its_report() {
     let fixture = Fixture::new();
-    fixture.run(&["--verdicts", "/dev/full", "--json", "r.json"]).expect(1, &["No space left on device"]);
+    let words =
+        "/dev/full: No space left on device (os error 28); make room there, or give another path for --verdicts";
+    fixture.run(&["--verdicts", "/dev/full", "--json", "r.json"]).expect(1, &["the outcome of frame 0", words]);
     let report = fixture.json("r.json");
-    assert!(report["run"]["failure"].as_str().unwrap().contains("No space left on device"));
+    assert!(report["run"]["failure"].as_str().unwrap().contains(words));
+}
+
+#[test]
+fn a_source_that_was_slower_than_its_rate_is_named() {
+    let fixture = Fixture::new();
+    fixture.run(&["--json", "r.json"]).expect(0, &[]);
+    let mut report = fixture.json("r.json");
+    report["run"]["fps"] = 40.0.into();
+    for (lag_us, named) in [(1_000, false), (90_000, true)] {
+        report["latency_us"]["capture"]["p50"] = lag_us.into();
+        std::fs::write(fixture.path().join("r.json"), report.to_string()).unwrap();
+        fixture.puvae(&["report", "r.json"]).expect(0, &[]);
+        let page = std::fs::read_to_string(fixture.path().join("r.html")).unwrap();
+        // 12 frames: 0.3 s at 40 a second, and the last 0.18 s behind.
+        assert_eq!(page.contains("about 25 frames a second came, 40 were asked for"), named, "{lag_us} µs");
+    }
+}
+
+#[test]
+fn verdicts_that_nobody_reads_fail_the_run_and_say_so() {
+    let fixture = Fixture::new();
+    let mut command = fixture.command(&run_args(&["--verdicts", "-"]));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let words =
+        "standard output: Broken pipe (os error 32); keep whoever reads it running, or give a file for --verdicts";
+    Ran::from(child.wait_with_output().unwrap()).expect(1, &[words]);
 }
 
 #[test]

@@ -114,7 +114,10 @@ fn class_names_may_come_from_a_file() {
     let ran = fixture.puvae(&["inspect", "mine.onnx"]).expect(0, &[]);
     assert!(ran.stdout.contains("4: Ant, Bee, Cat, Dog"), "{}", ran.stdout);
     annotate(&fixture, bare(), &["--classes", "nowhere.txt"])
-        .expect(1, &["--classes nowhere.txt: cannot read the file; give names separated by commas"]);
+        .expect(1, &["--classes nowhere.txt: cannot read the file: No such file", "; give names separated by commas"]);
+    std::fs::create_dir(fixture.path().join("folder")).unwrap();
+    annotate(&fixture, bare(), &["--classes", "folder"])
+        .expect(1, &["--classes folder: cannot read the file: Is a directory"]);
 }
 
 #[test]
@@ -131,7 +134,16 @@ fn a_spec_is_only_replaced_when_that_is_asked_for() {
 #[test]
 fn a_graph_that_does_not_fit_is_refused_and_nothing_is_written() {
     let fixture = Fixture::new();
-    annotate(&fixture, bare(), &["--classes", "a,b,c"]).expect(1, &["logits f32 [N,3]", "logits f32 [N,4]"]);
+    for (names, words) in [
+        ("a,b,c", "bare.onnx: the model has 4 logits, --classes has 3 names; give 4 names, in the order of the logits"),
+        ("a,b,,d", "--classes a,b,,d: name 3 of 4 is empty, expected one for each logit; fill it in"),
+        (
+            "a,b,c,a",
+            "no usable spec comes out of this model and --classes: class \"a\" stands there twice; correct what",
+        ),
+    ] {
+        annotate(&fixture, bare(), &["--classes", names]).expect(1, &[words]);
+    }
     annotate(&fixture, TestModel { with_spec: false, ..TestModel::purifier() }, &NAMES).expect(1, &["bare.onnx"]);
     std::fs::write(fixture.path().join("text.onnx"), "no model").unwrap();
     fixture.puvae(&[&["spec", "text.onnx", "--out", "mine.onnx"], &NAMES[..]].concat()).expect(1, &["text.onnx"]);
@@ -151,7 +163,7 @@ fn calibrate_finds_a_deadline_and_says_how_sure_that_is() {
     let run = |more: &[&str]| fixture.puvae(&[&CALIBRATE, more].concat());
     let ran = run(&["--frames", "400", "--fps", "400", "--json", "c.json"]).expect(0, &[]);
     assert!(
-        ran.stdout.contains("400 frames at 400 a second, ") && ran.stdout.contains("needs 2995 frames"),
+        ran.stdout.contains("400 frames at 400 a second") && ran.stdout.contains("needs 2995 frames"),
         "{}",
         ran.stdout
     );
@@ -167,6 +179,17 @@ fn calibrate_finds_a_deadline_and_says_how_sure_that_is() {
     run(&["--source", "idx:images,labels"]).expect(1, &["only 12 frames came, expected at least 100"]);
     run(&["--source", "stdin:gray:8x8"]).expect(1, &["only 0 frames came, expected at least 100"]);
     run(&["--fps", "0"]).expect(2, &["--fps is 0, expected 0.001 to 10000"]);
+}
+
+#[test]
+fn calibrate_says_when_frames_cannot_come_as_fast_as_they_should() {
+    let fixture = Fixture::new();
+    // No machine draws 4 million pixels in a tenth of a millisecond.
+    let args = ["--source", "synthetic:2000x2000?classes=4", "--fps", "10000", "--frames", "100", "--json", "c.json"];
+    let ran = fixture.puvae(&[&CALIBRATE, &args[..]].concat()).expect(0, &[]);
+    assert!(ran.stdout.contains("100 frames at 10000 a second (about "), "{}", ran.stdout);
+    assert!(ran.stdout.contains(" came: reading one takes longer than there is time), "), "{}", ran.stdout);
+    assert!(fixture.json("c.json")["fps_came"].as_f64().unwrap() < 9000.0);
 }
 
 #[test]

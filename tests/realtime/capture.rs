@@ -138,10 +138,9 @@ fn a_sink_that_is_stuck_is_not_taken_for_a_driver_that_does_not_return() {
     let reopen: Reopen = Arc::new(|| panic!("the source is well"));
     let feed = Feed { source: Box::new(Broken(0)), reopen: Some(reopen) };
     let (health, clock) = (CaptureHealth::default(), Arc::new(SystemClock));
-    let (stall_after, abandon_after) = (Duration::from_millis(300), Duration::from_millis(300));
-    let patience = CapturePatience { stall_after, abandon_after };
+    let patience = CapturePatience { stall_after: ABANDON_AFTER, abandon_after: ABANDON_AFTER };
     let config = PipelineConfig { patience, health: health.clone(), ..PipelineConfig::default() };
-    let mut slow = Slow(Duration::from_millis(900));
+    let mut slow = Slow(2 * ABANDON_AFTER);
     let classifier = Indifferent::new(SHAPE, 4);
     let sinks: &mut [&mut dyn Sink] = &mut [&mut slow];
     let summary = pipeline::run(feed, Box::new(Stub), classifier, &config, clock, &StopFlag::new(), sinks).unwrap();

@@ -143,7 +143,29 @@ fn as_many_values_as_all_regions_take_are_no_result_in_another_shape() {
     assert!(failed.to_string().starts_with(words), "{failed}");
     for (regions, got) in [(&regions[..], "[4, 6], expected [6, 4]"), (&[], "[4, 1], expected [1, 4]")] {
         let failed = failure(Box::new(Stub), Box::new(Turned(["a", "b", "c", "d"].map(String::from))), regions);
-        let words = format!("the classify stage failed on frame 0: `logits` has the shape {got}");
+        let words = format!("the classify stage failed while warming up: `logits` has the shape {got}");
         assert!(failed.to_string().starts_with(&words) && failed.summary.ledger.balances(), "{failed}");
     }
+}
+
+/// A defence in 0…255, as a model has it that takes pictures in 0…1 and gives bytes.
+struct Bytes;
+
+impl Purifier for Bytes {
+    fn input(&self) -> InputShape {
+        SHAPE
+    }
+
+    fn purify(&mut self, _: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
+        out.frames.assign(&(&frames * 255.0));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_purifier_of_another_range_is_refused_before_the_first_frame() {
+    let failed = failure(Box::new(Bytes), Indifferent::new(SHAPE, 4), &[]);
+    let words = "the purify stage failed while warming up: `purified` lies in 127.5…127.5, expected 0…1; scale it";
+    assert!(failed.to_string().starts_with(words), "{failed}");
+    assert_eq!(failed.summary.ledger.captured, 0);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,7 @@ struct Told<N, C: FnMut()> {
     calls: u64,
     next: N,
     closed: C,
+    pacing: Pacing,
 }
 
 fn told<N, C>(next: N, closed: C) -> Box<dyn Source>
@@ -49,7 +50,7 @@ where
     N: FnMut(u64) -> Result<Next, SourceError> + Send + 'static,
     C: FnMut() + Send + 'static,
 {
-    Box::new(Told { calls: 0, next, closed })
+    Box::new(Told { calls: 0, next, closed, pacing: Pacing::Live })
 }
 
 impl<N: FnMut(u64) -> Result<Next, SourceError> + Send, C: FnMut() + Send> Source for Told<N, C> {
@@ -59,7 +60,7 @@ impl<N: FnMut(u64) -> Result<Next, SourceError> + Send, C: FnMut() + Send> Sourc
     }
 
     fn pacing(&self) -> Pacing {
-        Pacing::Live
+        self.pacing
     }
 }
 
@@ -191,4 +192,46 @@ fn a_source_that_opens_when_nobody_waits_for_it_any_more_is_closed_without_being
     let feed = Feed { source: failing(), reopen: Some(reopen) };
     let counters = counted(feed, Time { time: clock, looks: Arc::default(), asleep: Box::new(|| {}) });
     assert_eq!((counters.captured, counters.abandoned), (1, 1));
+}
+
+/// A source that gives one frame, comes to `ending`, and is not closed before `woken`; 5 seconds pass meanwhile.
+fn not_closing(
+    clock: &SimulatedClock,
+    ending: fn() -> Result<Next, SourceError>,
+    pacing: Pacing,
+    woken: Receiver<()>,
+) -> Box<dyn Source> {
+    let (source_clock, closed_clock) = (clock.clone(), clock.clone());
+    let next = move |call| if call == 0 { Ok(frame(0, &source_clock)) } else { ending() };
+    let closed = move || {
+        closed_clock.advance(Duration::from_secs(5));
+        let _ = woken.recv_timeout(LIMIT);
+    };
+    Box::new(Told { calls: 0, next, closed, pacing })
+}
+
+#[test]
+fn a_source_that_failed_and_is_not_closed_is_opened_again_all_the_same() {
+    let ((wake, woken), clock) = (channel(), SimulatedClock::new());
+    let source = not_closing(&clock, || Err(SourceError::Unplugged), Pacing::Live, woken);
+    let (wake, reopen_clock) = (Mutex::new(Some(wake)), clock.clone());
+    let reopen: Reopen = Arc::new(move || {
+        drop(wake.lock().take());
+        Ok(two_frames(&reopen_clock))
+    });
+    let feed = Feed { source, reopen: Some(reopen) };
+    let counters = counted(feed, Time { time: clock, looks: Arc::default(), asleep: Box::new(|| {}) });
+    let expected = CaptureCounters { captured: 3, errors: 1, abandoned: 1, recovered: 1, ..CaptureCounters::default() };
+    assert_eq!(counters, expected);
+}
+
+#[test]
+fn a_run_ends_whose_source_came_to_its_end_and_is_not_closed() {
+    for pacing in [Pacing::Live, Pacing::Paced, Pacing::Unpaced] {
+        let ((wake, woken), clock) = (channel(), SimulatedClock::new());
+        let source = not_closing(&clock, || Ok(Next::End), pacing, woken);
+        let counters = counted(source.into(), Time { time: clock, looks: Arc::default(), asleep: Box::new(|| {}) });
+        drop(wake);
+        assert_eq!(counters, CaptureCounters { captured: 1, abandoned: 1, ..CaptureCounters::default() }, "{pacing:?}");
+    }
 }

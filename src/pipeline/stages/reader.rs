@@ -24,7 +24,7 @@ pub(super) enum Opening {
     Again(Reopen),
 }
 
-/// How a reader ended. Its source is closed by then.
+/// How a reader ended.
 pub(super) enum Ending {
     /// The source has no more frames, or nobody wants them any more.
     End,
@@ -35,7 +35,6 @@ pub(super) enum Ending {
 }
 
 /// What a reader waits for.
-#[derive(Debug, Clone, Copy)]
 pub(super) enum Waiting {
     /// The pipeline.
     Pipeline,
@@ -52,7 +51,23 @@ pub(super) enum Waiting {
         asked: Instant,
     },
     /// That its source is closed.
-    Closing,
+    Closing {
+        /// Since when.
+        since: Instant,
+        /// How the reader ended. Whoever takes it acts on it: the reader once its source is closed, or who leaves the
+        /// reader to itself before that.
+        ending: Option<Ending>,
+    },
+}
+
+impl Waiting {
+    /// How a reader ended whose source is being closed; once.
+    pub(super) fn take_ending(&mut self) -> Option<Ending> {
+        match self {
+            Self::Closing { ending, .. } => ending.take(),
+            Self::Pipeline | Self::Opening { .. } | Self::Source { .. } => None,
+        }
+    }
 }
 
 pub(super) struct Reader {
@@ -74,27 +89,31 @@ impl Reader {
 
     fn run(mut self, opening: Opening) {
         // Whatever panics, an ending is told: the supervisor waits for it.
-        let ending = guard("capture", None, || self.read(opening)).unwrap_or_else(Ending::Defect);
-        // Nobody may be there any more to hear it.
-        let _ = self.endings.send((self.opening, ending));
+        let ending =
+            guard("capture", None, || self.read(opening)).unwrap_or_else(|panicked| Some(Ending::Defect(panicked)));
+        if let Some(ending) = ending {
+            // Nobody may be there any more to hear it.
+            let _ = self.endings.send((self.opening, ending));
+        }
     }
 
-    /// The source is closed at the end of this.
-    fn read(&mut self, opening: Opening) -> Ending {
+    /// The source is closed at the end of this. `None` when the reader was left to itself meanwhile.
+    fn read(&mut self, opening: Opening) -> Option<Ending> {
         let mut source = match opening {
             Opening::Open(source) => source,
             Opening::Again(reopen) => match guard("capture", None, || reopen()) {
                 Ok(Ok(source)) => source,
-                Ok(Err(error)) => return Ending::Failed(error),
-                Err(panicked) => return Ending::Defect(panicked),
+                Ok(Err(error)) => return Some(Ending::Failed(error)),
+                Err(panicked) => return Some(Ending::Defect(panicked)),
             },
         };
         let ending = self.read_from(&mut *source);
-        *self.waiting.lock() = Waiting::Closing;
-        match (guard("capture", None, || drop(source)), ending) {
-            (Err(panicked), Ending::End) => Ending::Defect(panicked),
+        *self.waiting.lock() = Waiting::Closing { since: self.clock.now(), ending: Some(ending) };
+        let closed = guard("capture", None, || drop(source));
+        match (closed, self.waiting.lock().take_ending()?) {
+            (Err(panicked), Ending::End) => Some(Ending::Defect(panicked)),
             // What failed before it was closed counts: one that can be opened again is.
-            (_, ending) => ending,
+            (_, ending) => Some(ending),
         }
     }
 

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -19,7 +19,7 @@ use super::reader::{Ending, Opening, Reader, Waiting};
 use super::{Desk, Turns};
 use crate::pipeline::health::{CaptureHealth, CaptureReason, CaptureState};
 use crate::pipeline::{CapturePatience, PipelineError};
-use crate::source::{Feed, Pacing, Reopen};
+use crate::source::{Feed, OPENING_PATIENCE, Pacing, Reopen};
 
 /// How often the reader is looked at.
 const TICK: Duration = Duration::from_millis(20);
@@ -29,8 +29,6 @@ const GRACE_TICKS: u32 = 50;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest such wait: a device that is there again gives frames within two seconds.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// A source that has not been opened for longer than this is left to itself. Some cameras take seconds.
-const OPENING_PATIENCE: Duration = Duration::from_secs(10);
 /// What is wrong with a source that has to be left to itself at the end.
 const NOT_STOPPED: &str = "the source did not return when it was told to stop";
 
@@ -94,7 +92,7 @@ impl Supervisor {
         self.begin(Opening::Open(feed.source), turns);
         let mut grace = GRACE_TICKS;
         while let Course::Watch = self.watch() {
-            if self.desk.stop.is_set() && !matches!(self.waiting(), Waiting::Pipeline) {
+            if self.desk.stop.is_set() && !matches!(*self.waiting.lock(), Waiting::Pipeline) {
                 if grace == 0 {
                     tracing::warn!("capture: {NOT_STOPPED}; its thread is left to itself");
                     self.abandon();
@@ -107,7 +105,7 @@ impl Supervisor {
         // Behind this no reader can enter a frame any more, and the queue has its end.
         drop(self.intake.lock().take());
         if let Some(reader) = self.reader.take() {
-            // It has said how it ended, so this waits for nothing but its last instructions.
+            // It has said how it ended and closed its source, so this waits for nothing but its last instructions.
             let _ = reader.join();
         }
     }
@@ -120,10 +118,6 @@ impl Supervisor {
             // Nothing yet: a sender is kept here.
             Err(_) => self.look(),
         }
-    }
-
-    fn waiting(&self) -> Waiting {
-        *self.waiting.lock()
     }
 
     fn begin(&mut self, opening: Opening, turns: Option<Turns>) {
@@ -213,17 +207,26 @@ impl Supervisor {
         Course::Watch
     }
 
-    /// Looks at the clock while the reader waits for the source: does it return, do frames come?
+    /// Looks at the clock while the reader waits for the source: does it return, do frames come, is it closed?
     fn look(&mut self) -> Course {
-        if !self.live || self.desk.stop.is_set() {
+        if self.desk.stop.is_set() {
             return Course::Watch;
         }
-        let (call, patience, asked) = match self.waiting() {
+        let now = self.desk.clock.now();
+        if let Some(ending) = self.not_closed(now) {
+            let patience = self.patience.abandon_after;
+            tracing::warn!("capture: closing the source takes longer than {patience:?}; it is left to itself");
+            self.abandon();
+            return self.ended(ending);
+        }
+        if !self.live {
+            return Course::Watch;
+        }
+        let (call, patience, asked) = match *self.waiting.lock() {
             Waiting::Opening { since } => (since, OPENING_PATIENCE, None),
             Waiting::Source { call, asked } => (call, self.patience.abandon_after, Some(asked)),
-            Waiting::Pipeline | Waiting::Closing => return Course::Watch,
+            Waiting::Pipeline | Waiting::Closing { .. } => return Course::Watch,
         };
-        let now = self.desk.clock.now();
         let longer_than = |patience, since| now.saturating_duration_since(since) > patience;
         if longer_than(patience, call)
             && let Some(reopen) = self.reopen.clone()
@@ -232,15 +235,28 @@ impl Supervisor {
             let detail = format!("the source has not returned for more than {patience:?} and was left to itself");
             return self.again(reopen, CaptureReason::Timeout, &detail);
         }
-        if asked.is_some_and(|asked| longer_than(self.patience.stall_after, asked))
-            && self.health.snapshot().state == CaptureState::Running
-        {
+        if asked.is_some_and(|asked| longer_than(self.patience.stall_after, asked)) {
+            self.stalled(now);
+        }
+        Course::Watch
+    }
+
+    /// How the reader ended, when closing its source takes too long.
+    fn not_closed(&self, now: Instant) -> Option<Ending> {
+        let mut waiting = self.waiting.lock();
+        let Waiting::Closing { since, .. } = *waiting else { return None };
+        let is_late = now.saturating_duration_since(since) > self.patience.abandon_after;
+        is_late.then(|| waiting.take_ending()).flatten()
+    }
+
+    /// No frame for a while.
+    fn stalled(&self, now: Instant) {
+        if self.health.snapshot().state == CaptureState::Running {
             self.health.count(|counters| counters.stalls += 1);
             let detail = format!("no frame for more than {:?}", self.patience.stall_after);
             tracing::warn!("capture: {detail}");
             self.health.enter(CaptureState::Stalled, CaptureReason::Timeout, &detail, now);
         }
-        Course::Watch
     }
 
     /// Leaves the reader to itself: it holds nothing, and what it still brings is not taken.

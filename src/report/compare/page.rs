@@ -32,6 +32,7 @@ fn runs(comparison: &Comparison, title: &str) -> String {
 
 fn responses(comparison: &Comparison) -> String {
     let mut deadlines: Vec<u64> = comparison.runs.iter().map(|run| run.report.deadline_us).collect();
+    deadlines.sort_unstable();
     deadlines.dedup();
     let deadlines: Vec<String> = deadlines.into_iter().map(duration).collect();
     let key: Vec<String> = comparison.lettered().map(|(letter, _)| swatch(letter)).collect();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::source::SourceUriError;
-use crate::source::uri::sides;
+use crate::source::uri::{pairs, sides};
 
 /// What stands after `camera:`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,12 +144,11 @@ impl CameraSpec {
             Err(_) => return Err(value("the device", device, DEVICE)),
         };
         let mut spec = Self { device, ..Self::number(0) };
-        query.split('&').filter(|pair| !pair.is_empty()).try_for_each(|pair| spec.set(pair))?;
+        pairs(query)?.into_iter().try_for_each(|(key, text)| spec.set(key, text))?;
         Ok(spec)
     }
 
-    fn set(&mut self, pair: &str) -> Result<(), SourceUriError> {
-        let (key, text) = pair.split_once('=').unwrap_or((pair, ""));
+    fn set(&mut self, key: &str, text: &str) -> Result<(), SourceUriError> {
         match key {
             "size" => self.size = Some(sides(text, MAX_SIDE).ok_or_else(|| value("size", text, SIZE))?),
             "fps" => self.rate = Some(text.parse().map_err(|()| value("fps", text, FPS))?),
