@@ -70,6 +70,18 @@ fn a_table_is_trained_measured_and_written_down_and_a_second_call_trains_nothing
     assert!(stdout.contains("ifgsm-40"), "{stdout}");
     assert_eq!(Results::read(&path).unwrap().seconds, results.seconds, "rows that are there are not measured again");
 
+    let picture = root.join("quick/docs/figures/table3-a.png");
+    let before = std::fs::read(&picture).unwrap();
+    std::fs::rename(root.join("runs/quick/mnist-puvae-paper"), root.join("elsewhere")).unwrap();
+    let (code, _, stderr) = reproduce(root, &["table3", "--target", "a", "--no-training"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("keeps what it has of puvae-paper"), "{stderr}");
+    assert!(
+        stderr.contains("table3-a.png: stays, for the table has columns of networks that are not there"),
+        "{stderr}"
+    );
+    assert_eq!(std::fs::read(&picture).unwrap(), before);
+
     let page = || {
         let (code, _, stderr) = reproduce(root, &["page"]);
         assert_eq!(code, Some(0), "{stderr}");
