@@ -24,7 +24,7 @@ const DEVIATION: f32 = 1.0;
 struct Mine {
     graph: Graph,
     input: String,
-    output: String,
+    output: &'static str,
     shape: InputShape,
     classes: Vec<String>,
     /// Filled again and again.
@@ -46,9 +46,8 @@ impl Classifier for Mine {
         }
         self.normalised.zip_mut_with(&frames, |normalised, pixel| *normalised = (pixel - MEAN) / DEVIATION);
         let outputs = self.graph.run(&[(&self.input, self.normalised.view().into_dyn())])?;
-        let (_, values) = outputs.f32(&self.output)?;
-        logits.iter_mut().zip(values).for_each(|(logit, value)| *logit = *value);
-        Ok(())
+        // Refuses another number of logits than there are classes, and logits that are not finite.
+        outputs.copy_f32(self.output, logits.view_mut().into_dyn())
     }
 }
 
@@ -60,7 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let classifier = Mine {
         graph: Graph::open(&mut engine, Path::new(&arg(0, "models/fashion-mnist-classifier-a.onnx")))?,
         input: arg(1, "frames"),
-        output: arg(2, "logits"),
+        output: arg(2, "logits").leak(),
         shape: purifier.input(),
         classes: purifier.info().spec.classes.clone(),
         normalised: Array4::default((0, 0, 0, 0)),
@@ -77,7 +76,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Arc::new(SystemClock),
         &StopFlag::new(),
         &mut [],
-    )?;
+    )
+    .map_err(|failure| failure.to_string())?;
     let accuracy = summary.accuracy.ok_or("the frames have labels")?;
     println!("{} of {} right behind the purifier", accuracy.correct, accuracy.labelled);
     Ok(())

@@ -1,5 +1,7 @@
 //! `puvae spec`: writes a model spec into a classifier that was exported elsewhere.
 
+mod advice;
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -39,9 +41,10 @@ pub(crate) fn run(args: &SpecArgs) -> anyhow::Result<ExitCode> {
         );
     }
     let spec = spec(args, &graph, classes)?;
-    let info = ModelInfo::claimed(&graph, spec)?;
+    let info =
+        ModelInfo::claimed(&graph, spec).map_err(|error| advice::on_graph(error, graph.inputs(), graph.outputs()))?;
     let spec = info.spec.clone();
-    try_out(OnnxClassifier::claimed(graph, info))?;
+    try_out(OnnxClassifier::claimed(graph, info)).map_err(advice::on_trial)?;
     let model = with_spec(&model, &spec)
         .ok_or_else(|| anyhow!("{}: not a whole ONNX file; export it again", args.file.display()))?;
     out.write(&model)?;
@@ -56,6 +59,8 @@ fn classes(given: &str) -> anyhow::Result<Vec<String>> {
         let text = read_text(path).map_err(|error| {
             anyhow!("--classes {given}: cannot read the file: {error}; give names separated by commas, or a file with one on each line")
         })?;
+        // Editors on Windows begin a text with this sign.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         return Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect());
     }
     let names: Vec<String> = given.split(',').map(|name| name.trim().to_owned()).collect();
@@ -75,14 +80,15 @@ fn spec(args: &SpecArgs, graph: &Graph, classes: Vec<String>) -> anyhow::Result<
     let inputs: Vec<String> = graph.inputs().iter().map(ToString::to_string).collect();
     let Some(frames) = graph.inputs().iter().find(|input| input.name == "frames") else {
         bail!(
-            "{path}: expected an input `frames`, found {}; export it again with that name (in PyTorch: \
-             input_names=[\"frames\"], output_names=[\"logits\"])",
-            inputs.join(", ")
+            "{path}: expected an input `frames`, found {}; export it again with that name ({})",
+            inputs.join(", "),
+            advice::NAMES
         );
     };
     let &[_, Some(channels), Some(height), Some(width)] = frames.shape.as_slice() else {
         bail!(
-            "{path}: expected an input frames f32 [N,C,H,W] with fixed C, H and W, found {frames}; export it again with only the batch free"
+            "{path}: expected an input frames f32 [N,C,H,W] with fixed C, H and W, found {frames}; export it again with only the batch free ({})",
+            advice::FREE_BATCH
         );
     };
     let spec = ModelSpec {
@@ -123,10 +129,9 @@ fn check_names(args: &SpecArgs, graph: &Graph, names: &[String]) -> anyhow::Resu
 }
 
 /// Classifies two black pictures: the outputs must be there and finite.
-fn try_out(mut classifier: OnnxClassifier) -> anyhow::Result<()> {
+fn try_out(mut classifier: OnnxClassifier) -> Result<(), ModelError> {
     let InputShape { channels, height, width } = classifier.input();
     let frames = Array4::zeros((2, channels, height, width));
     let mut logits = Array2::zeros((2, classifier.classes().len()));
-    classifier.classify(frames.view(), &mut logits)?;
-    Ok(())
+    classifier.classify(frames.view(), &mut logits)
 }

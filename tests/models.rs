@@ -123,6 +123,17 @@ fn every_shipped_model_is_what_it_says_and_computes_what_it_computed_in_training
 }
 
 #[test]
+fn an_output_of_another_shape_than_the_callers_array_is_refused() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/mnist-classifier-a.onnx");
+    let mut graph = Graph::open(&mut engine(), &path).unwrap();
+    let outputs = graph.run(&[("frames", ArrayD::zeros(IxDyn(&[1, 1, 28, 28])).view())]).unwrap();
+    let refusal = outputs.copy_f32("logits", ArrayD::zeros(IxDyn(&[1, 3])).view_mut()).unwrap_err().to_string();
+    let words =
+        "mnist-classifier-a.onnx: `logits` has shape [1, 10], expected [1, 3]; make room for one result a picture";
+    assert!(refusal.contains(words) && !refusal.contains("puvae-train"), "{refusal}");
+}
+
+#[test]
 fn the_shipped_models_are_complete_and_small() {
     let grey = ["classifier-a", "classifier-b", "puvae-lite", "puvae-lite-for-b", "magnet"].as_slice();
     let colour = ["classifier-c", "puvae-lite", "magnet"].as_slice();

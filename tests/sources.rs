@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conformance::conforms;
-use image::{GrayImage, RgbImage, RgbaImage};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, GrayImage, ImageEncoder as _, RgbImage, RgbaImage};
 use puvae::clock::{Clock, SimulatedClock, StopFlag, SystemClock};
 use puvae::frame::{Frame, FrameId, PixelFormat, StampSource};
 use puvae::source::{self, Next, Pacing, RawFormat, Source, SourceError, SourceOptions, Stdin};
@@ -300,6 +301,49 @@ fn folders_name_the_classes_and_their_pictures_come_in_natural_order() {
     let options = SourceOptions { classes: classes(&["dress", "coat", "bag"]), ..Default::default() };
     let frames = all(&mut *open(&uri, &options, &SimulatedClock::new()).unwrap());
     assert_eq!((frames[0].label, frames[11].label), (Some(2), Some(0)), "the classifier's order counts");
+}
+
+#[test]
+fn pictures_are_turned_upright_as_their_exif_tag_says() {
+    let folder = tempfile::tempdir().unwrap();
+    // Upright: 2×3, counted from 1. Stored on its side, as phones do: "row 0 is the right-hand side" (orientation 6).
+    let (upright, stored) = ([1_u8, 2, 3, 4, 5, 6], [2_u8, 4, 6, 1, 3, 5]);
+    let rgb: Vec<u8> = stored.iter().flat_map(|&value| [value; 3]).collect();
+    for (name, pixels, colour) in
+        [("0.png", &stored[..], ExtendedColorType::L8), ("1.png", &rgb[..], ExtendedColorType::Rgb8)]
+    {
+        let mut encoder = PngEncoder::new(fs::File::create(folder.path().join(name)).unwrap());
+        encoder.set_exif_metadata(exif_orientation(6)).unwrap();
+        encoder.write_image(pixels, 3, 2, colour).unwrap();
+    }
+    GrayImage::from_raw(3, 2, stored.to_vec()).unwrap().save(folder.path().join("2.png")).unwrap();
+    let uri = format!("dir:{}", folder.path().display());
+    let frames = all(&mut *open(&uri, &SourceOptions::default(), &SimulatedClock::new()).unwrap());
+    let sides: Vec<_> = frames.iter().map(|frame| (frame.width, frame.height)).collect();
+    assert_eq!(sides, [(2, 3), (2, 3), (3, 2)], "the last has no tag");
+    assert_eq!(frames[0].pixels[..], upright);
+    assert!(frames[1].pixels.chunks(3).eq(upright.map(|value| [value; 3])));
+    assert_eq!(frames[2].pixels[..], stored);
+}
+
+/// An EXIF block with nothing but an orientation: TIFF's header, and a directory of one entry of the tag 0x0112.
+fn exif_orientation(orientation: u8) -> Vec<u8> {
+    let header = [b"II".as_slice(), &[42, 0, 8, 0, 0, 0]].concat();
+    let entry = [1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0];
+    [header, entry.to_vec()].concat()
+}
+
+#[test]
+fn a_folder_names_the_file_of_each_frame() {
+    let folder = folder();
+    GrayImage::new(4, 4).save(folder.path().join("zebra.png")).unwrap();
+    let source =
+        open(&format!("dir:{}", folder.path().display()), &SourceOptions::default(), &SimulatedClock::new()).unwrap();
+    let files = source.files();
+    assert_eq!(files.len(), FRAMES + 1);
+    assert_eq!((files[0].as_str(), files[1].as_str()), ("zebra.png", "Bag/0.png"), "pictures beside the folders first");
+    assert_eq!(files[FRAMES], "dress/3.pgm");
+    assert!(open("synthetic:", &SourceOptions::default(), &SimulatedClock::new()).unwrap().files().is_empty());
 }
 
 #[test]

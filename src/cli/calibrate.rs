@@ -38,7 +38,7 @@ const ROUND_TO: Duration = Duration::from_micros(100);
 /// The fewest frames that tell anything.
 const FEWEST: u64 = 100;
 /// What stands for a deadline that too few frames held, whatever it were.
-const NONE: &str = "none: frames had no verdict";
+const NONE: &str = "none: too many frames had no verdict";
 
 /// The response of each frame; `None` of one without a verdict.
 struct Responses(Vec<Option<Duration>>);
@@ -188,8 +188,9 @@ impl Found {
             self.sorted.last().map_or("n/a".into(), |slowest| format!("{:.1} ms", slowest.as_secs_f64() * 1e3));
         let slower = slower.map(|came| format!(" (about {came} came: reading one takes longer than there is time)"));
         format!(
-            "Tightest deadline, from capture to verdict\n{}\n {} frames at {fps} a second{}, {} of them dropped, {} failed, slowest response {slowest}\n              first run of both models {:.1?}, provider {} ({}), {} for each model\n",
+            "Tightest deadline, from capture to verdict\n{}\n the confidence is for frames independent of each other, under a load as it is now{}\n {} frames at {fps} a second{}, {} of them dropped, {} failed, slowest response {slowest}\n              first run of both models {:.1?}, provider {} ({}), {} for each model\n",
             table::lay_out(&["share of frames", "held by these frames", "held at 95 % confidence"], 1, rows),
+            self.advice(),
             self.frames(),
             slower.unwrap_or_default(),
             self.dropped,
@@ -199,6 +200,13 @@ impl Found {
             provider.reason,
             table::threads(engine.threads().get()),
         )
+    }
+
+    /// What to do where dropped frames alone keep a deadline from being found.
+    fn advice(&self) -> &'static str {
+        let most = |share| surely_allowed(self.frames(), share).unwrap_or_else(|| allowed(self.frames(), share));
+        let none = SHARES.into_iter().any(|share| self.dropped > most(share));
+        if none { "\n for frames that were dropped: let fewer come in a second, with a lower --fps" } else { "" }
     }
 
     fn json(&self, setup: &Setup<'_>) -> anyhow::Result<String> {
@@ -296,5 +304,19 @@ mod tests {
         let found = Found::new(responses, 1);
         assert_eq!((found.frames(), found.dropped, found.failed), (1000, 0, 1));
         assert_eq!((found.held(0.99), found.held(0.999), found.held(0.9999)), (ms(1), ms(1), None));
+        assert_eq!(found.advice(), "", "a frame that failed fails at any rate");
+    }
+
+    #[test]
+    fn the_help_of_frames_says_how_many_it_takes() {
+        assert_eq!(SHARES.map(frames_needed), [299, 2995, 29_956]);
+    }
+
+    #[test]
+    fn frames_that_were_dropped_are_answered_with_a_lower_rate() {
+        let mut responses = vec![ms(1); 98];
+        assert_eq!(Found::new(responses.clone(), 0).advice(), "");
+        responses.extend([None, None]);
+        assert!(Found::new(responses, 0).advice().contains("with a lower --fps"));
     }
 }

@@ -57,7 +57,11 @@ impl Outputs {
 }
 
 /// Who writes the verdicts, where they are wanted.
-pub(super) fn verdict_lines(settings: &Settings, models: &Models) -> anyhow::Result<Option<VerdictLines<Place>>> {
+pub(super) fn verdict_lines(
+    settings: &Settings,
+    models: &Models,
+    files: Vec<String>,
+) -> anyhow::Result<Option<VerdictLines<Place>>> {
     let into = match &settings.verdicts {
         None => return Ok(None),
         Some(VerdictsTo::Stdout) => Place {
@@ -73,7 +77,7 @@ pub(super) fn verdict_lines(settings: &Settings, models: &Models) -> anyhow::Res
     };
     let model = models.purifier.as_ref().map(|model| model.short_hash().to_owned());
     let lines = VerdictLines::new(into, models.classifier.spec.classes.clone(), model);
-    Ok(Some(lines.with_regions(&settings.regions)))
+    Ok(Some(lines.with_regions(&settings.regions).with_files(files)))
 }
 
 /// Says of what cannot be written where it should have gone, and what to do.

@@ -176,7 +176,7 @@ fn run_pipeline(
     let feed = opening::open(&settings.source, options, clock.clone(), stop)?;
     surroundings.run.live = feed.source.pacing() == Pacing::Live;
     let purifier = slowed(settings, purifier);
-    let mut verdicts = verdict_lines(settings, &surroundings.models)?;
+    let mut verdicts = verdict_lines(settings, &surroundings.models, feed.source.files())?;
     let config = PipelineConfig {
         deadline: settings.deadline,
         prep: settings.prep,

@@ -63,6 +63,7 @@ impl Config {
             return Err(ConfigError::NothingUnpurified(settings.on_unpurified.as_str()));
         }
         ink_has_paper(settings.prep, &settings.source)?;
+        regions_lie_in(&settings.regions, &settings.source)?;
         settings.fps.map_or(Ok(()), |fps| settings.source.check_fps(fps)).map_err(ConfigError::Rate)?;
         check_files_differ(&settings.inputs(), &settings.outputs())?;
         Ok(settings)
@@ -107,6 +108,17 @@ fn regions(regions: Vec<Region>) -> Result<Vec<Region>, ConfigError> {
         return Err(absurd("--roi", format!("{} regions", regions.len()), format!("at most {MAX_REGIONS}")));
     }
     Ok(regions)
+}
+
+/// What can be told before there is a frame.
+fn regions_lie_in(regions: &[Region], source: &SourceUri) -> Result<(), ConfigError> {
+    let Some((width, height)) = source.size() else { return Ok(()) };
+    match regions.iter().find(|region| !region.lies_in(width, height)) {
+        Some(region) => {
+            Err(absurd("--roi", region, format!("a region that lies in the frames of {width}×{height} pixels")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// A synthetic picture is light on dark: as writing it is nothing, and every frame would be black.

@@ -105,7 +105,7 @@ pub enum ModelError {
         classifier: InputShape,
     },
     /// Purifier and classifier know different classes.
-    #[error("{} and {} know different classes: {difference}; use a purifier and a classifier exported for the same data", classifier_path.display(), purifier_path.display())]
+    #[error("{} and {} know different classes: {difference}; names and their order must be equal: use models exported for the same data, or, if the logits stand in that order, give `puvae spec --classes` the purifier's names (`puvae inspect` shows them)", classifier_path.display(), purifier_path.display())]
     ClassMismatch {
         /// The purifier's file.
         purifier_path: PathBuf,
@@ -115,7 +115,7 @@ pub enum ModelError {
         difference: String,
     },
     /// An array of another shape than the model's, given by the caller or returned by the model.
-    #[error("{}: `{tensor}` has shape {got:?}, expected {expected:?}; make room for one result a picture, and if the model itself returns another shape export it again with `puvae-train export`", path.display())]
+    #[error("{}: `{tensor}` has shape {got:?}, expected {expected:?}; make room for one result a picture, and if the model itself returns another shape, export it again so that it gives one result for each picture of any batch", path.display())]
     Shape {
         /// Which model.
         path: PathBuf,

@@ -32,6 +32,8 @@ pub(super) struct Books {
     suspects: u64,
     /// Delivered frames that passed the purifier by.
     unpurified: u64,
+    /// Frames that were given an older verdict again.
+    held: u64,
     samples: Samples,
     on_unpurified: OnUnpurified,
     /// Whether there is a purifier that could be passed by.
@@ -63,6 +65,7 @@ impl Books {
             accuracy: Accuracy::default(),
             suspects: 0,
             unpurified: 0,
+            held: 0,
             samples: Samples::new(config.samples),
             on_unpurified: config.on_unpurified,
             is_defence,
@@ -144,6 +147,7 @@ impl Books {
             verdicts,
             held: self.hold(ticket.since, delivered.is_some()),
         };
+        self.held += u64::from(outcome.held.is_some());
         if let Some((verdicts, pictures)) = delivered {
             self.deliver(ticket, verdicts);
             self.samples.offer(&outcome, pictures);
@@ -210,6 +214,7 @@ impl Books {
             accuracy: (self.accuracy.labelled > 0).then_some(self.accuracy),
             suspects: self.suspects,
             unpurified: self.unpurified,
+            held: self.held,
             capture: self.health.snapshot().counters,
             faults: self.faults,
             samples: self.samples.into_vec(),

@@ -45,6 +45,8 @@ pub struct Summary {
     pub suspects: u64,
     /// Delivered frames that were classified as they came although there is a purifier.
     pub unpurified: u64,
+    /// Frames without a verdict of their own that were given an older one again.
+    pub held: u64,
     /// What happened to the capture.
     pub capture: CaptureCounters,
     /// Frames that failed without ending the run; `None` when there were none.

@@ -35,15 +35,21 @@ impl Region {
         (width > 0 && height > 0).then_some(Self { x, y, width, height })
     }
 
+    /// Whether it lies in a picture of `width`×`height` pixels.
+    #[must_use]
+    pub fn lies_in(self, width: usize, height: usize) -> bool {
+        let fits =
+            |start: usize, length: usize, whole: usize| start.checked_add(length).is_some_and(|end| end <= whole);
+        fits(self.x, self.width, width) && fits(self.y, self.height, height)
+    }
+
     /// Copies this part of `picture` into `into`, whose room is used again; what comes back is a picture of its own.
     ///
     /// # Errors
     /// When it does not lie in the picture.
     pub fn cut<'a>(self, picture: &Picture<'_>, into: &'a mut Vec<u8>) -> Result<Picture<'a>, PreprocessError> {
         let Self { x, y, width, height } = self;
-        let fits =
-            |start: usize, length: usize, whole: usize| start.checked_add(length).is_some_and(|end| end <= whole);
-        if !fits(x, width, picture.width) || !fits(y, height, picture.height) {
+        if !self.lies_in(picture.width, picture.height) {
             return Err(PreprocessError::Region { region: self, width: picture.width, height: picture.height });
         }
         let channels = picture.format.channels();

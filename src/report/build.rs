@@ -66,6 +66,7 @@ impl Report {
             models,
             capture: summary.capture,
             unpurified: summary.unpurified,
+            held: summary.held,
             run: RunInfo { interrupted: summary.interrupted, stamp_source: summary.stamp_source, ..run },
         }
     }

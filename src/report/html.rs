@@ -2,9 +2,10 @@
 
 use std::fmt::{Display, Write as _};
 
+use super::findings::findings;
 use super::plot;
 use super::schema::{Histogram, Report, SCHEMA, Sample};
-use super::table::{age_limit, duration, findings, headline, optional, pace, percent, rows};
+use super::table::{age_limit, duration, headline, optional, pace, percent, rows};
 use crate::frame::StampSource;
 use crate::model::file::ModelInfo;
 
@@ -148,12 +149,13 @@ fn pictures(report: &Report) -> String {
         "<h2>Pictures</h2>\n<p class=\"note\">Input, purified picture and verdict of some frames, spread over the run.</p>\n<div class=\"strip\">\n",
     );
     for sample in &report.samples {
-        push(&mut html, figure(sample));
+        push(&mut html, figure(sample, report.has_several_regions()));
     }
     html + "</div>"
 }
 
-fn figure(sample: &Sample) -> String {
+/// `part` says that the verdict is of one region among several, of which the label says nothing.
+fn figure(sample: &Sample, part: bool) -> String {
     let image = |png: &str, what: &str| {
         format!("<img alt=\"{what} of frame {}\" src=\"data:image/png;base64,{}\">", sample.frame, text(png))
     };
@@ -161,7 +163,7 @@ fn figure(sample: &Sample) -> String {
         Some(png) => image(png, "purified picture"),
         None => "<span class=\"none\">not purified</span>".into(),
     };
-    let verdict = match (&sample.class, &sample.label) {
+    let verdict = match (&sample.class, sample.label.as_ref().filter(|_| !part)) {
         (Some(class), Some(label)) if class == label => format!("<b class=\"right\">{} ✓</b>", text(class)),
         (Some(class), Some(label)) => {
             format!("<b class=\"wrong\">{} ✗</b> <span class=\"quiet\">is {}</span>", text(class), text(label))
@@ -192,6 +194,7 @@ fn facts(report: &Report) -> String {
     row("source", run.source.clone());
     row("pace", pace(run));
     row("preprocessing", run.prep.to_string());
+    row("on unpurified", run.on_unpurified.as_str().into());
     row("time stamps", run.stamp_source.map_or("n/a", stamps).into());
     row("purifier", report.models.purifier.as_ref().map_or("none".into(), model));
     row("classifier", model(&report.models.classifier));

@@ -5,6 +5,7 @@
 
 mod build;
 pub mod compare;
+mod findings;
 pub mod html;
 pub mod output;
 mod plot;
@@ -40,6 +41,11 @@ pub enum ReportError {
 }
 
 impl Report {
+    /// Whether several parts of each frame were looked at: a label is of the whole frame, and says nothing of one of them.
+    pub(crate) fn has_several_regions(&self) -> bool {
+        self.run.regions.len() > 1
+    }
+
     /// Reads a report that was written with `--json`.
     ///
     /// # Errors

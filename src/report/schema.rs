@@ -48,6 +48,9 @@ pub struct Report {
     /// Delivered frames that were classified as they came although there is a purifier.
     #[serde(default)]
     pub unpurified: u64,
+    /// Frames without a verdict of their own that were given an older one again; each is a miss in the ledger.
+    #[serde(default)]
+    pub held: u64,
     /// The settings of the run.
     pub run: RunInfo,
     /// Runs of both models before the first frame was asked for; counted apart.
@@ -175,7 +178,7 @@ pub struct RunInfo {
     pub source: String,
     /// Frames a second that were asked for; absent when the source waited for the pipeline, or kept a pace of its own.
     pub fps: Option<f64>,
-    /// Whether frames came at the source's own pace, as from a camera.
+    /// Whether frames came at the source's own pace, as from a camera; nothing to do with the view that `--live` shows.
     #[serde(default)]
     pub live: bool,
     /// How pictures became tensors.

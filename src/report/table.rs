@@ -6,8 +6,8 @@ use std::time::Duration;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table, TableComponent};
 
-use super::schema::{Accuracy, Histogram, Report, RunInfo};
-use crate::pipeline::{CaptureCounters, OnUnpurified};
+use super::findings::findings;
+use super::schema::{Histogram, Report, RunInfo};
 
 /// What stands where nothing was measured.
 pub(super) const NOT_MEASURED: &str = "n/a";
@@ -98,36 +98,6 @@ fn latencies(report: &Report) -> String {
     lay_out(&header, 1, report.latency_us.named().map(row).into())
 }
 
-/// What is left to say: a name and a line each.
-pub(super) fn findings(report: &Report) -> Vec<(&'static str, String)> {
-    let provider = &report.provider;
-    let over = report.age_over_deadline_ratio.map_or(NOT_MEASURED.into(), percent);
-    let longest = report.longest_miss_run;
-    let misses = format!("longest run {longest}; newest verdict older than the deadline {over} of the time");
-    let mut lines = vec![("misses", misses)];
-    lines.extend(slow_source(report).map(|line| ("source", line)));
-    lines.extend(age_limit(report).map(|note| ("age limit", note)));
-    lines.extend(overhead(report).map(|line| ("overhead", line)));
-    lines.extend([
-        ("accuracy", report.accuracy.as_ref().map_or("n/a (no labels)".into(), correct)),
-        ("suspects", suspects(report)),
-    ]);
-    lines.extend(raw(report).map(|line| ("raw", line)));
-    lines.extend(capture(report).map(|line| ("capture", line)));
-    lines.extend([(
-        "provider",
-        format!(
-            "{} (asked for {}: {}), {} for each model",
-            provider.used,
-            provider.requested,
-            provider.reason,
-            threads(report.run.threads)
-        ),
-    )]);
-    lines.extend(report.run.failure.clone().map(|failure| ("failure", failure)));
-    lines
-}
-
 /// What the age could be at best, where the frame rate alone makes the newest verdict older than the deadline:
 /// between two verdicts it grows to a response time and a frame period.
 pub(super) fn age_limit(report: &Report) -> Option<String> {
@@ -150,7 +120,7 @@ pub(super) fn age_limit(report: &Report) -> Option<String> {
 }
 
 /// A file's frames that came well below the rate that was asked for.
-fn slow_source(report: &Report) -> Option<String> {
+pub(super) fn slow_source(report: &Report) -> Option<String> {
     let asked = report.run.fps.filter(|_| !report.run.live)?;
     let came = slower_than(asked, report.ledger.captured, Duration::from_micros(report.latency_us.capture.p50?))?;
     Some(format!(
@@ -188,63 +158,6 @@ pub(super) fn pace(run: &RunInfo) -> String {
     }
 }
 
-fn correct(accuracy: &Accuracy) -> String {
-    let of = |count: u64| {
-        let share = percent(count as f64 / accuracy.labelled as f64);
-        format!("{count} of {} ({share})", accuracy.labelled)
-    };
-    let star = accuracy.label_star_correct.map(|count| format!(", purifier's own label {}", of(count)));
-    format!("correct {}{}", of(accuracy.correct), star.unwrap_or_default())
-}
-
-/// What the pipeline itself cost: all that is neither capture, decoding, resizing nor a model, waiting included.
-fn overhead(report: &Report) -> Option<String> {
-    let Histogram { p50, p99, max, .. } = report.latency_us.queue;
-    let [p50, p99, max] = [p50?, p99?, max?].map(duration);
-    Some(format!("p50 {p50}, p99 {p99}, max {max} between the stages, waiting for one that is busy included"))
-}
-
-/// Frames that passed the purifier by; `None` where that was not asked for.
-fn raw(report: &Report) -> Option<String> {
-    let delivered = report.ledger.delivered();
-    (report.run.on_unpurified == OnUnpurified::Flag).then(|| {
-        format!(
-            "{} of {delivered} delivered frames were NOT purified, as --on-unpurified flag allows",
-            report.unpurified
-        )
-    })
-}
-
-/// What went wrong with the capture; `None` where nothing did.
-fn capture(report: &Report) -> Option<String> {
-    let CaptureCounters { captured: _, lost, broken, stalls, errors, recovered, abandoned, stamps_corrected } =
-        report.capture;
-    let counts = [
-        (lost, "lost by the driver"),
-        (broken, "broken"),
-        (stalls, "stalls"),
-        (errors, "errors"),
-        (recovered, "recoveries"),
-        (abandoned, "readers left to themselves"),
-        (stamps_corrected, "stamps corrected"),
-    ];
-    let counts: Vec<String> =
-        counts.into_iter().filter(|&(count, _)| count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    (!counts.is_empty()).then(|| counts.join(", "))
-}
-
-fn suspects(report: &Report) -> String {
-    let purifier = report.models.purifier.as_ref().and_then(|model| model.spec.purifier.as_ref());
-    match purifier.map(|purifier| (&purifier.suspect_above, purifier.score)) {
-        Some((Some(above), score)) => {
-            let what = if score.is_some() { "score" } else { "distance" };
-            format!("{} ({what} above {})", report.suspects, significant(above.threshold))
-        }
-        Some((None, _)) => "n/a (the purifier has no calibrated threshold)".into(),
-        None => "n/a (no purifier)".into(),
-    }
-}
-
 /// A share of 1 in percent, so that a few never look like none, nor most like all.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -260,12 +173,6 @@ pub(crate) fn percent(share: f64) -> String {
 #[must_use]
 pub fn threads(count: usize) -> String {
     format!("{count} thread{}", if count == 1 { "" } else { "s" })
-}
-
-/// A number with three significant digits, without zeros at its end.
-fn significant(value: f32) -> String {
-    let text = format!("{value:.2e}");
-    text.parse::<f64>().map_or(text, |rounded| rounded.to_string())
 }
 
 pub(super) fn optional(us: Option<u64>) -> String {
@@ -319,8 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_shown_with_three_digits_and_nouns_in_their_number() {
-        assert_eq!([0.258_293_1, 0.05, 12.0, 1234.5].map(significant), ["0.258", "0.05", "12", "1230"]);
+    fn nouns_are_in_their_number() {
         assert_eq!([1, 2].map(threads), ["1 thread", "2 threads"]);
     }
 }

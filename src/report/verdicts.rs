@@ -6,6 +6,7 @@ use arrayvec::ArrayVec;
 use serde::Serialize;
 
 use super::build::micros;
+use crate::frame::FrameId;
 use crate::pipeline::{Held, MAX_REGIONS, Outcome, Pictures, Sink, SinkError, Verdict, Verdicts};
 use crate::preprocess::Region;
 
@@ -21,11 +22,15 @@ struct Names {
     model: Option<String>,
     /// As the user wrote them; empty for the whole frame.
     regions: Vec<String>,
+    /// By the frame's number; empty where frames are no files.
+    files: Vec<String>,
 }
 
 #[derive(Serialize)]
 struct Line<'a> {
     frame: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
     fate: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     stage: Option<&'static str>,
@@ -58,6 +63,8 @@ struct RegionPart<'a> {
 #[derive(Serialize)]
 struct HeldPart<'a> {
     frame: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
     age_us: u64,
     verdicts: Parts<'a>,
 }
@@ -85,13 +92,20 @@ impl<W: Write> VerdictLines<W> {
     /// hex digits of its hash), where there is one.
     #[must_use]
     pub fn new(into: W, classes: Vec<String>, model: Option<String>) -> Self {
-        Self { into, names: Names { classes, model, regions: Vec::new() } }
+        Self { into, names: Names { classes, model, regions: Vec::new(), files: Vec::new() } }
     }
 
     /// With verdicts of these regions instead of the whole frame.
     #[must_use]
     pub fn with_regions(mut self, regions: &[Region]) -> Self {
         self.names.regions = regions.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// With the file of each frame, in the order of their numbers ([`Source::files`](crate::source::Source::files)).
+    #[must_use]
+    pub fn with_files(mut self, files: Vec<String>) -> Self {
+        self.names.files = files;
         self
     }
 
@@ -105,6 +119,10 @@ impl<W: Write> VerdictLines<W> {
 }
 
 impl Names {
+    fn file(&self, frame: FrameId) -> Option<&str> {
+        self.files.get(usize::try_from(frame.0).ok()?).map(String::as_str)
+    }
+
     fn part(&self, verdict: &Verdict) -> VerdictPart<'_> {
         VerdictPart {
             purified: verdict.purified,
@@ -129,7 +147,8 @@ impl Names {
     }
 
     fn held(&self, held: &Held) -> HeldPart<'_> {
-        HeldPart { frame: held.frame.0, age_us: micros(held.age), verdicts: self.parts(&held.verdicts) }
+        let (frame, age_us) = (held.frame.0, micros(held.age));
+        HeldPart { frame, file: self.file(held.frame), age_us, verdicts: self.parts(&held.verdicts) }
     }
 }
 
@@ -139,6 +158,7 @@ impl<W: Write> Sink for VerdictLines<W> {
         let whole_frame = names.regions.is_empty();
         let line = Line {
             frame: outcome.frame.0,
+            file: names.file(outcome.frame),
             fate: outcome.fate.as_str(),
             stage: outcome.fate.stage(),
             captured_us: micros(outcome.captured_at),
@@ -157,24 +177,37 @@ impl<W: Write> Sink for VerdictLines<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::FrameId;
     use crate::ledger::{DropReason, ExpiredAt, Fate};
     use crate::pipeline::Verdict;
     use std::time::Duration;
 
-    fn line(fate: Fate, verdict: Option<Verdict>) -> String {
-        let captured_at = Duration::from_millis(566);
-        let stamp_source = crate::frame::StampSource::Schedule;
-        let outcome = Outcome {
+    const VERDICT: Verdict = Verdict {
+        region: 0,
+        class: 1,
+        confidence: 0.5,
+        purified: true,
+        label_star: Some(1),
+        distance: Some(0.25),
+        score: Some(0.125),
+        suspect: false,
+        response: Duration::from_micros(2900),
+    };
+
+    fn outcome(fate: Fate) -> Outcome {
+        Outcome {
             frame: FrameId(17),
             fate,
-            captured_at,
-            stamp_source,
+            captured_at: Duration::from_millis(566),
+            stamp_source: crate::frame::StampSource::Schedule,
             label: Some(1),
             times: Default::default(),
-            verdicts: verdict.into_iter().collect(),
+            verdicts: Verdicts::new(),
             held: None,
-        };
+        }
+    }
+
+    fn line(fate: Fate, verdict: Option<Verdict>) -> String {
+        let outcome = Outcome { verdicts: verdict.into_iter().collect(), ..outcome(fate) };
         let mut bytes = Vec::new();
         let mut lines = VerdictLines::new(&mut bytes, vec!["Coat".into(), "Dress".into()], Some("0123456789ab".into()));
         lines.outcome(&outcome, None).unwrap();
@@ -184,19 +217,8 @@ mod tests {
 
     #[test]
     fn a_delivered_frame_has_its_verdict_on_one_line() {
-        let verdict = Verdict {
-            region: 0,
-            class: 1,
-            confidence: 0.5,
-            purified: true,
-            label_star: Some(1),
-            distance: Some(0.25),
-            score: Some(0.125),
-            suspect: false,
-            response: Duration::from_micros(2900),
-        };
         assert_eq!(
-            line(Fate::OnTime, Some(verdict)),
+            line(Fate::OnTime, Some(VERDICT)),
             "{\"frame\":17,\"fate\":\"on_time\",\"captured_us\":566000,\"stamp_source\":\"schedule\",\"label\":1,\"purified\":true,\"class\":1,\
              \"class_name\":\"Dress\",\"confidence\":0.5,\"label_star\":1,\"distance\":0.25,\"score\":0.125,\"suspect\":false,\
              \"response_us\":2900,\"model\":\"0123456789ab\"}\n"
@@ -207,6 +229,44 @@ mod tests {
     fn a_dropped_frame_has_its_fate_and_no_verdict() {
         let expected = "{\"frame\":17,\"fate\":\"dropped_queue\",\"captured_us\":566000,\"stamp_source\":\"schedule\",\"label\":1}\n";
         assert_eq!(line(Fate::Dropped(DropReason::Queue), None), expected);
+    }
+
+    #[test]
+    fn a_frame_that_is_a_file_names_it_and_so_does_one_whose_verdict_is_held() {
+        let held = Held { frame: FrameId(0), age: Duration::from_millis(40), verdicts: Verdicts::new() };
+        let outcome = Outcome { frame: FrameId(1), held: Some(held), ..outcome(Fate::Dropped(DropReason::Queue)) };
+        let mut bytes = Vec::new();
+        let files = ["coat/1.png", "coat/2.png"].map(String::from).into();
+        VerdictLines::new(&mut bytes, Vec::new(), None).with_files(files).outcome(&outcome, None).unwrap();
+        let line = String::from_utf8(bytes).unwrap();
+        assert!(line.starts_with("{\"frame\":1,\"file\":\"coat/2.png\",\"fate\":\"dropped_queue\","), "{line}");
+        assert!(
+            line.ends_with("\"held\":{\"frame\":0,\"file\":\"coat/1.png\",\"age_us\":40000,\"verdicts\":[]}}\n"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn every_field_is_in_the_table() {
+        let held = Held { frame: FrameId(0), age: Duration::ZERO, verdicts: [VERDICT].into_iter().collect() };
+        let outcome = Outcome { held: Some(held), ..outcome(Fate::Expired(ExpiredAt::Classify)) };
+        let names = Names {
+            classes: vec!["Coat".into(); 2],
+            model: Some("0123".into()),
+            regions: vec!["0,0,1,1".into()],
+            files: vec!["1.png".into(); 18],
+        };
+        let regions = Outcome { verdicts: [VERDICT].into_iter().collect(), ..outcome };
+        let mut bytes = Vec::new();
+        VerdictLines { into: &mut bytes, names }.outcome(&regions, None).unwrap();
+        let line = String::from_utf8(bytes).unwrap();
+        // What stands before a colon; no value of this line has a quotation mark before one.
+        let fields: Vec<&str> = line.split("\":").filter_map(|before| before.rsplit('"').next()).collect();
+        let (fields, table) = (&fields[..fields.len() - 1], include_str!("../../docs/verdicts.md"));
+        assert_eq!(fields.len(), 35, "{line}");
+        for field in fields {
+            assert!(table.contains(&format!("`{field}`")), "`{field}` is not in docs/verdicts.md");
+        }
     }
 
     #[test]

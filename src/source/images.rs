@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader};
 
 use super::SourceError;
@@ -20,6 +21,7 @@ const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm",
 const MAX_PICTURE_BYTES: u64 = 256 << 20;
 
 pub(super) struct Folder {
+    folder: PathBuf,
     pictures: Vec<(PathBuf, Option<usize>)>,
 }
 
@@ -41,7 +43,7 @@ impl Folder {
             return Err(SourceError::Empty { path: path.into(), hint: "give a folder of pictures" });
         }
         pictures.iter().try_for_each(|(picture, _)| check(picture))?;
-        Ok(Self { pictures })
+        Ok(Self { folder: path.into(), pictures })
     }
 }
 
@@ -153,28 +155,40 @@ impl Pictures for Folder {
         Some(self.pictures.len() as u64)
     }
 
-    /// Decodes straight into `pixels`; 16-bit pictures and those with transparency (which is ignored) are converted.
+    /// Decodes straight into `pixels`; pictures that lie on their side as their EXIF tag says are turned upright, 16-bit
+    /// ones and those with transparency (which is ignored) are converted.
     fn read(&mut self, index: u64, pixels: &mut Vec<u8>) -> Result<Picture, SourceError> {
         let index = usize::try_from(index).expect("the index is below the number of pictures in the list");
         let (path, label) = &self.pictures[index];
-        let decoder = decoder(path)?;
-        let (width, height) = decoder.dimensions();
+        let mut decoder = decoder(path)?;
+        let orientation = decoder.orientation().map_err(|error| broken(path, error))?;
         let format = match decoder.color_type() {
             ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16 => PixelFormat::Gray8,
             _ => PixelFormat::Rgb8,
         };
-        if matches!(decoder.color_type(), ColorType::L8 | ColorType::Rgb8) {
+        let as_it_is = matches!(decoder.color_type(), ColorType::L8 | ColorType::Rgb8);
+        let (width, height) = if as_it_is && orientation == Orientation::NoTransforms {
+            let sides = decoder.dimensions();
             let bytes = usize::try_from(decoder.total_bytes()).expect("the decoder limits a picture's size");
             pixels.resize(bytes, 0);
             decoder.read_image(pixels).map_err(|error| broken(path, error))?;
+            sides
         } else {
-            let picture = DynamicImage::from_decoder(decoder).map_err(|error| broken(path, error))?;
+            let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| broken(path, error))?;
+            picture.apply_orientation(orientation);
+            let sides = (picture.width(), picture.height());
             *pixels = match format {
                 PixelFormat::Gray8 => picture.into_luma8().into_raw(),
                 PixelFormat::Rgb8 => picture.into_rgb8().into_raw(),
             };
-        }
+            sides
+        };
         Ok(Picture { width: width as usize, height: height as usize, format, label: *label })
+    }
+
+    fn files(&self) -> Vec<String> {
+        let relative = |path: &Path| path.strip_prefix(&self.folder).unwrap_or(path).to_string_lossy().into_owned();
+        self.pictures.iter().map(|(path, _)| relative(path)).collect()
     }
 }
 

@@ -55,6 +55,11 @@ pub trait Source: Send {
         None
     }
 
+    /// The file of each frame, in the order of their numbers; empty where frames are not files of their own.
+    fn files(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether frames come at their own pace.
     fn pacing(&self) -> Pacing;
 }

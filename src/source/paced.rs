@@ -14,6 +14,11 @@ pub(super) trait Pictures: Send {
 
     /// Writes the pixels of picture `index` into `pixels`, which has arbitrary contents and length before.
     fn read(&mut self, index: u64, pixels: &mut Vec<u8>) -> Result<Picture, SourceError>;
+
+    /// As [`Source::files`].
+    fn files(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Everything about a picture but its pixels.
@@ -90,6 +95,10 @@ impl<P: Pictures> Source for Paced<P> {
 
     fn frames(&self) -> Option<u64> {
         (self.end < u64::MAX).then_some(self.end)
+    }
+
+    fn files(&self) -> Vec<String> {
+        self.pictures.files()
     }
 
     fn pacing(&self) -> Pacing {

@@ -186,6 +186,19 @@ impl SourceUri {
     }
 }
 
+impl SourceUri {
+    /// Columns and rows of its frames, where these are known before there are any.
+    #[must_use]
+    pub fn size(&self) -> Option<(usize, usize)> {
+        match *self {
+            Self::Stdin(Stdin { width, height, .. }) | Self::Synthetic(Synthetic { width, height, .. }) => {
+                Some((width, height))
+            }
+            Self::Camera(_) | Self::Dir(_) | Self::Idx { .. } => None,
+        }
+    }
+}
+
 impl FromStr for SourceUri {
     type Err = SourceUriError;
 

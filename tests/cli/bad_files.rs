@@ -94,8 +94,10 @@ fn a_purifier_of_another_shape_is_refused() {
 
 #[test]
 fn a_purifier_of_other_classes_is_refused_with_the_first_difference() {
-    let words =
-        ["c.onnx and p.onnx know different classes: class 2 is `Cat` to the classifier and `Cow` to the purifier"];
+    let words = [
+        "c.onnx and p.onnx know different classes: class 2 is `Cat` to the classifier and `Cow` to the purifier",
+        "names and their order must be equal: use models exported for the same data, or, if the logits stand in that order, give `puvae spec --classes` the purifier's names",
+    ];
     with_purifier(|model| model.spec.classes[2] = "Cow".into(), &words);
     let fewer = |model: &mut TestModel| {
         model.spec.classes.pop();
@@ -249,6 +251,20 @@ fn an_empty_folder_is_no_source() {
 }
 
 #[test]
+fn a_folder_with_a_file_that_is_no_picture_is_refused_with_the_types_that_the_help_names() {
+    let fixture = Fixture::new();
+    std::fs::create_dir(fixture.path().join("pictures")).unwrap();
+    std::fs::write(fixture.path().join("pictures/notes.txt"), "notes").unwrap();
+    let types = "png, jpg, jpeg, bmp, pgm, ppm, pnm, pbm";
+    let words = format!("notes.txt: not a picture of a known type, expected one of {types}");
+    refused(&fixture, &["--source", "dir:pictures"], &[&words]);
+    let help = fixture.puvae(&["run", "--help"]).expect(0, &[]).stdout;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains(&format!("dir:FOLDER ({types}; other files are refused)")), "{help}");
+    assert!(help.contains("its labels mean nothing to the shipped models"), "{help}");
+}
+
+#[test]
 fn a_broken_picture_in_the_middle_has_failed_and_the_others_are_played() {
     let fixture = Fixture::new();
     let folder = fixture.path().join("pictures");
@@ -270,8 +286,10 @@ fn a_broken_picture_in_the_middle_has_failed_and_the_others_are_played() {
         (&ledger["captured"], &ledger["failed"], &report["capture"]["broken"]),
         (&4.into(), &1.into(), &1.into())
     );
-    let fates = fixture.lines("v.jsonl").into_iter().map(|line| line["fate"] == "failed");
-    assert!(fates.eq([false, false, true, false]));
+    let lines = fixture.lines("v.jsonl");
+    assert!(lines.iter().map(|line| line["fate"] == "failed").eq([false, false, true, false]));
+    let files = lines.iter().map(|line| line["file"].as_str().unwrap());
+    assert!(files.eq(["0.png", "1.png", "2.png", "3.png"]), "the failed one too");
 }
 
 #[test]

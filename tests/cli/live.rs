@@ -53,9 +53,16 @@ fn a_raw_frame_that_was_asked_for_says_that_it_is_raw() {
 
 #[test]
 fn a_held_verdict_names_its_frame_and_its_age() {
-    let (_, lines, _) = overloaded(&["--on-unpurified", "hold"]);
+    let (fixture, lines, ran) = overloaded(&["--on-unpurified", "hold"]);
     let held: Vec<&Value> = lines.iter().filter(|line| line.get("held").is_some()).collect();
     assert!(!held.is_empty());
+    assert_eq!(fixture.json("r.json")["held"], held.len());
+    let without = lines.iter().filter(|line| line.get("class").is_none()).count();
+    let words = format!("{} of {without} frames without a verdict were given the newest one again", held.len());
+    ran.expect(0, &[&words]);
+    fixture.puvae(&["report", "r.json"]).expect(0, &[]);
+    let page = std::fs::read_to_string(fixture.path().join("r.html")).unwrap();
+    assert!(page.contains(&words) && page.contains("<td>on unpurified</td><td>hold</td>"));
     for line in held {
         assert!(line["held"]["frame"].as_u64() < line["frame"].as_u64() && line.get("class").is_none(), "{line}");
         assert!(line["held"]["age_us"].as_u64() > Some(0), "{line}");
@@ -107,6 +114,12 @@ fn each_region_has_a_verdict_with_its_name() {
         assert!(line.get("class").is_none(), "no verdict of the whole frame: {line}");
     }
     assert_eq!(fixture.json("r.json")["run"]["regions"], serde_json::json!(["0,0,2,2", "2,2,2,2"]));
+    let words = "n/a (several regions; labels are of the whole frame)";
+    assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    fixture.puvae(&["report", "r.json"]).expect(0, &[]);
+    let page = std::fs::read_to_string(fixture.path().join("r.html")).unwrap();
+    assert!(page.contains(words) && page.contains("purified picture of frame"));
+    assert!(!page.contains('✓') && !page.contains('✗'), "nothing is known of right and wrong");
 }
 
 #[test]
@@ -116,6 +129,14 @@ fn regions_and_policies_that_make_no_sense_are_refused() {
         (&["--roi", "1,2,3"][..], "`1,2,3` is no region, expected X,Y,WIDTH,HEIGHT"),
         (&["--on-unpurified", "ask"], "unknown policy `ask`, expected drop, flag or hold"),
         (&["--on-unpurified", "flag", "--purifier", "none"], "--on-unpurified is flag, but --purifier is none"),
+        (
+            &["--source", "stdin:gray:8x6", "--roi", "0,0,8,6", "--roi", "4,4,4,4"],
+            "--roi is 4,4,4,4, expected a region that lies in the frames of 8×6 pixels",
+        ),
+        (
+            &["--source", "synthetic:4x4?classes=4", "--roi", "0,0,5,4"],
+            "--roi is 0,0,5,4, expected a region that lies in the frames of 4×4 pixels",
+        ),
         (&["--source", "stdin:gray:2x2", "--fps", "3"], "--fps was given, but frames on standard input come when"),
     ] {
         fixture.run(args).expect(2, &[words]);

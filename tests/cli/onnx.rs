@@ -151,6 +151,8 @@ pub(crate) struct TestModel {
     pub(crate) score_sides: &'static [usize],
     /// An output that the graph lacks.
     pub(crate) without: Option<&'static str>,
+    /// A batch of this size instead of a free one.
+    pub(crate) batch: Option<i64>,
     /// Puts the values of the first initializer into a file of this name.
     pub(crate) weights_in: Option<&'static str>,
 }
@@ -206,6 +208,7 @@ impl TestModel {
             score_nan_above: NEVER,
             score_sides: &[],
             without: None,
+            batch: None,
             weights_in: None,
         }
     }
@@ -215,6 +218,9 @@ impl TestModel {
             Role::Classifier => classifier_graph(&self.graph, self.nan_above),
             Role::Purifier => self.purifier_graph(),
         };
+        if self.batch.is_some() {
+            graph.input.iter_mut().chain(&mut graph.output).for_each(|tensor| tensor.fix_batch(self.batch));
+        }
         if let Some(name) = self.weights_in {
             graph.initializer[0].move_to(folder, name);
         }
@@ -272,6 +278,13 @@ impl Tensor {
         std::fs::write(folder.join(name), bytes).unwrap();
         self.external_data = vec![Entry { key: "location".into(), value: name.into() }];
         self.data_location = Some(1);
+    }
+}
+
+impl ValueInfo {
+    fn fix_batch(&mut self, batch: Option<i64>) {
+        let tensor = self.r#type.as_mut().and_then(|kind| kind.tensor_type.as_mut()).unwrap();
+        tensor.shape.as_mut().unwrap().dim[0] = Dimension { dim_value: batch, dim_param: None };
     }
 }
 

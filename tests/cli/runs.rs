@@ -1,6 +1,6 @@
 //! Runs that go well.
 
-use crate::fixture::{FRAMES, Fixture, INTO_OLD, parse_lines, write_lit};
+use crate::fixture::{FRAMES, Fixture, INTO_OLD, Ran, parse_lines, write_lit};
 use crate::onnx::TestModel;
 use puvae::model::spec::Score;
 
@@ -93,6 +93,7 @@ fn verdicts_hold_one_line_for_each_captured_frame() {
     let mut frames: Vec<u64> = fixture.lines("v.jsonl").iter().map(|line| line["frame"].as_u64().unwrap()).collect();
     frames.sort_unstable();
     assert_eq!(frames, (0..FRAMES as u64).collect::<Vec<_>>());
+    assert!(fixture.lines("v.jsonl")[0].get("file").is_none(), "the frames of an IDX file are no files");
 }
 
 #[test]
@@ -127,6 +128,18 @@ fn flags_win_over_the_configuration_file() {
     let report = fixture.json("r.json");
     assert_eq!((&report["deadline_us"], &report["run"]["seed"]), (&30_000_000.into(), &5.into()));
     assert_eq!(report["ledger"]["captured"], 3);
+}
+
+#[test]
+fn the_example_configuration_runs_as_it_stands() {
+    let fixture = Fixture::new();
+    let out = |name: &str| fixture.path().join(name).display().to_string();
+    let (json, html, verdicts) = (out("r.json"), out("r.html"), out("v.jsonl"));
+    let config = ["run", "--config", "examples/run.toml", "--json", &json, "--html", &html, "--verdicts", &verdicts];
+    let short = ["--frames", "2", "--deadline", "30s", "--metrics", "0"];
+    let mut command = fixture.command(&[&config[..], &short].concat());
+    let ran = Ran::from(command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()).expect(0, &[]);
+    assert!(ran.stdout.contains("of 2 frames on time"), "{}", ran.stdout);
 }
 
 #[test]

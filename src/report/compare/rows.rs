@@ -92,6 +92,7 @@ impl Comparison {
             self.count("labelled", |report| report.accuracy.as_ref().map_or(0, |accuracy| accuracy.labelled)),
             self.count("suspects", |report| report.suspects),
             self.count("not purified", |report| report.unpurified),
+            self.count("held", |report| report.held),
             self.text("provider", |report| report.provider.used.clone()),
             self.text("purifier", |report| report.models.purifier.as_ref().map_or("none".into(), hash)),
             self.text("classifier", |report| hash(&report.models.classifier)),
