@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
@@ -22,13 +22,22 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 /// When `write` fails or the file cannot be put in place.
 pub fn replace_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let written = || -> Result<()> {
-        let target = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
+        let target = behind_links(path);
         let partial = target.with_extension("partial");
         write(&partial)?;
         File::open(&partial)?.sync_all()?;
         Ok(std::fs::rename(&partial, target)?)
     };
     written().with_context(|| format!("{}: cannot write; is the disk full or the folder read-only?", path.display()))
+}
+
+/// What a link leads to, which need not be there yet.
+fn behind_links(path: &Path) -> PathBuf {
+    match (path.canonicalize(), std::fs::read_link(path)) {
+        (Ok(there), Ok(_)) => there,
+        (Err(_), Ok(missing)) => path.parent().unwrap_or(Path::new("")).join(missing),
+        (_, Err(_)) => path.to_owned(),
+    }
 }
 
 /// Keeps the JSON file at `path` beside it, as `NAME.before.json`, or `NAME.before-2.json` and so on where that is taken, and says so.
@@ -50,6 +59,7 @@ pub fn set_aside(path: &Path) -> Result<()> {
 /// # Errors
 /// When it cannot, or when a device or a folder is there, which a file would take the place of.
 pub fn check_writable(path: &Path) -> Result<()> {
+    let path = &behind_links(path);
     let existed = path.exists();
     ensure!(
         !existed || path.is_file(),
@@ -87,8 +97,10 @@ mod tests {
         let (file, link) = (folder.path().join("results.json"), folder.path().join("link.json"));
         std::os::unix::fs::symlink(&file, &link).unwrap();
         check_writable(&link).unwrap();
+        assert!(!file.exists(), "nothing is left of the check");
         replace(&link, b"new").unwrap();
+        replace(&link, b"newer").unwrap();
         assert!(link.is_symlink());
-        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        assert_eq!(std::fs::read(&file).unwrap(), b"newer");
     }
 }
