@@ -12,7 +12,7 @@ use crate::gan::Generator;
 /// Rows, images times restarts, that descend at a time.
 const ROWS: usize = 1_000;
 /// Most random starts for a picture.
-const MOST_RESTARTS: u32 = ROWS as u32;
+const MOST_RESTARTS: u32 = 10_000;
 /// Share of the steps after which the rate changes.
 const DECAY_AT: f64 = 0.8;
 

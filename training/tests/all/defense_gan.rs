@@ -260,7 +260,7 @@ fn a_trained_run_defends_with_the_projection_that_the_evaluation_chooses() {
     assert!(refused(&set, none).contains("--defense-gan-restarts 0, expected at least 1"));
     let too_many = Projection { restarts: u32::MAX, ..projection };
     assert!(
-        refused(&set, too_many).contains("--defense-gan-restarts 4294967295, expected at least 1, and at most 1000")
+        refused(&set, too_many).contains("--defense-gan-restarts 4294967295, expected at least 1, and at most 10000")
     );
 }
 
