@@ -1,10 +1,13 @@
-//! What several files of tests need: a data set small enough, and turns.
+//! What several files of tests need: a data set small enough, what learns from it, and turns.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use puvae::idx::{Images, write_images, write_labels};
+use puvae_training::classifier::{Classifier, ClassifierTask};
 use puvae_training::data::{DataSet, Split, permutation};
+use puvae_training::fit::Task as _;
+use puvae_training::optim::Adam;
 use tch::{Device, Kind, Tensor};
 
 /// libtorch has one random stream for the whole process, so tests that seed it or draw from it take turns.
@@ -41,4 +44,15 @@ pub(crate) fn write_idx(folder: &Path, prefix: &str, split: &Split) {
     write_images(&folder.join(format!("{prefix}-images-idx3-ubyte.gz")), &images).unwrap();
     let labels: Vec<u8> = Vec::try_from(&batch.y.to_kind(Kind::Uint8)).unwrap();
     write_labels(&folder.join(format!("{prefix}-labels-idx1-ubyte.gz")), &labels).unwrap();
+}
+
+/// So many steps of training on squares of a classifier's classes: few, so that it errs.
+pub(crate) fn learn_squares(classifier: &Classifier, steps: u32) {
+    let data = squares(64, classifier.config.classes, 1);
+    tch::manual_seed(1);
+    let mut adam = Adam::new(&classifier.params);
+    for _ in 0..steps {
+        let task = ClassifierTask { classifier, held_out: &data };
+        adam.step(&task.loss(&data.all()).0, 3e-3);
+    }
 }

@@ -13,7 +13,7 @@ use puvae_training::progress;
 use puvae_training::puvae::{Puvae, PuvaeConfig, Size};
 use tch::{Device, Kind, Tensor};
 
-use crate::common::{my_turn, squares};
+use crate::common::{learn_squares, my_turn, squares};
 
 const CLASSES: i64 = 4;
 
@@ -21,13 +21,7 @@ const CLASSES: i64 = 4;
 fn trained(adversarial: Option<AdversarialTraining>) -> Classifier {
     let config = ClassifierConfig { adversarial, ..ClassifierConfig::new(Architecture::E, 28, 1, CLASSES) };
     let classifier = Classifier::new(config, Params::new(3, Device::Cpu));
-    let data = squares(64, CLASSES, 1);
-    tch::manual_seed(1);
-    let mut adam = Adam::new(&classifier.params);
-    for _ in 0..12 {
-        let task = ClassifierTask { classifier: &classifier, held_out: &data };
-        adam.step(&task.loss(&data.all()).0, 3e-3);
-    }
+    learn_squares(&classifier, 12);
     classifier.params.freeze();
     classifier
 }

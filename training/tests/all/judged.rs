@@ -5,20 +5,18 @@ use std::rc::Rc;
 
 use puvae_training::attack::{self, Aim, Attack, Plan, Victim as _};
 use puvae_training::checkpoint::Header;
-use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask};
+use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig};
 use puvae_training::data::{DataSet, Split};
 use puvae_training::defence::{Cleaned, Defence};
 use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, NOISE, Participants, Resume};
-use puvae_training::fit::Task as _;
 use puvae_training::nn::params::Params;
-use puvae_training::optim::Adam;
 use puvae_training::runs::Trained;
 use puvae_training::runs::substitute::Origin;
 use puvae_training::substitute::SubstituteConfig;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
-use crate::common::{data_set, my_turn, squares};
+use crate::common::{data_set, learn_squares, my_turn, squares};
 
 const CLASSES: i64 = 4;
 const EPSILON: f64 = 0.3;
@@ -63,13 +61,7 @@ fn set() -> DataSet {
 fn trained(seed: u64, origin: Option<Origin>) -> Trained<Classifier> {
     let config = ClassifierConfig::new(Architecture::E, 28, 1, CLASSES);
     let network = Classifier::new(config.clone(), Params::new(seed, Device::Cpu));
-    let data = squares(64, CLASSES, 1);
-    tch::manual_seed(1);
-    let mut adam = Adam::new(&network.params);
-    for _ in 0..6 {
-        let task = ClassifierTask { classifier: &network, held_out: &data };
-        adam.step(&task.loss(&data.all()).0, 3e-3);
-    }
+    learn_squares(&network, 6);
     network.params.freeze();
     let mut recipe = json!({ "network": config });
     if let Some(origin) = origin {

@@ -5,21 +5,19 @@ use std::path::Path;
 
 use puvae_training::attack::{Aim, Attack, Plan, Victim, answers, transfer};
 use puvae_training::checkpoint::Header;
-use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig, ClassifierTask};
+use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig};
 use puvae_training::data::{DataSet, Split};
 use puvae_training::defence::trivial::MedianFilter;
 use puvae_training::evaluate::adaptive::Stronghold;
 use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results, Resume};
-use puvae_training::fit::Task as _;
 use puvae_training::nn::params::Params;
-use puvae_training::optim::Adam;
 use puvae_training::runs::{self, Place, Trained};
 use puvae_training::substitute::{Attacker, Oracle, SubstituteConfig};
 use puvae_training::table;
 use serde_json::{Value, json};
 use tch::{Device, Tensor};
 
-use crate::common::{data_set, my_turn, squares};
+use crate::common::{data_set, learn_squares, my_turn, squares};
 
 const CLASSES: i64 = 4;
 
@@ -31,13 +29,7 @@ fn classifier(architecture: Architecture, seed: u64) -> Classifier {
 /// A classifier of the squares, trained for a few steps.
 fn target() -> Trained<Classifier> {
     let network = classifier(Architecture::B, 3);
-    let data = squares(64, CLASSES, 1);
-    tch::manual_seed(1);
-    let mut adam = Adam::new(&network.params);
-    for _ in 0..12 {
-        let task = ClassifierTask { classifier: &network, held_out: &data };
-        adam.step(&task.loss(&data.all()).0, 3e-3);
-    }
+    learn_squares(&network, 12);
     network.params.freeze();
     let config = json!({ "network": network.config });
     let header = Header {
