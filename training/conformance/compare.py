@@ -76,7 +76,7 @@ def successes(logits, x, arrays):
 
 def mean_l2(x, arrays, of):
     """Mean L2 norm of the perturbations of the pictures `of`."""
-    return float(np.sqrt(((x - arrays["x"])[of] ** 2).reshape(of.sum(), -1).sum(1)).mean())
+    return float(np.sqrt(((x - arrays["x"])[of] ** 2).sum((1, 2, 3))).mean()) if of.any() else 0.0
 
 
 def main():

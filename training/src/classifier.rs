@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::attack::{Goal, Victim, answers, check_epsilon, clip, direction, percent_right};
+use crate::attack::{Goal, Victim, answers, check_epsilon, clip, direction, percent_right, random_point};
 use crate::data::{Batch, Split, batches};
 use crate::fit::{Scalars, Task, scalar};
 use crate::nn::int8::Weights;
@@ -170,7 +170,7 @@ impl AdversarialTraining {
         if steps == 1 {
             return (x - direction(classifier, x, &goal) * epsilon).clamp(0.0, 1.0);
         }
-        let start = clip(&(x + (x.rand_like() * 2.0 - 1.0) * epsilon), x, epsilon);
+        let start = random_point(x, epsilon);
         let alpha = 2.5 * epsilon / f64::from(steps);
         (0..steps).fold(start, |at, _| clip(&(&at - direction(classifier, &at, &goal) * alpha), x, epsilon))
     }

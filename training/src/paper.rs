@@ -3,6 +3,9 @@
 
 use crate::attack::{Aim, Attack};
 
+/// What names of Defense-GAN in results begin with; one that was trained for another length says so behind it.
+const DEFENSE_GAN: &str = "defense-gan";
+
 /// Strength of the paper's L∞ attacks.
 #[derive(Debug, Clone, Copy)]
 pub struct Strength {
@@ -77,7 +80,7 @@ impl Line {
         match defence {
             "adversarial" => Some(self.adversarial_training),
             "magnet" => Some(self.magnet),
-            "defense-gan" => Some(self.defense_gan),
+            name if name.starts_with(DEFENSE_GAN) => Some(self.defense_gan),
             "puvae-paper" | "puvae-lite" => Some(self.puvae),
             _ => None,
         }
@@ -117,7 +120,7 @@ pub fn clean(dataset: &str, target: &str) -> Option<f64> {
 pub fn seconds(defence: &str) -> Option<f64> {
     match defence {
         "magnet" => Some(0.01),
-        "defense-gan" => Some(14.80),
+        DEFENSE_GAN => Some(14.80),
         "puvae-paper" => Some(0.114),
         _ => None,
     }
@@ -132,7 +135,7 @@ pub fn published_training(defence: &str, dataset: &str) -> Option<&'static str> 
         ("puvae-paper", _) => Some("350 epochs"),
         ("magnet", "cifar10") => Some("400 epochs"),
         ("magnet", _) => Some("100 epochs"),
-        ("defense-gan", _) => Some("200,000 iterations"),
+        (name, _) if name.starts_with(DEFENSE_GAN) => Some("200,000 iterations"),
         _ => None,
     }
 }

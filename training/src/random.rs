@@ -3,6 +3,7 @@
 //! A file of its own because the CPU's generator looks at the low 32 bits of a seed only: numbers that are shifted beside
 //! each other there begin the same stream, whatever the high ones say.
 
+use anyhow::{Result, ensure};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -13,6 +14,26 @@ pub(crate) fn begin(numbers: [u64; 4]) {
         bytes.copy_from_slice(&number.to_le_bytes());
     }
     tch::manual_seed(i64::from(ChaCha8Rng::from_seed(key).next_u32()));
+}
+
+/// Seeds of training runs below which no two epochs of two runs begin the same stream.
+const SEEDS: u64 = 1 << 16;
+
+/// Refuses a seed whose epochs would begin the streams of another seed's.
+///
+/// # Errors
+/// Names the option and the rule.
+pub(crate) fn check_seed(seed: u64) -> Result<()> {
+    ensure!(
+        seed < SEEDS,
+        "--seed is {seed}, expected less than {SEEDS}: a larger one would draw what a smaller one draws"
+    );
+    Ok(())
+}
+
+/// Begins torch's stream of an epoch, counted from 0, of a training run.
+pub(crate) fn begin_epoch(seed: u64, epoch: u32) {
+    tch::manual_seed((seed * SEEDS) as i64 + i64::from(epoch));
 }
 
 /// Draws that are the same for the same seed and stream, wherever the tensors live.

@@ -16,6 +16,7 @@ use crate::checkpoint::{Checkpoint, Header, Learning};
 use crate::curves::{self, Series};
 use crate::files;
 use crate::progress::{self, ProgressBar};
+use crate::random;
 use crate::runs::as_known;
 
 /// Named figures of a batch or of held-out images.
@@ -91,6 +92,7 @@ impl Run {
 /// When a checkpoint is in the way or does not fit, the learner fails, or a file cannot be written.
 #[expect(clippy::disallowed_methods, reason = "the log tells how long an epoch took")]
 pub fn train(learner: &mut dyn Learner, run: &Run) -> Result<()> {
+    random::check_seed(run.header.seed)?;
     std::fs::create_dir_all(&run.out)
         .with_context(|| format!("{}: cannot create the run's folder", run.out.display()))?;
     let mut run = run.clone();
@@ -100,7 +102,7 @@ pub fn train(learner: &mut dyn Learner, run: &Run) -> Result<()> {
     bar.reset_eta();
     for epoch in log.len() as u32..run.header.epochs {
         let started = Instant::now();
-        tch::manual_seed((run.header.seed << 16) as i64 + i64::from(epoch));
+        random::begin_epoch(run.header.seed, epoch);
         let scalars = learner.learn(epoch, &bar)?;
         log.push(EpochLog { epoch: epoch + 1, seconds: started.elapsed().as_secs_f64(), scalars });
         finish_epoch(learner, &run, &log)?;

@@ -21,7 +21,7 @@ use crate::gan::{Critic, GanConfig, GanSchedule, GanTask, Generator};
 use crate::nn::params::Params;
 use crate::puvae::{Puvae, PuvaeConfig, PuvaeTask};
 use crate::resumable::{self, Run};
-pub use provenance::{as_known, same_data, sources};
+pub use provenance::{as_known, may_be_same, same_data, sources};
 pub use stored::{Stored, load_classifier, load_puvae};
 use substitute::Origin;
 
@@ -29,7 +29,7 @@ use substitute::Origin;
 const VALIDATION_IMAGES: usize = 2_000;
 
 /// Kinds of runs.
-const CLASSIFIER: &str = "classifier";
+pub(crate) const CLASSIFIER: &str = "classifier";
 const PUVAE: &str = "puvae";
 pub(crate) const MAGNET: &str = "magnet";
 pub(crate) const DEFENSE_GAN: &str = "defense-gan";
@@ -51,6 +51,13 @@ pub struct Recipe<C, S = Schedule> {
     /// For a black-box attacker's substitute, the answers it learned from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub substitute: Option<Origin>,
+}
+
+impl<C, S> Recipe<C, S> {
+    /// Of a network that learned from the data alone.
+    fn new(network: C, schedule: S) -> Self {
+        Self { network, schedule, source: None, from: None, substitute: None }
+    }
 }
 
 /// A network read back from its run.
@@ -116,7 +123,7 @@ pub fn train_classifier(
     let plain = ClassifierConfig::new(architecture, set.side_px, set.channels, set.class_count());
     let network = ClassifierConfig { adversarial, ..plain };
     let classifier = Classifier::new(network.clone(), Params::new(place.seed, device));
-    let run = place.run(CLASSIFIER, set, &Recipe { network, schedule, source: None, from: None, substitute: None })?;
+    let run = place.run(CLASSIFIER, set, &Recipe::new(network, schedule))?;
     eprintln!("{}: {} parameters", architecture.name(), classifier.params.count());
     fit(&ClassifierTask { classifier: &classifier, held_out: &set.held_out }, &set.train, &schedule, &run)
 }
@@ -155,11 +162,9 @@ pub fn train_puvae(
     }
     let identities: Vec<_> = sources.iter().map(Trained::identity).collect();
     let recipe = Recipe {
-        network: config,
-        schedule,
         source: Some(if let [only] = &identities[..] { only.clone() } else { identities.into() }),
         from: from.map(Trained::history),
-        substitute: None,
+        ..Recipe::new(config, schedule)
     };
     let run = place.run(PUVAE, set, &recipe)?;
     eprintln!(
@@ -186,8 +191,7 @@ pub fn train_magnet(
 ) -> Result<()> {
     config.check()?;
     let magnet = Magnet::new(config.clone(), Params::new(place.seed, device));
-    let run =
-        place.run(MAGNET, set, &Recipe { network: config, schedule, source: None, from: None, substitute: None })?;
+    let run = place.run(MAGNET, set, &Recipe::new(config, schedule))?;
     eprintln!("magnet: {} parameters", magnet.params.count());
     fit(&MagnetTask { magnet: &magnet, held_out: &set.held_out }, &set.train, &schedule, &run)
 }
@@ -202,7 +206,7 @@ pub fn train_defense_gan(set: &DataSet, schedule: GanSchedule, place: Place<'_>,
     let generator = Generator::new(network.clone(), Params::new(place.seed, device));
     let critic = Critic::new(network.clone(), Params::new(place.seed, device));
     let mut task = GanTask::new((&generator, &critic), schedule, (&set.train, &set.held_out), place.seed)?;
-    let recipe = Recipe { network, schedule, source: None, from: None, substitute: None };
+    let recipe = Recipe::new(network, schedule);
     let run = place.run_of(DEFENSE_GAN, set, &recipe, schedule.epochs())?;
     eprintln!("{DEFENSE_GAN}: {} parameters, its critic {}", generator.params.count(), critic.params.count());
     resumable::train(&mut task, &run)

@@ -18,6 +18,7 @@ use crate::data::{Batch, Split, batches, permutation};
 use crate::fit::{Task as _, scalar};
 use crate::optim::Adam;
 use crate::progress::{self, ProgressBar, timed};
+use crate::random;
 use crate::resumable::EpochLog;
 
 /// Random stream of the attacker's first pictures: none that training or samples draw from.
@@ -196,7 +197,7 @@ impl<'a> Attacker<'a> {
         let mut learned = Learned { agreement: 0.0, log: Vec::new(), adam: Adam::new(&substitute.params) };
         let bar = progress::bar("substitute", config.steps());
         for round in 0..=config.rounds {
-            tch::manual_seed((self.seed << 16) as i64 + i64::from(round));
+            random::begin_epoch(self.seed, round);
             let new =
                 if round == 0 { self.start.all().x } else { augment(*substitute, &asked.x, &asked.y, config.lambda) };
             let y = oracle.ask(&new);

@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use crate::attack::Aim;
 use crate::evaluate::adaptive::{ATTACKER, Outcome};
+use crate::evaluate::interval::wilson;
 use crate::evaluate::{BLACK_BOX, Cell, Results, Row, checks};
 use crate::paper::{self, Line};
 use crate::puvae::PuvaeConfig;
@@ -42,7 +43,7 @@ fn section(results: &Results) -> String {
         text += "**Not finished:** rows are missing; the same command goes on (`puvae-train evaluate` with `--resume`).\n\n";
     }
     let columns: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-    let head = ["attack", "n", "mean L2", "mean L∞", "succeeds", "undefended"]
+    let head = ["attack", "n", "mean L2", "mean L∞", "success rate", "undefended"]
         .into_iter()
         .chain(columns)
         .chain(["paper's best"]);
@@ -55,7 +56,7 @@ fn section(results: &Results) -> String {
     }
     detectors(&mut text, results);
     if !results.adaptive.is_empty() {
-        text += "\nAttackers who know the defence:\n\n";
+        text += "\nAdaptive attacks (the attacker knows the defence):\n\n";
         adaptive(&mut text, results);
     }
     for warning in &results.warnings {
@@ -73,7 +74,7 @@ fn section(results: &Results) -> String {
     text
 }
 
-/// What the defences' detectors refuse, and what is right of the rest.
+/// What the defences' detectors reject, and what is right of the rest.
 fn detectors(text: &mut String, results: &Results) {
     let detects = |name: &&String| {
         results.rows.iter().any(|row| row.defended.get(*name).is_some_and(|cell| cell.rejected.is_some()))
@@ -82,8 +83,8 @@ fn detectors(text: &mut String, results: &Results) {
     if names.is_empty() {
         return;
     }
-    *text += "\nAccuracy with rejection: what each defence's detector refuses (its threshold refuses 1 % of the first clean held-out images, as many as the row of clean images has), and what is right of the rest:\n\n";
-    let heads = names.iter().flat_map(|name| [format!("{name} refuses"), "of the rest right".into()]);
+    *text += "\nAccuracy with rejection: what each defence's detector rejects (its threshold rejects 1 % of the first clean held-out images, as many as the row of clean images has), and what is right of the rest:\n\n";
+    let heads = names.iter().flat_map(|name| [format!("{name} rejects"), "of the rest right".into()]);
     let heads: Vec<String> = std::iter::once("attack".into()).chain(heads).collect();
     table_head(text, heads.iter().map(String::as_str));
     for row in &results.rows {
@@ -163,7 +164,9 @@ pub fn trained(results: &Results) -> String {
     format!("Trained: {}.", lengths.join(", "))
 }
 
-fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String {
+/// The same of one network, by the header of its checkpoint.
+#[must_use]
+pub(crate) fn trained_for(name: &str, header: &serde_json::Value, dataset: &str) -> String {
     let published = paper::published_training(name, dataset).map(|length| format!("published: {length}"));
     let rounded =
         (header["config"]["network"]["weights"] == "int8").then(|| "weights rounded to eight bits".to_owned());
@@ -206,7 +209,16 @@ fn with_paper(ours: f64, paper: Option<f64>) -> String {
 }
 
 fn adaptive(text: &mut String, results: &Results) {
-    let head = ["defence", "n", "ε", "steps × starts", "clean", "each attack", "worst of all", "without a bound"];
+    let head = [
+        "defence",
+        "n",
+        "ε",
+        "steps × starts",
+        "clean",
+        "each attack",
+        "worst case (95 % interval)",
+        "without a bound",
+    ];
     table_head(text, head.into_iter());
     for (name, outcome) in &results.adaptive {
         table_row(text, adaptive_cells(name, outcome));
@@ -226,6 +238,7 @@ fn adaptive(text: &mut String, results: &Results) {
 fn adaptive_cells(name: &str, outcome: &Outcome) -> Vec<String> {
     let effort = outcome.effort;
     let queries = effort.thorough.map(|thorough| format!(", {} queries", thorough.queries));
+    let (low, high) = wilson(outcome.worst, outcome.n);
     let attacks: Vec<String> = outcome.rows.iter().map(|row| format!("{} {:.1}", row.attack, row.accuracy)).collect();
     vec![
         name.into(),
@@ -234,7 +247,7 @@ fn adaptive_cells(name: &str, outcome: &Outcome) -> Vec<String> {
         format!("{} × {}{}", effort.steps, effort.restarts, queries.unwrap_or_default()),
         format!("{:.1}", outcome.clean),
         attacks.join(", "),
-        format!("**{:.1}**", outcome.worst),
+        format!("**{:.1}** ({low:.1} to {high:.1})", outcome.worst),
         format!("{:.1}", outcome.unbounded),
     ]
 }

@@ -279,6 +279,11 @@ fn mean(values: &Tensor) -> f64 {
     values.to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
 }
 
+/// A point of the L∞ ball around each picture of `x`, uniform but for what lies outside `[0, 1]`, from torch's random stream.
+pub(crate) fn random_point(x: &Tensor, epsilon: f64) -> Tensor {
+    (x + (x.rand_like() * 2.0 - 1.0) * epsilon).clamp(0.0, 1.0)
+}
+
 /// The nearest point to `proposal` within ε of `x` (L∞) and in `[0, 1]`.
 pub fn clip(proposal: &Tensor, x: &Tensor, epsilon: f64) -> Tensor {
     (x + (proposal - x).clamp(-epsilon, epsilon)).clamp(0.0, 1.0)

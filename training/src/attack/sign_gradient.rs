@@ -4,7 +4,7 @@
 use tch::{Kind, Tensor};
 
 use super::gradient::direction;
-use super::{Goal, Victim, clip};
+use super::{Goal, Victim, clip, random_point};
 
 /// Steps along the sign of the gradient, kept within ε of the original.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ impl SignGradient {
         let mut best = x.shallow_clone();
         let mut least = Tensor::full([x.size()[0]], f64::INFINITY, (Kind::Float, x.device()));
         for _ in 0..self.restarts {
-            let start = clip(&(x + (x.rand_like() * 2.0 - 1.0) * self.epsilon), x, self.epsilon);
+            let start = random_point(x, self.epsilon);
             let end = self.descend(victim, &start, x, goal);
             let margin = tch::no_grad(|| goal.margin(&victim.logits(&end)));
             (best, least) = nearer(&best, &least, &end, &margin);

@@ -1,5 +1,6 @@
 //! Square Attack: random search without gradients (Andriushchenko et al., "Square Attack: a query-efficient black-box
-//! adversarial attack via random search", 2020), for the L∞ norm.
+//! adversarial attack via random search", 2020), for the L∞ norm. A square whose draw changes nothing counts as a query; the
+//! published code draws its sign again.
 
 use tch::{Kind, Tensor};
 

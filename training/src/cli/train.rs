@@ -7,7 +7,7 @@ use clap::Args;
 use puvae_training::classifier::{AdversarialTraining, Architecture};
 use puvae_training::defence::defense_gan::Projection;
 use puvae_training::defence::magnet::MagnetConfig;
-use puvae_training::evaluate::adaptive::Stronghold;
+use puvae_training::evaluate::adaptive::Defended;
 use puvae_training::evaluate::{Contestant, contestants};
 use puvae_training::gan::GanSchedule;
 use puvae_training::puvae::PuvaeConfig;
@@ -139,8 +139,8 @@ impl Substitute {
         let target = runs::load_classifier(&self.target, device)?;
         let defence = |given: String| contestants::defence(&set, &given, Projection::default(), device);
         let defence = self.defence.map(defence).transpose()?;
-        let bare = Stronghold { defence: None, classifier: &target.network };
-        let victim = defence.as_ref().map_or(bare, |contestant| contestant.stronghold(&target.network));
+        let bare = Defended { defence: None, classifier: &target.network };
+        let victim = defence.as_ref().map_or(bare, |contestant| contestant.defending(&target.network));
         let origin = defence.as_ref().map(Contestant::origin);
         let place = Place { out: &self.out, resume: false, seed: self.seed };
         runs::substitute::train(&set, &target, (&victim, origin), self.attacker, place, device)

@@ -6,8 +6,6 @@ pub mod trivial;
 
 use tch::{Kind, Tensor};
 
-use crate::attack::Victim;
-use crate::classifier::Classifier;
 use crate::data::{Split, batches};
 use crate::progress::ProgressBar;
 use crate::puvae::Puvae;
@@ -48,21 +46,6 @@ pub struct Cleaned {
     pub label: Option<Tensor>,
     /// How unlike a clean picture each one was, `[N]`: larger is more suspicious. `None` without a detector.
     pub score: Option<Tensor>,
-}
-
-/// A classifier with a defence in front, as an attacker sees it who knows both.
-#[derive(Clone, Copy)]
-pub struct Defended<'a> {
-    /// What stands in front.
-    pub defence: &'a dyn Defence,
-    /// The classifier behind.
-    pub classifier: &'a Classifier,
-}
-
-impl Victim for Defended<'_> {
-    fn logits(&self, x: &Tensor) -> Tensor {
-        self.classifier.logits(&self.defence.purify(x).frames)
-    }
 }
 
 /// The gradient is exact: it runs through the candidate that was chosen.

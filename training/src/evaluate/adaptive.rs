@@ -8,23 +8,21 @@
 //! defence makes of it as that class; pictures that he makes on the other defences; and a search without gradients.
 
 mod attacker;
-
-use std::collections::BTreeSet;
+mod outcome;
 
 use anyhow::{Result, ensure};
-use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use crate::attack::{Goal, Victim, check_epsilon, draw_targets, wrong_classes};
+use crate::attack::{Goal, Victim, draw_targets, wrong_classes};
 use crate::classifier::Classifier;
 use crate::data::{Batch, Split, batches};
-use crate::defence::{Defence, Defended};
+use crate::defence::Defence;
 use crate::progress::timed;
-use attacker::{Attacker, Left, Start, Try};
+use attacker::{Attacker, Start, Try};
+pub(super) use outcome::SQUARE;
+pub use outcome::{ATTACKER, Effort, Outcome, OutcomeRow, Thorough};
+use outcome::{MADE_ON, percent};
 
-/// Which attacker this is; what another one left is measured anew. The first, of files that do not tell, began all his attacks at
-/// the same random points, whatever the seed.
-pub const ATTACKER: u32 = 2;
 /// Images attacked at a time, or fewer where the defence wants fewer.
 const BATCH: usize = 125;
 /// Seed of the defence's own randomness when a proposal is judged: a draw the attacker has not seen.
@@ -36,125 +34,6 @@ const EVERY_CLASS: u64 = 4;
 const SEARCH: u64 = 5;
 const UNBOUNDED: u64 = 6;
 const FIRST_NEIGHBOUR: u64 = 7;
-/// What the row of pictures that were made on another defence begins with.
-const MADE_ON: &str = "then made on ";
-/// The row of the search without gradients.
-pub(super) const SQUARE: &str = "then a search without gradients";
-
-/// How hard the attacker tries.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Effort {
-    /// Bound of the L∞ norm.
-    pub epsilon: f64,
-    /// Size of a step; a quarter of it in the second half of the steps.
-    pub alpha: f64,
-    /// Steps from each start.
-    pub steps: u32,
-    /// Random starts.
-    pub restarts: u32,
-    /// How he goes on with what these attacks left, if he does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub thorough: Option<Thorough>,
-}
-
-/// How a thorough attacker goes on: every wrong class in turn, what he makes on the other defences, a search without gradients.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Thorough {
-    /// Queries of the search for each image.
-    pub queries: u32,
-}
-
-impl Effort {
-    /// Refuses what is no attack.
-    ///
-    /// # Errors
-    /// Names the option, the rule and the value.
-    pub fn check(&self) -> Result<()> {
-        let Self { epsilon, alpha, steps, restarts, thorough } = *self;
-        check_epsilon("--adaptive-epsilon", epsilon)?;
-        ensure!(alpha.is_finite() && alpha > 0.0, "--adaptive-alpha is {alpha}, expected a number above 0");
-        ensure!(
-            steps > 0 && restarts > 0,
-            "--adaptive-steps is {steps} and --adaptive-restarts {restarts}, expected at least 1"
-        );
-        ensure!(thorough != Some(Thorough { queries: 0 }), "--adaptive-queries is 0, expected at least 1");
-        Ok(())
-    }
-}
-
-/// What is left of a defence under attacks that know it, in percent of all images.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Outcome {
-    /// Who attacked: [`ATTACKER`], or an earlier one.
-    #[serde(default = "first_attacker")]
-    pub attacker: u32,
-    /// How hard the attacker tried.
-    pub effort: Effort,
-    /// Number of images.
-    pub n: usize,
-    /// Defended accuracy on these images, unattacked.
-    pub clean: f64,
-    /// Accuracy under each attack: any start that fools the whole counts.
-    pub rows: Vec<OutcomeRow>,
-    /// Accuracy for each image's worst attack: right only if no attack broke it.
-    pub worst: f64,
-    /// Accuracy under the last attack without a bound (ε = 1), from one start; anything but about 0 means that the
-    /// attacks do not find their way, and that the figures above flatter.
-    pub unbounded: f64,
-    /// Wall time, in seconds; 0 in files of version 2, which did not tell.
-    #[serde(default)]
-    pub seconds: f64,
-}
-
-fn first_attacker() -> u32 {
-    1
-}
-
-impl Outcome {
-    /// Whether this is what the attacker of this version leaves. A thorough one must have taken along pictures from all of `neighbours`
-    /// but the one called `name`, and from no others.
-    pub(super) fn is_current(&self, name: &str, neighbours: &[(&str, Stronghold<'_>)]) -> bool {
-        let met: BTreeSet<&str> = self.rows.iter().filter_map(|row| row.attack.strip_prefix(MADE_ON)).collect();
-        let others = neighbours.iter().map(|&(other, _)| other).filter(|&other| other != name).collect();
-        self.attacker == ATTACKER && (self.effort.thorough.is_none() || met == others)
-    }
-
-    /// The outcome of attacks on `name`, for people.
-    #[must_use]
-    pub fn line(&self, name: &str) -> String {
-        let rows: Vec<String> = self.rows.iter().map(|row| format!("{} {:.1} %", row.attack, row.accuracy)).collect();
-        format!(
-            "attacker who knows {name}: n {}  clean {:.1} %  {}  worst {:.1} %  without a bound {:.1} %",
-            self.n,
-            self.clean,
-            rows.join("  "),
-            self.worst,
-            self.unbounded
-        )
-    }
-}
-
-/// One attack's result.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct OutcomeRow {
-    /// What was attacked and how, for example `selector-margin untargeted`. One that begins with `then` was tried only on what all
-    /// before it left.
-    pub attack: String,
-    /// Accuracy left, in percent of all images.
-    pub accuracy: f64,
-    /// Share of images whose gradient at the start was exactly zero, in percent: a sign of a masked gradient.
-    pub zero_gradient: f64,
-}
-
-impl OutcomeRow {
-    /// What an attack on the images that were `standing` left.
-    fn of(attack: String, left: &Left, standing: &Tensor) -> Self {
-        // The others were not attacked: they have no gradient that could be zero.
-        let attacked = standing.nonzero().squeeze_dim(1);
-        let zero_gradient = if attacked.numel() > 0 { percent(&left.flat.index_select(0, &attacked)) } else { 0.0 };
-        Self { attack, accuracy: percent(&left.right), zero_gradient }
-    }
-}
 
 /// Where an attacker pushes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,23 +66,23 @@ impl Objective {
 
 /// A classifier with or without a defence in front, under attack.
 #[derive(Clone, Copy)]
-pub struct Stronghold<'a> {
+pub struct Defended<'a> {
     /// What stands in front; `None` for a classifier that defends itself.
     pub defence: Option<&'a dyn Defence>,
     /// The classifier behind.
     pub classifier: &'a Classifier,
 }
 
-impl Victim for Stronghold<'_> {
+impl Victim for Defended<'_> {
     fn logits(&self, x: &Tensor) -> Tensor {
         match self.defence {
-            Some(defence) => Defended { defence, classifier: self.classifier }.logits(x),
+            Some(defence) => self.classifier.logits(&defence.purify(x).frames),
             None => self.classifier.logits(x),
         }
     }
 }
 
-impl Stronghold<'_> {
+impl Defended<'_> {
     /// Scores of the classes `[N, K]`, larger is likelier, where the objective looks.
     fn scores(&self, objective: Objective, x: &Tensor) -> Tensor {
         match (objective, self.defence) {
@@ -236,50 +115,50 @@ impl Stronghold<'_> {
     }
 }
 
-/// Attacks a stronghold on all images of `split`; randomness from `seed`. A thorough attacker also takes along what he makes on
+/// Attacks a victim on all images of `split`; randomness from `seed`. A thorough attacker also takes along what he makes on
 /// the `neighbours`, by name, those called `name` left out.
 ///
 /// # Errors
 /// When there are no images or the effort is absurd.
 pub fn run(
-    stronghold: Stronghold<'_>,
+    victim: Defended<'_>,
     name: &str,
     split: &Split,
     seed: u64,
     effort: Effort,
-    neighbours: &[(&str, Stronghold<'_>)],
+    neighbours: &[(&str, Defended<'_>)],
 ) -> Result<Outcome> {
     effort.check()?;
     ensure!(!split.is_empty(), "no images to attack");
-    let siege = Siege { stronghold, name, images: split.all(), seed, effort };
-    let (outcome, seconds) = timed(|| siege.run(neighbours));
+    let attack = AdaptiveAttack { victim, name, images: split.all(), seed, effort };
+    let (outcome, seconds) = timed(|| attack.run(neighbours));
     Ok(Outcome { seconds, ..outcome })
 }
 
-/// One stronghold, and all that is tried on it.
-struct Siege<'a> {
-    stronghold: Stronghold<'a>,
+/// One victim, and all that is tried on it.
+struct AdaptiveAttack<'a> {
+    victim: Defended<'a>,
     name: &'a str,
     images: Batch,
     seed: u64,
     effort: Effort,
 }
 
-impl<'a> Siege<'a> {
-    fn run(&self, neighbours: &[(&str, Stronghold<'a>)]) -> Outcome {
+impl<'a> AdaptiveAttack<'a> {
+    fn run(&self, neighbours: &[(&str, Defended<'a>)]) -> Outcome {
         let Batch { x, y } = &self.images;
-        let clean = self.stronghold.right(x, y);
+        let clean = self.victim.right(x, y);
         let mut unbroken = clean.shallow_clone();
         let mut rows = Vec::new();
-        let objectives = self.stronghold.objectives(&x.narrow(0, 0, 1));
-        let targets = draw_targets(y, self.stronghold.classifier.config.classes, self.seed);
+        let objectives = self.victim.objectives(&x.narrow(0, 0, 1));
+        let targets = draw_targets(y, self.victim.classifier.config.classes, self.seed);
         for objective in objectives {
             for goal in [Goal::Untargeted(y.shallow_clone()), Goal::Targeted(targets.shallow_clone())] {
                 let aim = if matches!(goal, Goal::Targeted(_)) { "targeted" } else { "untargeted" };
                 let attack = format!("{} {aim}", objective.name());
                 let tries: Vec<_> =
                     (0..self.effort.restarts).map(|_| Try { goal: &goal, start: Start::Random }).collect();
-                let attacker = self.attacker(self.stronghold, objective, rows.len() as u64);
+                let attacker = self.attacker(self.victim, objective, rows.len() as u64);
                 let left = attacker.descend(&self.label(&attack), (x, y), &tries, &clean);
                 unbroken = unbroken.logical_and(&left.right);
                 rows.push(OutcomeRow::of(attack, &left, &clean));
@@ -307,7 +186,7 @@ impl<'a> Siege<'a> {
         &self,
         Thorough { queries }: Thorough,
         objective: Objective,
-        neighbours: &[(&str, Stronghold<'a>)],
+        neighbours: &[(&str, Defended<'a>)],
         unbroken: Tensor,
     ) -> (Tensor, Vec<OutcomeRow>) {
         let Batch { x, y } = &self.images;
@@ -317,7 +196,7 @@ impl<'a> Siege<'a> {
         let away = Goal::Untargeted(y.shallow_clone());
         let mut stages = vec![(
             "then every class in turn".to_owned(),
-            self.attacker(self.stronghold, objective, EVERY_CLASS),
+            self.attacker(self.victim, objective, EVERY_CLASS),
             every_class.collect::<Vec<_>>(),
         )];
         for (number, (name, model)) in (FIRST_NEIGHBOUR..).zip(neighbours.iter().filter(|(name, _)| *name != self.name))
@@ -332,7 +211,7 @@ impl<'a> Siege<'a> {
             rows.push(OutcomeRow::of(attack, &after, &left));
             left = after.right;
         }
-        let searcher = self.attacker(self.stronghold, objective, SEARCH);
+        let searcher = self.attacker(self.victim, objective, SEARCH);
         let right = searcher.search(&self.label("square"), (x, y), &away, queries, &left);
         rows.push(OutcomeRow { attack: SQUARE.into(), accuracy: percent(&right), zero_gradient: 0.0 });
         (right, rows)
@@ -343,13 +222,13 @@ impl<'a> Siege<'a> {
         let few = |all: &Tensor| all.narrow(0, 0, self.images.y.numel().min(UNBOUNDED_IMAGES) as i64);
         let (x, y) = (few(&self.images.x), few(&self.images.y));
         let effort = Effort { epsilon: 1.0, alpha: 0.1, ..self.effort };
-        let attacker = Attacker { effort, ..self.attacker(self.stronghold, objective, UNBOUNDED) };
+        let attacker = Attacker { effort, ..self.attacker(self.victim, objective, UNBOUNDED) };
         let tries = [Try { goal: &Goal::Untargeted(y.shallow_clone()), start: Start::Random }];
         percent(&attacker.descend(&self.label("without a bound"), (&x, &y), &tries, &few(clean)).right)
     }
 
-    fn attacker(&self, model: Stronghold<'a>, objective: Objective, number: u64) -> Attacker<'a> {
-        Attacker { model, victim: self.stronghold, objective, effort: self.effort, seed: self.seed, number }
+    fn attacker(&self, model: Defended<'a>, objective: Objective, number: u64) -> Attacker<'a> {
+        Attacker { model, victim: self.victim, objective, effort: self.effort, seed: self.seed, number }
     }
 
     fn label(&self, attack: &str) -> String {
@@ -360,14 +239,10 @@ impl<'a> Siege<'a> {
     fn scores(&self, objective: Objective) -> Tensor {
         tch::manual_seed(self.seed as i64);
         let x = &self.images.x;
-        let parts: Vec<Tensor> = batches(self.images.y.numel(), self.stronghold.batch())
+        let parts: Vec<Tensor> = batches(self.images.y.numel(), self.victim.batch())
             .map(|range| x.narrow(0, range.start as i64, range.len() as i64))
-            .map(|x| tch::no_grad(|| self.stronghold.scores(objective, &x)))
+            .map(|x| tch::no_grad(|| self.victim.scores(objective, &x)))
             .collect();
         Tensor::cat(&parts, 0)
     }
-}
-
-fn percent(flags: &Tensor) -> f64 {
-    100.0 * flags.to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
 }

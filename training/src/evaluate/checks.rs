@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::adaptive::{Outcome, SQUARE};
+use super::interval::clearly_above;
 use super::{BLACK_BOX, NOISE, Row, UNDEFENDED};
 use crate::attack::Attack;
 use crate::runs;
@@ -68,42 +69,32 @@ fn of_substitute(rows: &[Row]) -> Vec<String> {
     text.collect()
 }
 
+/// An attack of one step against those of many, and fewer steps or starts against more.
 fn of_steps(rows: &[Row], prefix: &str) -> Vec<String> {
     let mut found = Vec::new();
     let fgsm = rows.iter().find(|row| row.attack == format!("{prefix}fgsm"));
-    let mut iterative: Vec<(u32, &Row)> = rows
-        .iter()
-        .filter(|row| row.attack.starts_with(&format!("{prefix}ifgsm-")))
-        .filter_map(|row| match row.parameters {
-            Some(Attack::IFgsm { steps, .. }) => Some((steps, row)),
-            _ => None,
-        })
-        .collect();
-    iterative.sort_unstable_by_key(|attack| attack.0);
-    if let (Some(fgsm), Some((steps, most))) = (fgsm, iterative.last())
-        && clearly_above((most.undefended, most.n), (fgsm.undefended, fgsm.n))
-    {
-        found.push(format!(
-            "{prefix}fgsm: one step leaves {:.2} %, {steps} steps leave {:.2} %: a single step should not be the stronger attack",
-            fgsm.undefended, most.undefended
-        ));
-    }
-    let pgd = rows.iter().filter(|row| row.attack.starts_with(&format!("{prefix}pgd-")));
-    for (fgsm, pgd) in fgsm.into_iter().flat_map(|fgsm| pgd.clone().map(move |pgd| (fgsm, pgd))) {
-        if clearly_above((pgd.undefended, pgd.n), (fgsm.undefended, fgsm.n)) {
-            found.push(format!(
-                "{prefix}fgsm: one step leaves {:.2} % of {}, {} leaves {:.2} % of {}: a single step should not be the stronger attack",
-                fgsm.undefended, fgsm.n, pgd.attack, pgd.undefended, pgd.n
-            ));
+    for kind in ["ifgsm-", "pgd-"] {
+        let length = |row: &Row| match row.parameters {
+            Some(Attack::IFgsm { steps, .. }) => (steps, 1),
+            Some(Attack::Pgd { steps, restarts, .. }) => (steps, restarts),
+            _ => (0, 0),
+        };
+        let mut iterated: Vec<&Row> =
+            rows.iter().filter(|row| row.attack.starts_with(&format!("{prefix}{kind}"))).collect();
+        iterated.sort_by_key(|row| length(row));
+        let does_less =
+            |strong: &Row, weak: &Row| clearly_above((strong.undefended, strong.n), (weak.undefended, weak.n));
+        let figures = |row: &Row| format!("{} leaves {:.2} % of {}", row.attack, row.undefended, row.n);
+        if let (Some(one), Some(many)) = (fgsm, iterated.last())
+            && does_less(many, one)
+        {
+            found.push(format!("{}, {}: a single step should not be the stronger attack", figures(one), figures(many)));
         }
-    }
-    for pair in iterative.windows(2) {
-        let [(few, fewer), (many, more)] = pair else { continue };
-        if clearly_above((more.undefended, more.n), (fewer.undefended, fewer.n)) {
-            found.push(format!(
-                "{prefix}ifgsm: {few} steps leave {:.2} %, {many} steps {:.2} %: more steps do not help the attacker",
-                fewer.undefended, more.undefended
-            ));
+        for pair in iterated.windows(2) {
+            let [few, many] = pair else { continue };
+            if length(many).1 >= length(few).1 && does_less(many, few) {
+                found.push(format!("{}, {}: more steps do not help the attacker", figures(few), figures(many)));
+            }
         }
     }
     found
@@ -133,9 +124,9 @@ pub fn of_outcome(name: &str, outcome: &Outcome, rows: &[Row]) -> Vec<String> {
             row.attack, row.zero_gradient
         ));
     }
-    for row in
-        rows.iter().filter(|row| row.parameters.is_some_and(|attack| attack.epsilon() == Some(outcome.effort.epsilon)))
-    {
+    for row in rows.iter().filter(|row| {
+        row.parameters.and_then(|attack| attack.epsilon()).is_some_and(|blind| blind <= outcome.effort.epsilon)
+    }) {
         if let Some(left) =
             accuracy_behind(row, name).filter(|&left| clearly_above((outcome.worst, outcome.n), (left, row.n)))
         {
@@ -193,18 +184,6 @@ fn is_weaker(weak: &str, strong: &str) -> bool {
         || (black_box.is_empty() && weak.strip_prefix(BLACK_BOX) == Some(strong))
 }
 
-/// Whether other images would hardly turn it round: the 95 % interval of the difference of two accuracies in percent, each with its
-/// number of images, with a success and a failure added to either (Agresti and Caffo, 2000).
-pub(crate) fn clearly_above(above: (f64, usize), below: (f64, usize)) -> bool {
-    let estimate = |(percent, n): (f64, usize)| {
-        let n = n as f64;
-        let share = (percent / 100.0 * n + 1.0) / (n + 2.0);
-        (share, share * (1.0 - share) / (n + 2.0))
-    };
-    let ((above, spread), (below, other)) = (estimate(above), estimate(below));
-    above - below > 1.96 * (spread + other).sqrt()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -257,14 +236,24 @@ mod tests {
     #[test]
     fn each_sign_of_a_broken_evaluation_is_named() {
         let text = |rows: &[Row]| of_rows(rows).join("\n");
-        assert!(text(&rows(60.0, 2.0, 6.0, 5.0)).contains("one step leaves 2.00 %, 40 steps leave 5.00 %"));
+        assert!(
+            text(&rows(60.0, 2.0, 6.0, 5.0))
+                .contains("fgsm leaves 2.00 % of 1000, ifgsm-40 leaves 5.00 % of 1000: a single step")
+        );
         assert_eq!(text(&rows(60.0, 2.0, 2.1, 2.2)), "", "other images may turn it round");
-        assert!(text(&rows(60.0, 12.0, 3.0, 5.0)).contains("10 steps leave 3.00 %, 40 steps 5.00 %"));
+        assert!(
+            text(&rows(60.0, 12.0, 3.0, 5.0))
+                .contains("ifgsm-10 leaves 3.00 % of 1000, ifgsm-40 leaves 5.00 % of 1000: more steps")
+        );
         assert!(text(&rows(11.0, 12.0, 3.0, 0.0)).contains("uniform noise within the same ε does as much as fgsm"));
         let mut with_pgd = rows(60.0, 12.0, 3.0, 0.0);
         let pgd = Attack::Pgd { epsilon: 0.3, alpha: 0.03, steps: 40, restarts: 5 };
         with_pgd.push(row("pgd-40x5", Some(pgd), 40.0));
-        assert!(text(&with_pgd).contains("one step leaves 12.00 % of 1000, pgd-40x5 leaves 40.00 % of 1000"));
+        assert!(text(&with_pgd).contains("fgsm leaves 12.00 % of 1000, pgd-40x5 leaves 40.00 % of 1000"));
+        with_pgd.push(row("pgd-100x5", Some(Attack::Pgd { epsilon: 0.3, alpha: 0.03, steps: 100, restarts: 5 }), 50.0));
+        assert!(
+            text(&with_pgd).contains("pgd-40x5 leaves 40.00 % of 1000, pgd-100x5 leaves 50.00 % of 1000: more steps")
+        );
         let mut black_box = rows(60.0, 12.0, 3.0, 0.0);
         black_box.push(row("black-box-fgsm", Some(Attack::Fgsm { epsilon: 0.3 }), 11.0));
         assert!(text(&black_box).contains(
@@ -327,6 +316,12 @@ mod tests {
             )
         );
         assert_eq!(text(&outcome(2.0, 0.0, 0.0)), "", "a difference that other images may make");
+        let wider = |epsilon| {
+            let wider = outcome(50.0, 0.0, 0.0);
+            text(&Outcome { effort: Effort { epsilon, ..wider.effort }, ..wider })
+        };
+        assert!(wider(0.4).contains("fgsm, which does not know it"), "the larger ball contains the smaller");
+        assert_eq!(wider(0.2), "", "a smaller one need not");
         assert!(of_outcome(UNDEFENDED, &outcome(50.0, 0.0, 0.0), &rows).join("").contains("undefended: fgsm"));
         assert!(text(&outcome(0.0, 30.0, 0.0)).contains("an attack without a bound still leaves 30.0 %"));
         assert!(

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use tch::Device;
 
 use super::{Contestant, Guard};
@@ -12,7 +12,7 @@ use crate::defence::Defence;
 use crate::defence::defense_gan::{DefenseGan, Projection};
 use crate::defence::trivial::{Binarise, MedianFilter};
 use crate::nn::params::HasParams;
-use crate::runs::{DEFENSE_GAN, MAGNET, Stored, Trained, load_classifier, same_data};
+use crate::runs::{CLASSIFIER, DEFENSE_GAN, MAGNET, Stored, Trained, load_classifier, same_data};
 
 /// A defence for an evaluation, from `binarise`, `median`, or a run as `FOLDER` or `NAME=FOLDER`; without a name it has that
 /// of its network. Only a Defense-GAN needs the `projection`.
@@ -52,6 +52,7 @@ fn trained_defence(
             about["projection"] = serde_json::to_value(projection)?;
             Ok((Box::new(DefenseGan::new(trained.network, projection)?), about))
         }
+        CLASSIFIER => bail!("{}: a classifier defends as --replacement, expected a purifier", run.display()),
         _ => {
             let trained = stored.puvae(device)?;
             let about = about(set, &trained)?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use tch::Tensor;
 
-use super::adaptive::Stronghold;
+use super::adaptive::Defended;
 use super::{BLACK_BOX, Cell, Contestant, Guard, Measures, NOISE, Participants, Row, UNDEFENDED};
 use crate::attack::{self, Plan, answers, percent_right};
 use crate::classifier::Classifier;
@@ -82,48 +82,85 @@ impl<'a> Judge<'a> {
         [Subject::Clean].into_iter().chain(noise).chain(white_box).chain(black_box).collect()
     }
 
-    /// The row of a subject, with the cells that it has in `before`; `None` where none is missing. Its seconds include the
-    /// calibration of detectors that it is the first to need.
+    /// The row of a subject, with the cells that it has in `before`; `None` where none is missing. Where the pictures come out otherwise than
+    /// those of `before`, as with another version of the attack, no cell is kept. Its seconds include the calibration of detectors that it
+    /// is the first to need.
     pub(super) fn row(&self, subject: &Subject<'_>, before: Option<&Row>) -> Result<Option<Row>> {
-        let known = before.map(|row| row.defended.clone()).unwrap_or_default();
-        if before.is_some() && self.contestants.iter().all(|contestant| known.contains_key(&contestant.name)) {
+        let is_missing =
+            |contestant: &Contestant| !before.is_some_and(|row| row.defended.contains_key(&contestant.name));
+        if before.is_some() && !self.contestants.iter().any(is_missing) {
             return Ok(None);
         }
-        let name = subject.name();
-        let (row, seconds) = timed(|| match subject {
-            Subject::Clean => Ok(self.judged(&name, &self.images, &self.images.all().x, known)),
-            Subject::Noise(epsilon) => Ok(self.noise(&name, *epsilon, known)),
-            Subject::Attack(plan) => self.attack(&name, *plan, self.target, known),
-            Subject::BlackBox(plan, substitute) => self.attack(&name, *plan, substitute, known),
+        let (row, seconds) = timed(|| {
+            let (images, x, row) = self.shown(subject)?;
+            let known = match before {
+                Some(before) if before.is_of_pictures_like(&row) => before.defended.clone(),
+                Some(before) => {
+                    eprintln!(
+                        "note: {}: its pictures come out otherwise than before (undefended {:.2} %, before {:.2} %; mean L2 {:.4}, before {:.4}); every defence is measured anew",
+                        row.attack, row.undefended, before.undefended, row.mean_l2, before.mean_l2
+                    );
+                    Cells::new()
+                }
+                None => Cells::new(),
+            };
+            let defended = self.judged(&row.attack, &images, &x, known);
+            anyhow::Ok(Row { defended, ..row })
         });
         Ok(Some(Row { seconds: seconds + before.map_or(0.0, |row| row.seconds), ..row? }))
     }
 
-    /// An attack on `seen`, judged on the target.
-    fn attack(&self, name: &str, plan: Plan, seen: &Classifier, known: Cells) -> Result<Row> {
+    /// The pictures of a subject, whose they are, and their row without cells.
+    fn shown(&self, subject: &Subject<'_>) -> Result<(Split, Tensor, Row)> {
+        let (plan, seen) = match *subject {
+            Subject::Attack(plan) => (plan, self.target),
+            Subject::BlackBox(plan, substitute) => (plan, substitute),
+            Subject::Clean | Subject::Noise(_) => {
+                let clean = self.images.all().x;
+                let x = if let Subject::Noise(epsilon) = *subject { self.noisy(&clean, epsilon) } else { clean.copy() };
+                let (mean_l2, mean_linf) = attack::mean_norms(&(&x - &clean));
+                let images = self.images.shallow_clone();
+                let row = Row { mean_l2, mean_linf, ..self.undefended(subject.name(), &images, &x) };
+                return Ok((images, x, row));
+            }
+        };
         let few = plan.attack.is_costly().then(|| self.images.sample(self.measures.costly_images, plan.seed));
-        let images = few.as_ref().unwrap_or(&self.images);
-        let adversarial = attack::transfer(seen, self.target, plan, images, self.target.config.classes)?;
-        Ok(Row {
+        let images = few.unwrap_or_else(|| self.images.shallow_clone());
+        let adversarial = attack::transfer(seen, self.target, plan, &images, self.target.config.classes)?;
+        let row = Row {
             parameters: Some(plan.attack),
             attack_success: Some(100.0 * adversarial.success),
             zero_gradient: Some(100.0 * adversarial.zero_gradient),
             mean_l2: adversarial.mean_l2,
             mean_linf: adversarial.mean_linf,
-            ..self.judged(name, images, &adversarial.x, known)
-        })
+            ..self.undefended(subject.name(), &images, &adversarial.x)
+        };
+        Ok((images, adversarial.x, row))
     }
 
-    fn noise(&self, name: &str, epsilon: f64, known: Cells) -> Row {
-        let clean = self.images.all().x;
+    fn noisy(&self, clean: &Tensor, epsilon: f64) -> Tensor {
         tch::manual_seed(self.measures.seed as i64);
-        let noisy = (&clean + (clean.rand_like() * 2.0 - 1.0) * epsilon).clamp(0.0, 1.0);
-        let (mean_l2, mean_linf) = attack::mean_norms(&(&noisy - &clean));
-        Row { mean_l2, mean_linf, ..self.judged(name, &self.images, &noisy, known) }
+        attack::random_point(clean, epsilon)
     }
 
-    /// Pictures `x` of `images` before the target and each contestant whose cell is not known.
-    fn judged(&self, name: &str, images: &Split, x: &Tensor, known: Cells) -> Row {
+    /// A row of pictures `x` of `images` before the target.
+    fn undefended(&self, attack: String, images: &Split, x: &Tensor) -> Row {
+        Row {
+            attack,
+            parameters: None,
+            n: images.len(),
+            attack_success: None,
+            zero_gradient: None,
+            mean_l2: 0.0,
+            mean_linf: 0.0,
+            undefended: percent_right(&answers(self.target, x), &images.labels()),
+            defended: Cells::new(),
+            seconds: 0.0,
+        }
+    }
+
+    /// Pictures `x` of `images` before each contestant whose cell is not known.
+    fn judged(&self, name: &str, images: &Split, x: &Tensor, known: Cells) -> Cells {
         let y = images.labels();
         let mut defended = known;
         for (contestant, threshold) in self.contestants.iter().zip(&self.thresholds) {
@@ -140,18 +177,7 @@ impl<'a> Judge<'a> {
             };
             defended.insert(contestant.name.clone(), cell);
         }
-        Row {
-            attack: name.into(),
-            parameters: None,
-            n: images.len(),
-            attack_success: None,
-            zero_gradient: None,
-            mean_l2: 0.0,
-            mean_linf: 0.0,
-            undefended: percent_right(&answers(self.target, x), &y),
-            defended,
-            seconds: 0.0,
-        }
+        defended
     }
 
     /// The threshold of a defence's detector.
@@ -175,11 +201,11 @@ impl<'a> Judge<'a> {
     }
 
     /// What the attackers who know go for: M_t alone, and each contestant.
-    pub(super) fn strongholds(&self) -> impl Iterator<Item = (&'a str, Stronghold<'a>)> {
+    pub(super) fn victims(&self) -> impl Iterator<Item = (&'a str, Defended<'a>)> {
         let target = self.target;
-        let undefended = Stronghold { defence: None, classifier: target };
+        let undefended = Defended { defence: None, classifier: target };
         let guarded =
-            self.contestants.iter().map(move |contestant| (contestant.name.as_str(), contestant.stronghold(target)));
+            self.contestants.iter().map(move |contestant| (contestant.name.as_str(), contestant.defending(target)));
         std::iter::once((UNDEFENDED, undefended)).chain(guarded)
     }
 }

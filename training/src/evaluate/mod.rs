@@ -7,7 +7,9 @@
 pub mod adaptive;
 pub mod checks;
 pub mod contestants;
+pub(crate) mod interval;
 mod judge;
+mod merge;
 mod results;
 
 use std::collections::BTreeMap;
@@ -22,10 +24,11 @@ use crate::data::{DataSet, Split};
 use crate::defence::Defence;
 use crate::device;
 use crate::runs::{self, Trained, same_data};
-use adaptive::{Effort, Stronghold};
+use adaptive::{Defended, Effort};
 use judge::Judge;
+pub use merge::{Destination, Resume};
 use results::ADAPTIVE;
-pub use results::{Cell, Destination, Results, Resume, Row, SCHEMA};
+pub use results::{Cell, Results, Row, SCHEMA};
 
 /// The target alone, among what attackers who know go for.
 pub(crate) const UNDEFENDED: &str = "undefended";
@@ -57,10 +60,10 @@ pub struct Contestant {
 impl Contestant {
     /// What answers where this defends `target`.
     #[must_use]
-    pub fn stronghold<'a>(&'a self, target: &'a Classifier) -> Stronghold<'a> {
+    pub fn defending<'a>(&'a self, target: &'a Classifier) -> Defended<'a> {
         match &self.guard {
-            Guard::Defence(defence) => Stronghold { defence: Some(defence.as_ref()), classifier: target },
-            Guard::Replacement(classifier) => Stronghold { defence: None, classifier },
+            Guard::Defence(defence) => Defended { defence: Some(defence.as_ref()), classifier: target },
+            Guard::Replacement(classifier) => Defended { defence: None, classifier },
         }
     }
 
@@ -163,17 +166,17 @@ pub fn run(
     }
     if let Some((effort, images)) = measures.adaptive {
         let images = split.sample(images, measures.seed);
-        let strongholds: Vec<_> = judge.strongholds().collect();
-        for &(name, stronghold) in &strongholds {
-            if !results.adaptive.get(name).is_some_and(|outcome| outcome.is_current(name, &strongholds)) {
-                let outcome = adaptive::run(stronghold, name, &images, measures.seed, effort, &strongholds)?;
+        let victims: Vec<_> = judge.victims().collect();
+        for &(name, victim) in &victims {
+            if !results.adaptive.get(name).is_some_and(|outcome| outcome.is_current(name, &victims)) {
+                let outcome = adaptive::run(victim, name, &images, measures.seed, effort, &victims)?;
                 results.adaptive.insert(name.into(), outcome);
                 results.save(at.path)?;
             }
             println!("{}", results.adaptive[name].line(name));
         }
     }
-    results.finished = true;
+    results.finished = results.is_complete();
     results.save(at.path)?;
     results.warnings.iter().for_each(|warning| println!("warning: {warning}"));
     Ok(results)

@@ -5,15 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::adaptive::Outcome;
 use super::checks;
 use crate::attack::Attack;
-use crate::checkpoint::first_difference;
 use crate::files;
-use crate::runs::as_known;
 
 /// The key of what was asked of the attacker who knows, in [`Results::measures`].
 pub(super) const ADAPTIVE: &str = "adaptive";
@@ -102,33 +100,15 @@ pub struct Cell {
     pub accuracy: f64,
     /// The defence's own choice y* (Eq. 21) as a classifier, if it makes one.
     pub y_star: Option<f64>,
-    /// Images refused by the detector, whose threshold refuses 1 % of the first clean held-out images, as many as there are test images; `null` without a detector.
+    /// Images rejected by the detector, whose threshold rejects 1 % of the first clean held-out images, as many as there are test images; `null` without a detector.
     pub rejected: Option<f64>,
-    /// Right answers among the images that were not refused.
+    /// Right answers among the images that were not rejected.
     pub accuracy_of_accepted: Option<f64>,
 }
 
-/// Where results are written.
-#[derive(Debug, Clone, Copy)]
-pub struct Destination<'a> {
-    /// The file.
-    pub path: &'a Path,
-    /// What becomes of a file there.
-    pub resume: Resume,
-}
-
-/// What becomes of the results that are there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resume {
-    /// Finished ones are replaced, unfinished ones refused.
-    Never,
-    /// Those of the same question are kept, others refused; defences may be added.
-    Same,
-    /// Those of the same question are kept, others replaced, with a note that names the first difference; they are set aside beside it
-    /// ([`files::set_aside`]). Where only the attacker who knows is to try otherwise, the rows are kept and his outcomes replaced. Defences
-    /// that were made in another way are measured anew, and those that are not asked for keep what they have.
-    SameOrAnew,
-}
+/// Points of accuracy, and parts of the mean L2 norm, by which an attack that is made again may come out otherwise: another machine adds up
+/// floats in another order.
+const ROUNDING: (f64, f64) = (0.2, 1e-3);
 
 /// Version 2 was written in one piece.
 fn finished() -> bool {
@@ -148,117 +128,6 @@ impl Results {
         })
     }
 
-    /// This question with the answers that are at the destination already: none without `resume`.
-    ///
-    /// # Errors
-    /// When the file there answers another question, or is not finished and would be overwritten.
-    pub(super) fn begin(self, at: Destination<'_>) -> Result<Self> {
-        let there = at.path.metadata().is_ok_and(|file| file.len() > 0);
-        match (there, at.resume) {
-            (true, Resume::Same) => self.go_on(at),
-            (true, Resume::SameOrAnew) => self.clone().go_on(at).or_else(|difference| {
-                eprintln!("note: {difference:#}; measuring anew");
-                files::set_aside(at.path)?;
-                Ok(self)
-            }),
-            (true, Resume::Never) => {
-                let found =
-                    Self::read(at.path).context("it would be overwritten; choose another --out, or delete it")?;
-                ensure!(
-                    found.finished,
-                    "{}: an evaluation that was not finished is there; go on with --resume, choose another --out, or delete it",
-                    at.path.display()
-                );
-                Ok(self)
-            }
-            (false, _) => Ok(self),
-        }
-    }
-
-    fn go_on(mut self, at: Destination<'_>) -> Result<Self> {
-        let path = at.path;
-        let mut found = Self::read(path)?;
-        ensure!(
-            found.schema == self.schema,
-            "{}: results of version {}, expected {}; evaluate again without --resume",
-            path.display(),
-            found.schema,
-            self.schema
-        );
-        self.as_known_to(&mut found);
-        let tries_otherwise = at.resume == Resume::SameOrAnew && self.measures[ADAPTIVE] != found.measures[ADAPTIVE];
-        if tries_otherwise {
-            found.measures[ADAPTIVE].clone_from(&self.measures[ADAPTIVE]);
-        }
-        if let Some((field, expected, found)) = first_difference(&self.question()?, &found.question()?, "") {
-            bail!(
-                "{}: results of another question: {field} is {found} there, expected {expected}; only the options of that evaluation go on with it",
-                path.display()
-            );
-        }
-        for (name, about) in found.defences.clone() {
-            let asked = self.defences.get(&name);
-            if asked == Some(&about) {
-                continue;
-            }
-            ensure!(
-                at.resume == Resume::SameOrAnew,
-                "{}: results with {name}, which is not asked for or was made in another way; defences may be added, not left out or exchanged",
-                path.display()
-            );
-            if asked.is_none() {
-                eprintln!("note: {}: keeps what it has of {name}", path.display());
-                self.defences.insert(name, about);
-                continue;
-            }
-            eprintln!("note: {}: {name} was made in another way; measuring it anew", path.display());
-            for row in &mut found.rows {
-                row.defended.remove(&name);
-            }
-            found.adaptive.remove(&name);
-            found.defences.remove(&name);
-        }
-        if tries_otherwise {
-            eprintln!("note: {}: other attackers who know the defences; measuring these anew", path.display());
-            found.adaptive.clear();
-        }
-        // A command that adds defences names the others too.
-        let same = found.defences == self.defences && !tries_otherwise;
-        let command = if same { found.command } else { self.command };
-        let mut results = Self { command, rows: found.rows, adaptive: found.adaptive, ..self };
-        if tries_otherwise {
-            files::set_aside(path)?;
-            results.save(path)?;
-        }
-        Ok(results)
-    }
-
-    /// Leaves out of the question what a file from before it was told cannot say.
-    fn as_known_to(&mut self, found: &mut Self) {
-        if found.images_sha256.is_empty() {
-            found.images_sha256.clone_from(&self.images_sha256);
-        }
-        as_known(&mut self.target, &found.target);
-        as_known(&mut self.substitute, &found.substitute);
-        for (name, about) in &mut self.defences {
-            found.defences.get(name).into_iter().for_each(|earlier| as_known(about, earlier));
-        }
-    }
-
-    /// The content without its answers and without who was asked: two files with the same question can be one.
-    fn question(&self) -> Result<serde_json::Value> {
-        Ok(serde_json::to_value(Self {
-            finished: false,
-            command: String::new(),
-            defences: BTreeMap::new(),
-            rows: Vec::new(),
-            adaptive: BTreeMap::new(),
-            warnings: Vec::new(),
-            seconds: 0.0,
-            ..self.clone()
-        })?)
-    }
-
     /// Brings what follows from the answers up to date, and writes the file in one step.
     ///
     /// # Errors
@@ -273,6 +142,11 @@ impl Results {
         self.seconds = rows.chain(self.adaptive.values().map(|outcome| outcome.seconds)).sum();
         let text = serde_json::to_string_pretty(self)?;
         files::replace(path, (text + "\n").as_bytes())
+    }
+
+    /// Whether every row has a cell of every defence.
+    pub(super) fn is_complete(&self) -> bool {
+        self.rows.iter().all(|row| self.defences.keys().all(|name| row.defended.contains_key(name)))
     }
 
     /// The row of this name.
@@ -290,6 +164,17 @@ impl Results {
 }
 
 impl Row {
+    /// Whether `again`, the same attack made again, made the same pictures, as far as its figures tell.
+    pub(super) fn is_of_pictures_like(&self, again: &Self) -> bool {
+        let (points, part) = ROUNDING;
+        let near = |a: f64, b: f64| (a - b).abs() <= points;
+        let success = |row: &Self| row.attack_success.unwrap_or(0.0);
+        self.n == again.n
+            && near(self.undefended, again.undefended)
+            && near(success(self), success(again))
+            && (self.mean_l2 - again.mean_l2).abs() <= part * self.mean_l2
+    }
+
     /// The row for people: a line for the target, and one for each defence.
     #[must_use]
     pub fn lines(&self) -> String {

@@ -273,6 +273,12 @@ impl PuvaeConfig {
             self.self_steps,
             self.self_epsilon_max
         );
+        ensure!(
+            self.self_share <= self.select_share,
+            "self_share is {}, expected at most select_share, which is {}: the selector loss is there for these pictures",
+            self.self_share,
+            self.select_share
+        );
         share("ce_share", self.ce_share, 0.01)?;
         share("select_share", self.select_share, 0.01)?;
         share("epsilon_max", self.epsilon_max, 0.0)?;

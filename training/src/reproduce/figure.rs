@@ -1,17 +1,14 @@
-//! A figure as numbers, and as a plot of them: accuracies over something.
+//! A figure as numbers: accuracies over something.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
-use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
-use plotters::prelude::*;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
 use crate::runs::as_known;
-
-const SIZE: (u32, u32) = (760, 440);
+use crate::table;
 
 /// The content of a figure's file; measured, never typed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +55,9 @@ pub(super) struct Series {
     /// Where x is a time, the seconds of its unit in the run that measured the line; `null` elsewhere, and before it was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unit_seconds: Option<f64>,
+    /// How the defence was made, with the hash of its weights; `null` where there is none, and before it was told.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub(super) about: serde_json::Value,
     /// `[x, accuracy in %]`, in the order of x.
     pub(super) points: Vec<[f64; 2]>,
 }
@@ -66,7 +66,7 @@ impl Series {
     /// A line of the figure that is made now.
     #[must_use]
     pub(super) fn new(name: &str, points: Vec<[f64; 2]>) -> Self {
-        Self { name: name.into(), command: String::new(), unit_seconds: None, points }
+        Self { name: name.into(), command: String::new(), unit_seconds: None, about: serde_json::Value::Null, points }
     }
 }
 
@@ -85,8 +85,8 @@ impl Axis {
 }
 
 impl Figure {
-    /// Puts it into the place of the figure at `path`. Lines of that one stay where this one lacks them or has fewer points, as without
-    /// training; one that answers another question is set aside as [`files::set_aside`] does. A figure without any point is not written.
+    /// Puts it into the place of the figure at `path`. Lines of that one stay where this one lacks them or has fewer points of the same
+    /// network, as without training; one that answers another question is set aside as [`files::set_aside`] does. A figure without any point is not written.
     ///
     /// # Errors
     /// When the figure there cannot be read or this one not be written.
@@ -123,11 +123,20 @@ impl Figure {
                 old.command.clone_from(&before.command);
             }
             match self.series.iter_mut().find(|series| series.name == old.name) {
-                Some(new) if new.points.len() < old.points.len() => *new = old,
+                Some(new) if new.points.len() < old.points.len() && new.about == old.about => *new = old,
                 Some(_) => {}
                 None => self.series.push(old),
             }
         }
+    }
+
+    /// How long the networks of its lines were trained, those that are told.
+    #[must_use]
+    pub(super) fn trained(&self, dataset: &str) -> String {
+        let told = self.series.iter().filter(|series| !series.about.is_null());
+        let lengths: Vec<String> =
+            told.map(|series| table::trained_for(&series.name, &series.about, dataset)).collect();
+        if lengths.is_empty() { String::new() } else { format!("Trained: {}.\n\n", lengths.join(", ")) }
     }
 
     /// The commands that made it, each but the first with the lines that it made.
@@ -168,63 +177,6 @@ impl Figure {
         serde_json::from_str(&text)
             .with_context(|| format!("{}: not a figure of `puvae-train reproduce`; make it again", path.display()))
     }
-
-    /// Draws it as SVG.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub(super) fn draw(&self, path: &Path) -> Result<()> {
-        let x = self.extent();
-        let drawn = if self.x.logarithmic { self.draw_over(path, x.log_scale()) } else { self.draw_over(path, x) };
-        drawn.map_err(|error| anyhow!("{}: cannot draw the figure: {error}", path.display()))
-    }
-
-    fn draw_over<X>(&self, path: &Path, x: X) -> Result<(), Box<dyn std::error::Error>>
-    where
-        X: AsRangedCoord<Value = f64>,
-        X::CoordDescType: ValueFormatter<f64>,
-    {
-        let root = SVGBackend::new(path, SIZE).into_drawing_area();
-        root.fill(&WHITE)?;
-        let mut chart = ChartBuilder::on(&root)
-            .caption(&self.title, ("sans-serif", 18))
-            .margin(12)
-            .x_label_area_size(42)
-            .y_label_area_size(52)
-            .build_cartesian_2d(x, 0.0..100.0)?;
-        chart.configure_mesh().x_desc(&self.x.label).y_desc("accuracy in %").light_line_style(WHITE).draw()?;
-        for (index, series) in self.series.iter().enumerate() {
-            let colour = Palette99::pick(index).to_rgba();
-            let points = series.points.iter().map(|&[x, y]| (x, y));
-            chart
-                .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?
-                .label(&series.name)
-                .legend(move |(x, y)| Rectangle::new([(x, y - 4), (x + 14, y + 4)], colour.filled()));
-            chart.draw_series(points.map(|point| Circle::new(point, 3, colour.filled())))?;
-        }
-        // Where the figures have no points: accuracy falls along ε, and the fast defences are on the left of time.
-        let legend = if self.x.logarithmic { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::LowerLeft };
-        chart
-            .configure_series_labels()
-            .position(legend)
-            .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.3))
-            .draw()?;
-        root.present()?;
-        Ok(())
-    }
-
-    /// From the smallest to the largest x; on a logarithmic axis a little more, so that no point lies on the frame.
-    fn extent(&self) -> std::ops::Range<f64> {
-        let points = self.series.iter().flat_map(|series| &series.points);
-        let extended = |(low, high): (f64, f64), &[x, _]: &[f64; 2]| (low.min(x), high.max(x));
-        let (low, high) = points.fold((f64::INFINITY, f64::NEG_INFINITY), extended);
-        match (low <= high, self.x.logarithmic) {
-            (true, true) => low / 1.3..high * 1.3,
-            (true, false) => low..high,
-            (false, _) => 0.0..1.0,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -262,6 +214,9 @@ mod tests {
         };
         with(&[("b", 1), ("c", 3)], 3).put(&path).unwrap();
         assert_eq!(names(), [("b".into(), 2), ("c".into(), 3), ("a".into(), 2)]);
+        let exchanged = Series { about: serde_json::json!("another"), ..Series::new("c", vec![[0.1, 5.0]]) };
+        Figure { series: vec![exchanged], ..figure(false) }.put(&path).unwrap();
+        assert_eq!(names()[0], ("c".into(), 1), "of another network");
         with(&[("a", 0)], 4).put(&path).unwrap();
         assert_eq!(names().len(), 3, "nothing was measured");
         with(&[("a", 1)], 4).put(&path).unwrap();

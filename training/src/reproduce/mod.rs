@@ -7,10 +7,12 @@
 mod coefficients;
 mod figure;
 mod page;
+mod plot;
 mod recipes;
 mod samples;
 mod speed;
 mod strong;
+mod summary;
 mod tables;
 mod within;
 mod zoo;
@@ -46,6 +48,7 @@ pub enum Part {
     /// FGSM with the gradient through the defence.
     Fig8,
     /// Accuracy within a time limit, and Table 8.
+    #[value(alias = "table8")]
     Fig9,
     /// Everything.
     All,

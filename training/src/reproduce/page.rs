@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::figure::Figure;
 use super::speed::Speeds;
 use super::tables::{BLOCKS, Block};
-use super::{coefficients, strong, within};
+use super::{coefficients, strong, summary, within};
 use crate::curves;
 use crate::evaluate::Results;
 use crate::files;
@@ -19,20 +19,21 @@ const HEAD: &str = "# Results
 
 Written by `puvae-train reproduce`; nothing here is typed but the explanations. In Tables 3, 4 and 7 the paper's numbers stand beside ours; those in Table 6 are of the paper's Table 4.
 Accuracies are in percent, of test images that were chosen by the seed before anything was seen, but for Figures 7 and 9 and Table 8, which are of held-out images. Thresholds
-were chosen on held-out images, and recipes compared on them, but the first 1,000 test images of MNIST and Fashion-MNIST had been looked at in an experiment that found that `lite`
+were chosen on held-out images, and the recipes of the networks that come with the program compared on them, but the first 1,000 test images of MNIST and Fashion-MNIST had been looked at in an experiment that found that `lite`
 has a denoiser in front, a selector loss and disturbed pictures to learn from, the smaller λ_KL (also of the paper's network here), and that `lite-quantised` makes pixels black or white first.
 And each shipped purifier took the place of one whose figures on test images had been seen; Fashion-MNIST's for target B was chosen with an eye on the rows where its goals were missed.
 
 - **undefended** is M_t on the images as they are. In the first table of each block the attacker sees M_t only (the paper's \"white-box\"); attacks aim at a random
   wrong class unless they are called untargeted. The paper states neither iFGSM's steps nor CW's constants, so its numbers stand beside each of ours.
-- **puvae-paper** is the paper's network and loss, save what “Trained” names; **puvae-lite** is the shipped purifier; **puvae-lite-quantised** makes every pixel black or white first. All learned from other
+- **puvae-paper** is the paper's network and loss, save what “Trained” names; **puvae-lite** is ours, as shipped unless “Made by” and “Trained” say otherwise; **puvae-lite-quantised** makes every pixel black or white first. All learned from other
   classifiers than the target, and never saw the target. **magnet** and **adversarial** are the paper's baselines. **classifier-…** answers in the target's
   place; **binarise** and **median** need no training: what every defence has to beat, as has **uniform noise** every attack.
-- **succeeds** is the share of images for which the attacker got what he aimed for of the undefended target. **adversarial** is judged under the same pictures as all others, made on the
-  target without adversarial training; its own attacker is in the second table. The paper does not say which of the two its column is.
-- **y\\*** is the purifier's own choice of a class; it is shown where it differs from M_t's answer.
-- The second table is the attacker who knows the defence: projected gradient descent through it. An image counts as right only if every attack and
-  every random start left it right (**worst of all**). **without a bound** must be about 0, or the attack does not find its way. An attack with **then** in front
+- **success rate** is the share of images for which the attacker got what he aimed for of the undefended target. **adversarial** is judged under the same pictures as all others, made on the
+  target without adversarial training; its own attacker is in the second table. The paper does not say which of the two its column is. It is trained by single steps of FGSM (Eq. 4): a network
+  that loses much under uniform noise and everything to the adaptive attacks has learned that step only (catastrophic overfitting; Wong et al., 2020).
+- **y\\*** is the purifier's own choice of a class; it is shown where its accuracy differs from that of M_t's answer.
+- The second table is the adaptive attack: projected gradient descent through the defence by an attacker who knows it. An image counts as right only if every attack and
+  every random start left it right (**worst case**, also called robust accuracy, with Wilson's 95 % interval). **without a bound** must be about 0, or the attack does not find its way. An attack with **then** in front
   was tried only on the images that all before it left, and its figure is what was left after it: every wrong class in turn, from the picture itself and from what
   the purifier makes of it as that class; pictures made on the other defences; a search without gradients (Square Attack). All of it says what
   was not broken by these attacks, not what cannot be broken.
@@ -41,32 +42,39 @@ And each shipped purifier took the place of one whose figures on test images had
 
 const SIGNS: &str = "## Signs of a broken evaluation
 
-They are looked for in every evaluation and printed with its table as warnings. Where attacks were made on one network and only carried to another, behind a defence or from a substitute, the
+Each is looked for wherever its attacks were run, and printed with the table as a warning. That more steps or knowing the defence do less is said where other images would hardly turn it round (95 %). Where attacks were made on one network and only carried to another, behind a defence or from a substitute, the
 order of strength may be lost on the way; that is named below the table, and is no sign.
 
 **A single step beats many steps, or more steps do not help.** A stronger attack contains the weaker one; if it does less, its step size or its loss is wrong.
 
 **Uniform noise within the same ε does as much as an attack.** Then the attack's direction carries nothing.
 
-**Zero gradients.** Where the loss is flat or the gradient is masked, gradient attacks say nothing about the defence.
+**Zero gradients** for more than 5 % of the images. Where the loss is flat or the gradient is masked, gradient attacks say nothing about the defence.
 
-**A larger ε does not help, or who knows the defence does less than who does not.** Then the attack does not find its way; looked for in Figure 8.
+**A larger ε does not help** (by 5 points from the smallest to the largest)**, or who knows the defence does less than who does not.** Then the attack does not find its way; looked for in Figure 8.
 
-**A search without gradients breaks what the gradients left.** Then they do not lead all the way.
+**A search without gradients breaks more than 5 % that the gradients left.** Then they do not lead all the way.
 
-**An attack without a bound leaves something.** With ε = 1 any picture can become any other; an accuracy above 0 means that the attacker loses his way.
+**An attack without a bound leaves more than 5 %.** With ε = 1 any picture can become any other; an accuracy above 0 means that the attacker loses his way.
 
 **A purifier learned from the target that it defends.** Then it has seen the target's attacks, and the figures flatter it.
 
 **An attacker who knows the defence does less than one who does not, or a black-box attack more than a white-box one.** Then the stronger attack is
 not strong enough to be believed.
+
+What these attackers lack: other norms than L∞, the ensemble of AutoAttack, and more than one draw of the latent noise a step (each step draws anew). Through rounding (**binarise**,
+**puvae-lite-quantised**) and Defense-GAN's projection they have the identity's gradient (BPDA). And no attacker knows the detectors: accuracy with rejection is of those who do not.
 ";
 
 /// The tables: number, title, what is to be known about them.
 const TABLES: [(u32, &str, &str); 4] = [
     (3, "MNIST", ""),
     (4, "Fashion-MNIST", ""),
-    (5, "CIFAR-10", "Of the paper's own numbers only one stands here, PuVAE's best over all attacks: 36.36.\n\n"),
+    (
+        5,
+        "CIFAR-10",
+        "Of the paper's own numbers only one stands here, PuVAE's best over all attacks: 36.36. The shipped results are of JPEG copies of CIFAR-10's pictures, which costs a little.\n\n",
+    ),
     (6, "Fashion-MNIST, attacks made on a substitute", ""),
 ];
 const FIGURES: [(&str, &str, &str); 3] = [
@@ -85,7 +93,7 @@ const FIGURES: [(&str, &str, &str); 3] = [
 /// # Errors
 /// When a results file is broken, or a file cannot be written.
 pub(super) fn write(page: &Path, results: &Path, figures: &Path) -> Result<()> {
-    let mut text = HEAD.to_owned();
+    let mut text = HEAD.to_owned() + &summary::write(results)?;
     for (table, title, note) in TABLES {
         writeln!(text, "## Table {table}: {title}\n")?;
         text += note;
@@ -94,8 +102,12 @@ pub(super) fn write(page: &Path, results: &Path, figures: &Path) -> Result<()> {
         for name in blocks().filter(is_there).map(Block::name) {
             text += &block(&file(results, &name), &figures.join(format!("{name}.png")))?;
             for (what, path) in beside(results, &name)? {
-                writeln!(text, "Beside `{name}`, and measured apart: **{what}**.\n")?;
+                writeln!(
+                    text,
+                    "<details><summary>Beside <code>{name}</code>, and measured apart: <b>{what}</b>.</summary>\n"
+                )?;
                 text += &block(&path, Path::new(""))?;
+                text += "</details>\n\n";
             }
         }
         let missing: Vec<&Block> = blocks().filter(|block| !is_there(block)).collect();
@@ -151,13 +163,13 @@ fn learned(logs: &Path, figures: &Path) -> Result<String> {
     Ok(text)
 }
 
-fn file(results: &Path, name: &str) -> PathBuf {
+pub(super) fn file(results: &Path, name: &str) -> PathBuf {
     results.join(format!("{name}.json"))
 }
 
 /// Other results of a block's target, `NAME-WHAT.json`, with what they are of: those of the slow defences, and what
 /// `puvae-train evaluate` wrote there.
-fn beside(results: &Path, name: &str) -> Result<Vec<(String, PathBuf)>> {
+pub(super) fn beside(results: &Path, name: &str) -> Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(results)? {
         let path = entry?.path();
@@ -242,7 +254,9 @@ fn drawn(name: &str, results: &Path, figures: &Path) -> Result<String> {
             "![{title}](figures/{file_name}.svg)\n\n*{title}; {n} images a point, seed {seed}. {}.*\n",
             figure.made_by()
         )?;
+        text += &figure.trained(dataset);
         match name {
+            "fig7" => text += &coefficients::findings(&figure),
             "fig8" => {
                 let table =
                     BLOCKS.iter().find(|block| block.dataset == dataset).map(|block| file(results, &block.name()));

@@ -1,6 +1,7 @@
 //! Figure 8: FGSM by an attacker who knows the purifier ("strong white-box"), at growing ε.
 
 use anyhow::Result;
+use serde_json::Value;
 
 use super::Settings;
 use super::figure::{Axis, Figure, Series};
@@ -11,11 +12,13 @@ use crate::classifier::{Architecture, Classifier};
 use crate::data::Split;
 use crate::defence::defense_gan::Projection;
 use crate::device;
-use crate::evaluate::adaptive::Stronghold;
-use crate::evaluate::checks::{accuracy_behind, clearly_above};
+use crate::evaluate::adaptive::Defended;
+use crate::evaluate::checks::accuracy_behind;
+use crate::evaluate::interval::clearly_above;
 use crate::evaluate::{self, Contestant, Results, UNDEFENDED, contestants};
 use crate::paper;
 use crate::puvae::Size;
+use crate::runs;
 
 /// Parts of the paper's ε.
 const STEPS: u32 = 6;
@@ -30,13 +33,18 @@ pub(super) fn warnings(figure: &Figure, table: Option<&Results>) -> String {
     let flat = figure.series.iter().filter_map(|series| {
         let (&[_, first], &[_, last]) = (series.points.first()?, series.points.last()?);
         let name = &series.name;
-        (first - last < LEAST_FALL).then(|| {
+        (first > LEAST_FALL && first - last < LEAST_FALL).then(|| {
             format!("Warning: {name}: {first:.1} % at the smallest ε, {last:.1} % at the largest: a larger ε does not help, so this attack says nothing about {name}.\n\n")
         })
     });
+    let table = table.filter(|results| runs::may_be_same(&figure.target, &results.target));
     let blind = table.and_then(|results| results.row(BLIND));
     let beaten = figure.series.iter().filter_map(|series| {
         let (row, &[_, last]) = (blind?, series.points.last()?);
+        let column = table.map_or(&Value::Null, |results| results.defences.get(&series.name).unwrap_or(&Value::Null));
+        if !runs::may_be_same(&series.about, column) {
+            return None;
+        }
         let (name, n) = (&series.name, figure.n);
         let left = accuracy_behind(row, name)?;
         let beaten = name != UNDEFENDED && clearly_above((last, n), (left, row.n));
@@ -79,16 +87,18 @@ fn lines(
     greatest: f64,
     seed: u64,
 ) -> Result<Vec<Series>> {
-    let alone = (UNDEFENDED, Stronghold { defence: None, classifier });
-    let defended = defences.iter().map(|contestant| (contestant.name.as_str(), contestant.stronghold(classifier)));
-    let line = |(name, victim): (&str, Stronghold<'_>)| {
+    let alone = (UNDEFENDED, Defended { defence: None, classifier }, Value::Null);
+    let defended = defences
+        .iter()
+        .map(|contestant| (contestant.name.as_str(), contestant.defending(classifier), contestant.about.clone()));
+    let line = |(name, victim, about): (&str, Defended<'_>, Value)| {
         let points = (1..=STEPS).map(|step| {
             let epsilon = greatest * f64::from(step) / f64::from(STEPS);
             let plan = Plan { attack: Attack::Fgsm { epsilon }, aim: Aim::Targeted, seed };
             let attacked = attack::run(&victim, plan, images, classifier.config.classes)?.x;
             Ok([epsilon, evaluate::accuracy(&victim, &attacked, &images.labels())])
         });
-        Ok(Series::new(name, points.collect::<Result<_>>()?))
+        Ok(Series { about, ..Series::new(name, points.collect::<Result<_>>()?) })
     };
     std::iter::once(alone).chain(defended).map(line).collect()
 }
@@ -97,7 +107,6 @@ fn lines(
 mod tests {
     use std::path::Path;
 
-    use serde_json::Value;
     use tch::{Device, Kind, Tensor};
 
     use super::*;

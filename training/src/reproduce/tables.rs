@@ -11,7 +11,7 @@ use crate::attack::{self, Plan, names};
 use crate::classifier::{Architecture, Classifier};
 use crate::defence::defense_gan::Projection;
 use crate::evaluate::adaptive::Effort;
-use crate::evaluate::{self, Contestant, Destination, Measures, Participants, Resume, contestants};
+use crate::evaluate::{self, BLACK_BOX, Contestant, Destination, Measures, Participants, Resume, contestants};
 use crate::paper::{self, Strength};
 use crate::puvae::Size;
 use crate::runs;
@@ -89,16 +89,26 @@ pub(super) fn run(block: Block, zoo: &Zoo<'_>, settings: &Settings) -> Result<()
         eprintln!("note: {}: stays, for the table has columns of networks that are not there now", figure.display());
         return Ok(());
     }
-    draw(&figure, zoo, &target.network, &taking_part, settings.seed)
+    let (attack, seen) = match &substitute {
+        Some(substitute) => (format!("{BLACK_BOX}{SHOWN}"), &substitute.network),
+        None => (SHOWN.to_owned(), &target.network),
+    };
+    draw(&figure, zoo, (&attack, seen), &taking_part, settings.seed)
 }
 
-/// What the purifiers make of a few attacked test images.
-fn draw(figure: &Path, zoo: &Zoo<'_>, target: &Classifier, taking_part: &[Contestant], seed: u64) -> Result<()> {
+/// What the purifiers make of a few test images that were attacked on the classifier `seen`.
+fn draw(
+    figure: &Path,
+    zoo: &Zoo<'_>,
+    (name, seen): (&str, &Classifier),
+    taking_part: &[Contestant],
+    seed: u64,
+) -> Result<()> {
     let strength = paper::strength(zoo.set.channels);
     let (attack, aim) = names::parse(SHOWN, strength.epsilon, strength.alpha)?;
     let shown = zoo.set.test.sample(samples::COUNT, seed);
-    let attacked = attack::run(target, Plan { attack, aim, seed }, &shown, zoo.set.class_count())?.x;
-    samples::write(figure, &shown.all().x, (SHOWN, &attacked), taking_part, seed)
+    let attacked = attack::run(seen, Plan { attack, aim, seed }, &shown, zoo.set.class_count())?.x;
+    samples::write(figure, &shown.all().x, (name, &attacked), taking_part, seed)
 }
 
 /// The attackers who know a defence are in Tables 3 to 5; Table 6 is about those who know even less than usual.

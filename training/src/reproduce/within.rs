@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 use tch::Tensor;
 
 use super::Settings;
@@ -94,16 +95,17 @@ struct Trial<'a> {
 impl Trial<'_> {
     /// A point for each projection, which only Defense-GAN uses.
     fn series(&self, zoo: &Zoo<'_>, given: &str, projections: &[Projection], restarts: Option<u32>) -> Result<Series> {
-        let mut name = String::new();
+        let (mut name, mut about) = (String::new(), Value::Null);
         let mut points = Vec::new();
         for &projection in projections {
             let contestant = contestants::defence(zoo.set, given, projection, zoo.device)?;
             let Guard::Defence(defence) = &contestant.guard else { continue };
             name = restarts.map_or_else(|| contestant.name.clone(), |count| format!("{}, R {count}", contestant.name));
             points.push(self.point(defence.as_ref()));
+            about = contestant.about;
         }
         points.sort_by(|a, b| a[0].total_cmp(&b[0]));
-        Ok(Series { unit_seconds: Some(self.unit), ..Series::new(&name, points) })
+        Ok(Series { unit_seconds: Some(self.unit), about, ..Series::new(&name, points) })
     }
 
     fn point(&self, defence: &dyn Defence) -> [f64; 2] {

@@ -84,6 +84,12 @@ pub fn as_known(about: &mut Value, earlier: &Value) {
     }
 }
 
+/// Whether two networks, as [`Trained::about`] tells of them, may be the same: they are not where both have hashes of weights that differ.
+#[must_use]
+pub fn may_be_same(one: &Value, other: &Value) -> bool {
+    one[WEIGHTS].is_null() || other[WEIGHTS].is_null() || one[WEIGHTS] == other[WEIGHTS]
+}
+
 /// Refuses a network that was trained on other data than `set`, as far as its header tells: another data set, pictures of
 /// another size, other channels, other classes, or other images held out.
 ///

@@ -63,7 +63,7 @@ pub fn train(
         agreement: learned.agreement,
     };
     let schedule = Schedule { epochs: attacker.all_epochs(), batch: attacker.batch, rate: attacker.rate };
-    let recipe = Recipe { network, schedule, source: None, from: None, substitute: Some(origin) };
+    let recipe = Recipe { substitute: Some(origin), ..Recipe::new(network, schedule) };
     let run = place.run(CLASSIFIER, set, &recipe)?;
     resumable::write(&run, &learned.log, &[(&substitute.params, &mut learned.adam)])
 }

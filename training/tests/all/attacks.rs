@@ -160,7 +160,9 @@ fn every_attack_stays_in_the_picture_and_bounded_ones_in_the_ball() {
         Attack::Fgsm { epsilon: 0.2 },
         Attack::IFgsm { epsilon: 0.2, alpha: 0.05, steps: 10 },
         Attack::Pgd { epsilon: 0.2, alpha: 0.05, steps: 10, restarts: 3 },
+        Attack::CarliniWagner { preset: Preset::Api },
         Attack::CarliniWagner { preset: Preset::Tutorial },
+        Attack::CarliniWagner { preset: Preset::DefenseGan },
     ];
     for attack in attacks {
         for aim in [Aim::Targeted, Aim::Untargeted] {
@@ -217,6 +219,11 @@ fn carlini_and_wagner_find_the_nearest_point_across_a_hyperplane() {
     assert_eq!(victim.logits(&found).argmax(1, false).int64_value(&[0]), 1);
     let distance = (found - &x).norm().double_value(&[]);
     assert!(distance >= -nearest * 0.999 && distance < -nearest * 1.05, "{distance}, nearest {}", -nearest);
+    // With a confidence it goes on until the wrong logit leads by that much.
+    let confident = CarliniWagner { confidence: 0.1, ..attack };
+    let found = confident.perturb(&victim, &x, &truth);
+    let lead = -Goal::Untargeted(Tensor::from_slice(&[0i64])).margin(&victim.logits(&found)).double_value(&[]);
+    assert!((0.1..0.12).contains(&lead), "{lead}");
     // A target that is reached already costs nothing.
     let distance = (attack.perturb(&victim, &x, &target) - &x).norm().double_value(&[]);
     assert!(distance < 1e-3, "{distance}");

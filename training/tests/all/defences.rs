@@ -1,10 +1,12 @@
 //! Defences, the attacker who knows them, and the evaluation that puts them side by side.
 
+use std::sync::Mutex;
+
 use puvae_training::classifier::{AdversarialTraining, Architecture, Classifier, ClassifierConfig, ClassifierTask};
 use puvae_training::defence::magnet::{Magnet, MagnetConfig, MagnetTask};
 use puvae_training::defence::trivial::{Binarise, MedianFilter};
 use puvae_training::defence::{Cleaned, Defence, purify_all};
-use puvae_training::evaluate::adaptive::{self, Effort, Stronghold, Thorough};
+use puvae_training::evaluate::adaptive::{self, Defended, Effort, Thorough};
 use puvae_training::evaluate::checks;
 use puvae_training::fit::Task as _;
 use puvae_training::nn::params::Params;
@@ -153,11 +155,11 @@ fn an_attacker_who_knows_breaks_what_has_no_defence_and_spares_what_he_may_not_t
     let _turn = my_turn();
     let classifier = trained(None);
     let data = squares(24, CLASSES, 2);
-    let stronghold = Stronghold { defence: None, classifier: &classifier };
-    let broken = adaptive::run(stronghold, "undefended", &data, 1, effort(0.6), &[]).unwrap();
+    let victim = Defended { defence: None, classifier: &classifier };
+    let broken = adaptive::run(victim, "undefended", &data, 1, effort(0.6), &[]).unwrap();
     assert!(broken.clean > 90.0 && broken.worst < 10.0, "{broken:?}");
     assert!(broken.rows.iter().all(|row| row.accuracy >= broken.worst), "{broken:?}");
-    let spared = adaptive::run(stronghold, "undefended", &data, 1, effort(1e-6), &[]).unwrap();
+    let spared = adaptive::run(victim, "undefended", &data, 1, effort(1e-6), &[]).unwrap();
     assert!((spared.worst - spared.clean).abs() < 1e-9, "{spared:?}");
 }
 
@@ -167,8 +169,8 @@ fn the_attacker_who_knows_a_purifier_goes_for_its_selection() {
     let classifier = trained(None);
     let puvae = Puvae::new(PuvaeConfig::preset(Size::Lite, 28, 1, CLASSES), Params::new(1, Device::Cpu));
     puvae.params.freeze();
-    let stronghold = Stronghold { defence: Some(&puvae), classifier: &classifier };
-    let outcome = adaptive::run(stronghold, "lite", &squares(8, CLASSES, 2), 1, effort(0.3), &[]).unwrap();
+    let victim = Defended { defence: Some(&puvae), classifier: &classifier };
+    let outcome = adaptive::run(victim, "lite", &squares(8, CLASSES, 2), 1, effort(0.3), &[]).unwrap();
     let names: Vec<&str> = outcome.rows.iter().map(|row| row.attack.as_str()).collect();
     assert_eq!(
         names,
@@ -212,8 +214,8 @@ fn a_selection_falls_to_the_attack_at_it_and_to_no_gradient_through_the_chosen_p
         batch.x.index_select(0, &of_class).mean_dim([0].as_slice(), false, Kind::Float)
     });
     let defence = Prototypes(Tensor::stack(&means.collect::<Vec<_>>(), 0));
-    let stronghold = Stronghold { defence: Some(&defence), classifier: &classifier };
-    let outcome = adaptive::run(stronghold, "prototypes", &data, 1, effort(0.5), &[]).unwrap();
+    let victim = Defended { defence: Some(&defence), classifier: &classifier };
+    let outcome = adaptive::run(victim, "prototypes", &data, 1, effort(0.5), &[]).unwrap();
     let [through, _, at_selection, towards_a_class] = &outcome.rows[..] else { panic!("{outcome:?}") };
     assert!(outcome.clean > 90.0, "{outcome:?}");
     assert!(through.zero_gradient > 99.0 && through.accuracy > 80.0, "{outcome:?}");
@@ -238,9 +240,54 @@ impl Defence for Masking {
 fn a_masked_gradient_shows_in_the_figures() {
     let _turn = my_turn();
     let classifier = trained(None);
-    let stronghold = Stronghold { defence: Some(&Masking), classifier: &classifier };
-    let outcome = adaptive::run(stronghold, "masking", &squares(8, CLASSES, 2), 1, effort(0.3), &[]).unwrap();
+    let victim = Defended { defence: Some(&Masking), classifier: &classifier };
+    let outcome = adaptive::run(victim, "masking", &squares(8, CLASSES, 2), 1, effort(0.3), &[]).unwrap();
     assert!(outcome.rows.iter().all(|row| row.zero_gradient > 99.0), "{outcome:?}");
+    assert!(outcome.unbounded > 50.0, "without a gradient he loses his way even without a bound: {outcome:?}");
+    let signs = checks::of_outcome("masking", &outcome, &[]).join("\n");
+    assert!(signs.contains("masking: an attack without a bound still leaves"), "{signs}");
+}
+
+/// Makes every picture the one that it holds, and keeps those whose gradient was asked for.
+struct Recorder {
+    picture: Tensor,
+    asked: Mutex<Vec<Tensor>>,
+}
+
+impl Defence for Recorder {
+    fn name(&self) -> String {
+        "recorder".into()
+    }
+
+    fn purify(&self, x: &Tensor) -> Cleaned {
+        if x.requires_grad() {
+            self.asked.lock().unwrap().push(x.detach().copy());
+        }
+        Cleaned { frames: &self.picture + x * 0.0, label: None, score: None }
+    }
+}
+
+#[test]
+fn every_start_of_every_attack_is_another_random_point() {
+    let _turn = my_turn();
+    let classifier = trained(None);
+    let data = squares(1, CLASSES, 2);
+    let picture = data.all().x;
+    let recorder = Recorder { picture: picture.shallow_clone(), asked: Mutex::default() };
+    let victim = Defended { defence: Some(&recorder), classifier: &classifier };
+    let one_step = Effort { steps: 1, restarts: 3, ..effort(0.3) };
+    for seed in [1, 2] {
+        adaptive::run(victim, "recorder", &data, seed, one_step, &[]).unwrap();
+    }
+    let starts = recorder.asked.into_inner().unwrap();
+    // Twice four attacks from three starts, and one without a bound.
+    assert_eq!(starts.len(), 2 * (4 * 3 + 1));
+    for (index, start) in starts.iter().enumerate() {
+        assert!(starts[..index].iter().all(|before| before != start), "start {index} is an earlier one");
+        let far = (start - &picture).abs().max().double_value(&[]);
+        let bound = if index % 13 == 12 { 1.0 } else { 0.3 };
+        assert!(far <= bound + 1e-6 && far > bound * 0.9, "start {index}: {far}");
+    }
 }
 
 #[test]
@@ -248,8 +295,8 @@ fn a_thorough_attacker_goes_on_with_what_the_others_left() {
     let _turn = my_turn();
     let classifier = trained(None);
     let data = squares(12, CLASSES, 2);
-    let masked = Stronghold { defence: Some(&Masking), classifier: &classifier };
-    let bare = Stronghold { defence: None, classifier: &classifier };
+    let masked = Defended { defence: Some(&Masking), classifier: &classifier };
+    let bare = Defended { defence: None, classifier: &classifier };
     let neighbours = [("masking", masked), ("undefended", bare)];
     let thorough = |queries| Effort { thorough: Some(Thorough { queries }), ..effort(0.6) };
 
@@ -285,21 +332,20 @@ fn the_candidate_of_a_class_is_what_the_purifier_makes_of_a_picture_of_that_clas
 fn absurd_efforts_are_refused() {
     let _turn = my_turn();
     let classifier = trained(None);
-    let stronghold = Stronghold { defence: None, classifier: &classifier };
-    let refused =
-        |effort| adaptive::run(stronghold, "x", &squares(4, CLASSES, 2), 1, effort, &[]).unwrap_err().to_string();
+    let victim = Defended { defence: None, classifier: &classifier };
+    let refused = |effort| adaptive::run(victim, "x", &squares(4, CLASSES, 2), 1, effort, &[]).unwrap_err().to_string();
     assert!(refused(Effort { steps: 0, ..effort(0.3) }).contains("--adaptive-steps is 0"));
     assert!(refused(effort(0.0)).contains("--adaptive-epsilon is 0"));
 }
 
 #[test]
-fn adversarial_training_leaves_more_under_fgsm() {
+fn adversarial_training_leaves_more_to_the_attacker_who_knows() {
     let _turn = my_turn();
     let data = squares(40, CLASSES, 2);
     let left = |adversarial| {
         let classifier = trained(adversarial);
-        let stronghold = Stronghold { defence: None, classifier: &classifier };
-        adaptive::run(stronghold, "it", &data, 1, effort(0.25), &[]).unwrap().worst
+        let victim = Defended { defence: None, classifier: &classifier };
+        adaptive::run(victim, "it", &data, 1, effort(0.25), &[]).unwrap().worst
     };
     let plain = left(None);
     for steps in [1, 3] {

@@ -90,10 +90,10 @@ fn a_table_is_trained_measured_and_written_down_and_a_second_call_trains_nothing
     std::fs::copy(&path, path.with_file_name("table3-b-thorough.json")).unwrap();
     std::fs::copy(&path, path.with_file_name("table3-b-thorough.before.json")).unwrap();
     assert!(
-        page().contains("Beside `table3-b`, and measured apart: **thorough**."),
+        page().contains("Beside <code>table3-b</code>, and measured apart: <b>thorough</b>."),
         "what was measured beside the table"
     );
-    assert!(!page().contains("before**"), "what was set aside is not of the table");
+    assert!(!page().contains("before</b>"), "what was set aside is not of the table");
 
     std::fs::remove_file(&path).unwrap();
     let page = page();

@@ -8,7 +8,7 @@ use puvae_training::checkpoint::Header;
 use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig};
 use puvae_training::data::{DataSet, Split};
 use puvae_training::defence::trivial::MedianFilter;
-use puvae_training::evaluate::adaptive::Stronghold;
+use puvae_training::evaluate::adaptive::Defended;
 use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results, Resume};
 use puvae_training::nn::params::Params;
 use puvae_training::runs::{self, Place, Trained};
@@ -148,8 +148,8 @@ fn absurd_attackers_are_refused() {
 
 fn train(target: &Trained<Classifier>, defence: Option<&Contestant>, out: &Path) -> anyhow::Result<()> {
     let place = Place { out, resume: false, seed: 1 };
-    let bare = Stronghold { defence: None, classifier: &target.network };
-    let victim = defence.map_or(bare, |contestant| contestant.stronghold(&target.network));
+    let bare = Defended { defence: None, classifier: &target.network };
+    let victim = defence.map_or(bare, |contestant| contestant.defending(&target.network));
     runs::substitute::train(&set(), target, (&victim, defence.map(Contestant::origin)), quick(), place, Device::Cpu)
 }
 

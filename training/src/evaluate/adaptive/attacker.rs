@@ -2,8 +2,8 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Effort, Objective, Stronghold};
-use crate::attack::{Goal, nearer, square, value_and_gradient};
+use super::{Defended, Effort, Objective};
+use crate::attack::{Goal, nearer, random_point, square, value_and_gradient};
 use crate::data::batches;
 use crate::{progress, random};
 
@@ -25,12 +25,12 @@ pub(super) struct Try<'a> {
     pub(super) start: Start,
 }
 
-/// An attacker of a stronghold, or of another one whose pictures he takes to it.
+/// An attacker of a victim, or of another one whose pictures he takes to it.
 pub(super) struct Attacker<'a> {
     /// Whose gradients and scores he follows.
-    pub(super) model: Stronghold<'a>,
+    pub(super) model: Defended<'a>,
     /// What shall be wrong in the end.
-    pub(super) victim: Stronghold<'a>,
+    pub(super) victim: Defended<'a>,
     pub(super) objective: Objective,
     pub(super) effort: Effort,
     pub(super) seed: u64,
@@ -107,7 +107,7 @@ impl Attacker<'_> {
 
     fn begin(&self, start: Start, x: &Tensor, goal: &Goal) -> Tensor {
         let epsilon = self.effort.epsilon;
-        let random = || (x + (x.rand_like() * 2.0 - 1.0) * epsilon).clamp(0.0, 1.0);
+        let random = || random_point(x, epsilon);
         match start {
             Start::Random => random(),
             Start::Picture => x.shallow_clone(),
@@ -130,7 +130,7 @@ impl Attacker<'_> {
             let (loss, gradient) = self.gradient(&at, goal);
             let _ = flat.get_or_insert_with(|| gradient.abs().flatten(1, -1).amax(1, false).eq(0.0));
             (best, least) = nearer(&best, &least, &at, &loss);
-            let size = if step < steps / 2 { alpha } else { alpha / 4.0 };
+            let size = if step < steps.div_ceil(2) { alpha } else { alpha / 4.0 };
             at = (at - gradient.sign() * size).clamp_tensor(Some(&low), Some(&high));
         }
         let right = self.victim.right(&at, y).logical_and(&self.victim.right(&best, y));

@@ -1,0 +1,139 @@
+//! How hard an attacker who knows a defence tries, and what he leaves of it.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::Defended;
+use super::attacker::Left;
+use crate::attack::check_epsilon;
+
+/// Which attacker this is; what another one left is measured anew. The first, of files that do not tell, began all his attacks at
+/// the same random points, whatever the seed.
+pub const ATTACKER: u32 = 2;
+/// What the row of pictures that were made on another defence begins with.
+pub(super) const MADE_ON: &str = "then made on ";
+/// The row of the search without gradients.
+pub(in crate::evaluate) const SQUARE: &str = "then a search without gradients";
+
+/// How hard the attacker tries.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Effort {
+    /// Bound of the L∞ norm.
+    pub epsilon: f64,
+    /// Size of a step; a quarter of it in the second half of the steps.
+    pub alpha: f64,
+    /// Steps from each start.
+    pub steps: u32,
+    /// Random starts.
+    pub restarts: u32,
+    /// How he goes on with what these attacks left, if he does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thorough: Option<Thorough>,
+}
+
+/// How a thorough attacker goes on: every wrong class in turn, what he makes on the other defences, a search without gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Thorough {
+    /// Queries of the search for each image.
+    pub queries: u32,
+}
+
+impl Effort {
+    /// Refuses what is no attack.
+    ///
+    /// # Errors
+    /// Names the option, the rule and the value.
+    pub fn check(&self) -> Result<()> {
+        let Self { epsilon, alpha, steps, restarts, thorough } = *self;
+        check_epsilon("--adaptive-epsilon", epsilon)?;
+        ensure!(alpha.is_finite() && alpha > 0.0, "--adaptive-alpha is {alpha}, expected a number above 0");
+        ensure!(
+            steps > 0 && restarts > 0,
+            "--adaptive-steps is {steps} and --adaptive-restarts {restarts}, expected at least 1"
+        );
+        ensure!(thorough != Some(Thorough { queries: 0 }), "--adaptive-queries is 0, expected at least 1");
+        Ok(())
+    }
+}
+
+/// What is left of a defence under attacks that know it, in percent of all images.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Who attacked: [`ATTACKER`], or an earlier one.
+    #[serde(default = "first_attacker")]
+    pub attacker: u32,
+    /// How hard the attacker tried.
+    pub effort: Effort,
+    /// Number of images.
+    pub n: usize,
+    /// Defended accuracy on these images, unattacked.
+    pub clean: f64,
+    /// Accuracy under each attack: any start that fools the whole counts.
+    pub rows: Vec<OutcomeRow>,
+    /// Accuracy for each image's worst attack: right only if no attack broke it.
+    pub worst: f64,
+    /// Accuracy under the last attack without a bound (ε = 1), from one start; anything but about 0 means that the
+    /// attacks do not find their way, and that the figures above flatter.
+    pub unbounded: f64,
+    /// Wall time, in seconds; 0 in files of version 2, which did not tell.
+    #[serde(default)]
+    pub seconds: f64,
+}
+
+fn first_attacker() -> u32 {
+    1
+}
+
+impl Outcome {
+    /// Whether this is what the attacker of this version leaves. A thorough one must have taken along pictures from all of `neighbours`
+    /// but the one called `name`, and from no others.
+    pub(in crate::evaluate) fn is_current(&self, name: &str, neighbours: &[(&str, Defended<'_>)]) -> bool {
+        let met: BTreeSet<&str> = self.rows.iter().filter_map(|row| row.attack.strip_prefix(MADE_ON)).collect();
+        let others = neighbours.iter().map(|&(other, _)| other).filter(|&other| other != name).collect();
+        self.attacker == ATTACKER && (self.effort.thorough.is_none() || met == others)
+    }
+
+    /// The outcome of attacks on `name`, for people.
+    #[must_use]
+    pub fn line(&self, name: &str) -> String {
+        let rows: Vec<String> = self.rows.iter().map(|row| format!("{} {:.1} %", row.attack, row.accuracy)).collect();
+        format!(
+            "attacker who knows {name}: n {}  clean {:.1} %  {}  worst {:.1} %  without a bound {:.1} %",
+            self.n,
+            self.clean,
+            rows.join("  "),
+            self.worst,
+            self.unbounded
+        )
+    }
+}
+
+/// One attack's result.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OutcomeRow {
+    /// What was attacked and how, for example `selector-margin untargeted`. One that begins with `then` was tried only on what all
+    /// before it left.
+    pub attack: String,
+    /// Accuracy left, in percent of all images.
+    pub accuracy: f64,
+    /// Share of images whose gradient at the start was exactly zero, in percent: a sign of a masked gradient.
+    pub zero_gradient: f64,
+}
+
+impl OutcomeRow {
+    /// What an attack on the images that were `standing` left.
+    pub(super) fn of(attack: String, left: &Left, standing: &Tensor) -> Self {
+        // The others were not attacked: they have no gradient that could be zero.
+        let attacked = standing.nonzero().squeeze_dim(1);
+        let zero_gradient = if attacked.numel() > 0 { percent(&left.flat.index_select(0, &attacked)) } else { 0.0 };
+        Self { attack, accuracy: percent(&left.right), zero_gradient }
+    }
+}
+
+/// Share of an `[N]` of bools that is true, in percent.
+pub(super) fn percent(flags: &Tensor) -> f64 {
+    100.0 * flags.to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
+}
