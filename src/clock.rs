@@ -132,12 +132,6 @@ impl StopFlag {
     pub fn child(&self) -> Self {
         Self { own: Arc::default(), parent: Some(Box::new(self.clone())) }
     }
-
-    /// The bare flag, for signal handlers: storing `true` is the same as [`StopFlag::set`].
-    #[must_use]
-    pub fn as_atomic(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.own)
-    }
 }
 
 #[cfg(test)]
@@ -169,7 +163,7 @@ mod tests {
         child.set();
         assert!(child.is_set() && !parent.is_set());
         let other = parent.child().child();
-        parent.as_atomic().store(true, Ordering::SeqCst);
+        parent.set();
         assert!(other.is_set() && parent.is_set());
     }
 }

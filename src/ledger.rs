@@ -142,13 +142,17 @@ impl Ledger {
     /// Frames whose fate is decided.
     #[must_use]
     pub fn decided(&self) -> u64 {
-        self.delivered() + self.expired + self.dropped_queue + self.dropped_driver + self.dropped_shutdown + self.failed
+        let Self { expired, dropped_queue, dropped_driver, dropped_shutdown, failed, .. } = *self;
+        // A report that somebody else wrote may hold any numbers.
+        [expired, dropped_queue, dropped_driver, dropped_shutdown, failed]
+            .into_iter()
+            .fold(self.delivered(), u64::saturating_add)
     }
 
     /// Frames with a verdict, on time or late.
     #[must_use]
     pub fn delivered(&self) -> u64 {
-        self.on_time + self.late
+        self.on_time.saturating_add(self.late)
     }
 
     /// Frames whose fate is still open; 0 after a run. `None` when more were decided than captured.

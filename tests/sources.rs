@@ -131,7 +131,7 @@ fn a_live_source_explains_each_gap_and_comes_back_after_an_error() {
             let reopen = feed.reopen.as_ref().expect("what can fail can be opened again");
             feed.source = loop {
                 clock.advance(Duration::from_millis(10));
-                match reopen() {
+                match reopen(0) {
                     Ok(source) => break source,
                     Err(error) => {
                         assert_eq!(error.to_string(), "the synthetic camera was unplugged, as its script says")

@@ -138,6 +138,8 @@ pub(crate) struct BenchArgs {
 
 /// The pace of frames that have none of their own.
 const CALIBRATION_FPS: f64 = 30.0;
+/// Where frames come from unless told, with as many classes as the classifier has.
+pub(crate) const CALIBRATION_SOURCE: &str = "synthetic:640x480";
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct CalibrateArgs {
@@ -171,9 +173,8 @@ pub(crate) struct CalibrateArgs {
 
 impl CalibrateArgs {
     /// A run without a deadline.
-    pub(crate) fn config(&self, classes: usize) -> Config {
-        let synthetic = || format!("synthetic:640x480?classes={classes}");
-        let source = self.source.clone().unwrap_or_else(synthetic);
+    pub(crate) fn config(&self) -> Config {
+        let source = self.source.clone().unwrap_or_else(|| CALIBRATION_SOURCE.into());
         let own_pace = ["camera:", "stdin:"].into_iter().any(|scheme| source.starts_with(scheme));
         Config {
             source: Some(source),
@@ -187,6 +188,7 @@ impl CalibrateArgs {
             provider: self.engine.provider,
             threads: self.engine.threads,
             ort_lib: self.engine.ort_lib.clone(),
+            json: self.json.clone(),
             ..Config::default()
         }
     }

@@ -1,21 +1,25 @@
-//! Log lines on standard error, except while a live view has the terminal: then they wait.
+//! Log lines on standard error, written by a thread of their own: whoever has something to say does not wait for a terminal
+//! that takes nothing. While a live view has the terminal they wait.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::LazyLock;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread;
 
 use puvae::live::{Lines, is_drawing};
 use tracing_subscriber::EnvFilter;
 
-use super::complain;
-
-/// Lines that wait for the terminal.
+/// Lines that wait to be written.
 static WAITING: LazyLock<Lines> = LazyLock::new(Lines::default);
 
 pub(super) fn start() {
+    let (wake, woken) = sync_channel(1);
+    // Without a thread every line is written where it is said.
+    let _ = thread::Builder::new().name("puvae-log".into()).spawn(move || woken.iter().for_each(|()| release()));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,puvae=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| Log)
+        .with_writer(move || Log(wake.clone()))
         .with_ansi(io::stderr().is_terminal())
         .without_time()
         .with_target(false)
@@ -32,21 +36,26 @@ pub(super) fn lines() -> Lines {
 /// Writes what has waited, once the terminal is free.
 pub(super) fn release() {
     if !is_drawing() {
-        complain(&WAITING.take());
+        complain("");
     }
 }
 
-/// A writer that gets a whole line at a time.
-struct Log;
+/// Writes to standard error, behind the lines that have waited. When nobody reads it there is nobody to tell.
+pub(super) fn complain(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let waited = if is_drawing() { String::new() } else { WAITING.take() };
+    let _ = stderr.write_all((waited + text).as_bytes());
+}
+
+/// A writer that gets a whole line at a time, and wakes the thread.
+struct Log(SyncSender<()>);
 
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if is_drawing() {
-            WAITING.push(&String::from_utf8_lossy(line));
-            return Ok(line.len());
+        WAITING.push(&String::from_utf8_lossy(line));
+        if let Err(TrySendError::Disconnected(())) = self.0.try_send(()) {
+            release();
         }
-        release();
-        io::stderr().write_all(line)?;
         Ok(line.len())
     }
 

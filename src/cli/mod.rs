@@ -3,7 +3,10 @@
 //! Standard output carries results only; everything else goes to standard error.
 
 mod args;
+mod bench;
 mod calibrate;
+mod cameras;
+mod inspect;
 mod log;
 mod opening;
 mod outputs;
@@ -11,6 +14,7 @@ mod progress;
 mod report;
 mod run;
 mod signals;
+mod spec;
 mod watch;
 
 use std::io::{self, Write};
@@ -24,9 +28,7 @@ use puvae::pipeline::PipelineError;
 use puvae::report::compare::NumberOfRuns;
 
 use self::args::{Args, Command};
-pub(crate) use self::args::{BenchArgs, InspectArgs, SpecArgs};
-pub(crate) use self::progress::bar;
-use crate::{annotate, bench, cameras, inspect};
+use self::log::complain;
 
 /// Something went wrong, if only with a frame: an interruption does not hide that.
 const ERROR: u8 = 1;
@@ -41,10 +43,12 @@ const INTERRUPTED: u8 = 130;
 pub(crate) fn main() -> ExitCode {
     let args = Args::parse();
     log::start();
-    dispatch(args.command).unwrap_or_else(|error| {
+    let ended = dispatch(args.command).unwrap_or_else(|error| {
         complain(&format!("error: {error}\n"));
         ExitCode::from(code(&error))
-    })
+    });
+    log::release();
+    ended
 }
 
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
@@ -53,7 +57,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => bench::run(args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
-        Command::Spec(args) => annotate::run(&args),
+        Command::Spec(args) => spec::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Cameras => cameras::run(),
     }
@@ -73,14 +77,9 @@ fn code(error: &anyhow::Error) -> u8 {
 }
 
 /// Writes a result to standard output.
-pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     written
         .map_err(|error| anyhow!("cannot write to standard output: {error}; keep its reader open, or write to a file"))
-}
-
-/// Writes to standard error. When nobody reads it there is nobody to tell.
-pub(crate) fn complain(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
 }

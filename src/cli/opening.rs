@@ -1,5 +1,5 @@
-//! Opens a source beside the main thread, which listens to signals meanwhile: a camera's driver may hang, and a folder
-//! may lie where nobody answers.
+//! Opens a source, or a pipe, beside the main thread, which listens to signals meanwhile: a camera's driver may hang, a
+//! folder may lie where nobody answers, and nobody may read the pipe.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use puvae::clock::Clock;
 use puvae::pipeline::StopFlag;
-use puvae::source::{self, Feed, OPENING_PATIENCE, SourceError, SourceOptions, SourceUri};
+use puvae::source::{self, Feed, OPENING_PATIENCE, SourceOptions, SourceUri};
 
 use super::run::InterruptedEarly;
 
@@ -29,23 +29,23 @@ pub(super) fn open(
     wait_for(uri, patience, &*clock, stop, move || source::open(&opened, &options, opening_clock))
 }
 
-/// Leaves a source to itself that takes longer than `patience`.
-fn wait_for(
+/// What `open` gives, until `stop` is set; one that takes longer than `patience` is left to itself.
+pub(super) fn wait_for<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
     name: &dyn Display,
     patience: Duration,
     clock: &dyn Clock,
     stop: &StopFlag,
-    open: impl FnOnce() -> Result<Feed, SourceError> + Send + 'static,
-) -> anyhow::Result<Feed> {
+    open: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> anyhow::Result<T> {
     let (tell, opened) = channel();
     let since = clock.now();
     thread::Builder::new()
         .name("puvae-opening".into())
         .spawn(move || tell.send(open()))
-        .map_err(|error| anyhow!("cannot start a thread to open the source: {error}; free some memory"))?;
+        .map_err(|error| anyhow!("cannot start a thread to open {name}: {error}; free some memory"))?;
     loop {
         match opened.recv_timeout(TICK) {
-            Ok(feed) => return Ok(feed?),
+            Ok(result) => return result.map_err(Into::into),
             Err(RecvTimeoutError::Disconnected) => {
                 bail!("{name}: opening it panicked; this is a defect, please report it")
             }
@@ -63,13 +63,14 @@ fn wait_for(
 #[cfg(test)]
 mod tests {
     use puvae::clock::SimulatedClock;
+    use puvae::source::SourceError;
 
     use super::*;
 
     /// Why a source is not opened that does not return before this does; `meanwhile` happens while it is being opened.
     fn refusal(meanwhile: impl FnOnce() + Send + 'static, clock: &SimulatedClock, stop: &StopFlag) -> anyhow::Error {
         let (_release, released) = channel::<()>();
-        let hanging = move || {
+        let hanging = move || -> Result<(), SourceError> {
             meanwhile();
             let _ = released.recv();
             Err(SourceError::Unplugged)
@@ -103,9 +104,10 @@ mod tests {
         let uri: SourceUri = "synthetic:6x6?frames=3".parse().unwrap();
         let feed = open(&uri, SourceOptions::default(), Arc::new(clock.clone()), &stop).unwrap();
         assert_eq!(feed.source.frames(), Some(3));
-        let error = wait_for(&uri, Duration::MAX, &clock, &stop, || Err(SourceError::NoFrames)).unwrap_err();
+        let error = wait_for(&uri, Duration::MAX, &clock, &stop, || Err::<(), _>(SourceError::NoFrames)).unwrap_err();
         assert!(matches!(error.downcast_ref(), Some(SourceError::NoFrames)));
-        let error = wait_for(&uri, Duration::MAX, &clock, &stop, || panic!("as the test says")).unwrap_err();
+        let panics = || -> Result<(), SourceError> { panic!("as the test says") };
+        let error = wait_for(&uri, Duration::MAX, &clock, &stop, panics).unwrap_err();
         assert!(error.to_string().ends_with("opening it panicked; this is a defect, please report it"), "{error}");
     }
 }

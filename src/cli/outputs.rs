@@ -4,15 +4,18 @@
 use std::fs::File;
 use std::io::{self, LineWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use puvae::clock::SystemClock;
 use puvae::config::{Settings, VerdictsTo};
+use puvae::pipeline::StopFlag;
 use puvae::report::output::OutputFile;
 use puvae::report::schema::Models;
 use puvae::report::verdicts::VerdictLines;
 use puvae::report::{Report, html};
 
-use super::complain;
+use super::opening::wait_for;
 
 /// The reports' files, known to be writable.
 pub(super) struct Outputs {
@@ -47,11 +50,8 @@ impl Outputs {
         let rescue = std::env::temp_dir().join(format!("puvae-report-{}.json", std::process::id()));
         // Nothing that stands there already, a link perhaps, is written to.
         let rescued = File::create_new(&rescue).and_then(|mut file| file.write_all(json.as_bytes()));
-        if rescued.is_err() {
-            complain(&json);
-        }
-        let place =
-            rescued.map_or("was printed above instead".into(), |()| format!("is in {} instead", rescue.display()));
+        let place = rescued
+            .map_or_else(|_| format!("is this instead:\n{json}"), |()| format!("is in {} instead", rescue.display()));
         bail!("{}; the whole report as JSON {place}", errors.join("; "))
     }
 }
@@ -61,6 +61,7 @@ pub(super) fn verdict_lines(
     settings: &Settings,
     models: &Models,
     files: Vec<String>,
+    stop: &StopFlag,
 ) -> anyhow::Result<Option<VerdictLines<Place>>> {
     let into = match &settings.verdicts {
         None => return Ok(None),
@@ -70,7 +71,7 @@ pub(super) fn verdict_lines(
             remedy: "keep whoever reads it running, or give a file for --verdicts",
         },
         Some(VerdictsTo::File(path)) => Place {
-            into: Box::new(LineFile::new(path)?),
+            into: Box::new(LineFile::new(path, stop)?),
             name: path.display().to_string(),
             remedy: "make room there, or give another path for --verdicts",
         },
@@ -114,15 +115,21 @@ struct LineFile {
 }
 
 impl LineFile {
-    fn new(path: &Path) -> anyhow::Result<Self> {
-        let mut file = Self { path: path.into(), file: None };
-        // A pipe loses nothing by being opened, and whoever is to read it may be late: let that delay no frame.
-        if path.exists() && !path.is_file() {
-            file.open().map_err(|error| {
-                anyhow!("{}: cannot write the verdicts here: {error}; give another path for --verdicts", path.display())
-            })?;
+    /// A pipe loses nothing by being opened, and whoever is to read it may be late: that delays no frame, and can be
+    /// interrupted.
+    fn new(path: &Path, stop: &StopFlag) -> anyhow::Result<Self> {
+        let path = path.to_owned();
+        if path.is_file() || !path.exists() {
+            return Ok(Self { path, file: None });
         }
-        Ok(file)
+        let pipe = path.clone();
+        let open = move || {
+            File::create(&pipe).map_err(|error| {
+                anyhow!("{}: cannot write the verdicts here: {error}; give another path for --verdicts", pipe.display())
+            })
+        };
+        let file = wait_for(&path.display(), Duration::MAX, &SystemClock, stop, open)?;
+        Ok(Self { path, file: Some(LineWriter::new(file)) })
     }
 
     fn open(&mut self) -> io::Result<&mut LineWriter<File>> {

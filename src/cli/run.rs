@@ -15,14 +15,13 @@ use puvae::model::graph::Graph;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::onnx_purifier::OnnxPurifier;
 use puvae::pipeline::{self, CapturePatience, PipelineConfig, Sink, StopFlag, Summary};
-use puvae::purifier::{Identity, Purifier, Slowed};
+use puvae::purifier::{Identity, Purifier};
 use puvae::report::schema::{Models, RunInfo};
 use puvae::report::verdicts::VerdictLines;
 use puvae::report::{Report, Surroundings, table};
-use puvae::source::{Pacing, SourceOptions, SourceUri};
+use puvae::source::{Pacing, Slowed, SourceOptions, SourceUri};
 
 use super::outputs::{Outputs, verdict_lines};
-use super::progress::FrameProgress;
 use super::signals::stop_on_signals;
 use super::watch::Watch;
 use super::{INTERRUPTED, complain, opening, print};
@@ -46,8 +45,9 @@ pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
     announce(&engine);
     let surroundings = surroundings(&settings, &engine, models);
     let (report, failure) = run_pipeline(&settings, &stop, &mut watch, purifier, classifier, surroundings)?;
-    // Files first: whoever reads standard output or error may be gone.
+    // Files first: whoever reads standard output or error may be gone, or a terminal take nothing.
     let written = outputs.write(&report);
+    watch.leave_terminal();
     let shown = show(&settings, &table::render(&report));
     match failure {
         Some(failure) => {
@@ -133,13 +133,13 @@ pub(super) fn slowed(settings: &Settings, purifier: Box<dyn Purifier>) -> Box<dy
     }
 }
 
-/// Frames a second, where it is known before there are any.
-fn rate(settings: &Settings) -> Option<f64> {
+/// When the source is late, by its frames a second where these are known before there are any.
+pub(super) fn patience(settings: &Settings) -> CapturePatience {
     let of_camera = match &settings.source {
         SourceUri::Camera(spec) => spec.rate.map(|rate| f64::from(rate.millihertz) / 1000.0),
         _ => None,
     };
-    settings.fps.or(of_camera)
+    settings.fps.or(of_camera).map_or_else(CapturePatience::default, CapturePatience::at)
 }
 
 /// How to open the source for this classifier.
@@ -176,7 +176,7 @@ fn run_pipeline(
     let feed = opening::open(&settings.source, options, clock.clone(), stop)?;
     surroundings.run.live = feed.source.pacing() == Pacing::Live;
     let purifier = slowed(settings, purifier);
-    let mut verdicts = verdict_lines(settings, &surroundings.models, feed.source.files())?;
+    let mut verdicts = verdict_lines(settings, &surroundings.models, feed.source.files(), stop)?;
     let config = PipelineConfig {
         deadline: settings.deadline,
         prep: settings.prep,
@@ -185,17 +185,13 @@ fn run_pipeline(
         health: watch.health.clone(),
         regions: settings.regions.clone(),
         on_unpurified: settings.on_unpurified,
-        patience: rate(settings).map_or_else(CapturePatience::default, CapturePatience::at),
+        patience: patience(settings),
         ..PipelineConfig::default()
     };
-    let mut progress = (!settings.live).then(|| FrameProgress::new(feed.source.frames()));
-    watch.know(settings, &surroundings, stop)?;
+    watch.know(settings, &surroundings, feed.source.frames(), stop)?;
     let mut sinks: Vec<&mut dyn Sink> = watch.sinks().collect();
-    sinks.extend(progress.as_mut().map(|progress| progress as &mut dyn Sink));
     sinks.extend(verdicts.as_mut().map(|verdicts| verdicts as &mut dyn Sink));
     let result = pipeline::run(feed, purifier, Box::new(classifier), &config, clock, stop, &mut sinks);
-    drop(progress);
-    watch.leave_terminal();
     let (summary, mut failure) = match result {
         Ok(summary) if summary.ledger.captured == 0 => {
             return Err(without_frames(settings, summary.interrupted, &watch.health.snapshot().detail));

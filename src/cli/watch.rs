@@ -1,4 +1,4 @@
-//! Who looks at a run from outside while it goes on: metrics and the live view, with what both are made of.
+//! Who looks at a run from outside while it goes on: metrics, and the live view or a bar, with what they are made of.
 
 use std::sync::Arc;
 
@@ -13,8 +13,9 @@ use puvae::report::Surroundings;
 use puvae::watchdog::Watchdog;
 
 use super::log;
+use super::progress::FrameProgress;
 
-/// Nobody, or metrics, or a live view, or both.
+/// Metrics where they are wanted; and a live view, or else a bar.
 pub(super) struct Watch {
     /// Where the pipeline says how its capture is doing.
     pub(super) health: CaptureHealth,
@@ -22,6 +23,7 @@ pub(super) struct Watch {
     watchdog: Option<Watchdog>,
     metrics: Option<Metrics>,
     live: Option<Live>,
+    progress: Option<FrameProgress>,
 }
 
 impl Watch {
@@ -32,7 +34,7 @@ impl Watch {
             live::check()?;
         }
         if !settings.live && settings.metrics.is_none() {
-            return Ok(Self { health, board: None, watchdog: None, metrics: None, live: None });
+            return Ok(Self { health, board: None, watchdog: None, metrics: None, live: None, progress: None });
         }
         let board = Board::new(Arc::new(SystemClock), settings.deadline, health.clone());
         let watchdog = Watchdog::start(board.clone())
@@ -42,11 +44,18 @@ impl Watch {
         if let Some(metrics) = &metrics {
             announce(metrics);
         }
-        Ok(Self { health, board: Some(board), watchdog: Some(watchdog), metrics, live: None })
+        Ok(Self { health, board: Some(board), watchdog: Some(watchdog), metrics, live: None, progress: None })
     }
 
-    /// Makes known what runs, and begins the live view if there is to be one.
-    pub(super) fn know(&mut self, settings: &Settings, about: &Surroundings, stop: &StopFlag) -> anyhow::Result<()> {
+    /// Makes known what runs over how many `frames`, and begins the live view if there is to be one.
+    pub(super) fn know(
+        &mut self,
+        settings: &Settings,
+        about: &Surroundings,
+        frames: Option<u64>,
+        stop: &StopFlag,
+    ) -> anyhow::Result<()> {
+        self.progress = (!settings.live).then(|| FrameProgress::new(frames));
         let (purifier, classifier) = (about.models.purifier.clone(), about.models.classifier.clone());
         if let Some(metrics) = &self.metrics {
             let provider = about.provider.used.to_string();
@@ -68,12 +77,14 @@ impl Watch {
     /// Those who want to be told of every frame.
     pub(super) fn sinks(&mut self) -> impl Iterator<Item = &mut dyn Sink> {
         let board = self.board.as_mut().map(|board| board as &mut dyn Sink);
-        board.into_iter().chain(self.live.as_mut().map(|live| live as &mut dyn Sink))
+        let live = self.live.as_mut().map(|live| live as &mut dyn Sink);
+        let progress = self.progress.as_mut().map(|progress| progress as &mut dyn Sink);
+        board.into_iter().chain(live).chain(progress)
     }
 
-    /// Gives the terminal back, if a live view had it.
+    /// Gives the terminal back. That may wait for it.
     pub(super) fn leave_terminal(&mut self) {
-        self.live = None;
+        (self.live, self.progress) = (None, None);
         log::release();
     }
 }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::clock::nanoseconds;
 use crate::frame::FrameId;
+use crate::latency::nearest_rank;
 use crate::pipeline::{Outcome, Pictures, Verdicts};
 
 /// Frames whose response times are kept.
@@ -130,9 +131,8 @@ impl Ring {
     pub(super) fn quantiles(&self) -> Option<[Duration; 4]> {
         let mut kept: Vec<Duration> = self.newest_first().flatten().collect();
         kept.sort_unstable();
-        // The smallest that a share of all does not exceed.
-        let at = |percent: usize| kept[(kept.len() * percent).div_ceil(100).max(1) - 1];
-        (!kept.is_empty()).then(|| [at(50), at(99), at(100), Duration::from_nanos(self.longest_ns)])
+        let at = |percent| nearest_rank(&kept, percent);
+        Some([at(50)?, at(99)?, at(100)?, Duration::from_nanos(self.longest_ns)])
     }
 }
 

@@ -19,7 +19,7 @@ use ratatui::crossterm::terminal::{
 use super::LiveError;
 use super::picture::Colours;
 
-/// Whether the terminal is taken.
+/// Whether the terminal is taken and not given back as yet.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
@@ -50,7 +50,7 @@ impl Screen {
         restore_before_a_panic_is_told();
         ENTERED.store(true, Ordering::SeqCst);
         // Without a keyboard (standard input is a pipe, and there is no controlling terminal) one can still look.
-        let keyboard = enable_raw_mode().and_then(|()| event::poll(Duration::ZERO)).is_ok();
+        let keyboard = enable_raw_mode().and_then(|()| event::poll(Duration::ZERO)).map_err(without_keys).is_ok();
         let screen = execute!(io::stderr(), EnterAlternateScreen, Hide)
             .and_then(|()| Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stderr()))));
         match screen {
@@ -86,12 +86,18 @@ impl Screen {
         match event::poll(wait) {
             Ok(true) => Some(event::read().map_or(Key::Other, |event| meaning(&event))),
             Ok(false) => None,
-            Err(_) => {
+            Err(error) => {
+                without_keys(error);
                 self.keyboard = false;
                 None
             }
         }
     }
+}
+
+/// Keys cannot be read any more: then Ctrl-C shall be a signal again.
+fn without_keys(_: io::Error) {
+    let _ = disable_raw_mode();
 }
 
 fn meaning(event: &Event) -> Key {
@@ -106,7 +112,7 @@ fn meaning(event: &Event) -> Key {
     }
 }
 
-/// Whether a view has the terminal: nobody else may write to it.
+/// Whether a view has the terminal: nobody else may write to it, or would wait for one that takes nothing.
 #[must_use]
 pub fn is_entered() -> bool {
     ENTERED.load(Ordering::SeqCst)
@@ -114,12 +120,17 @@ pub fn is_entered() -> bool {
 
 /// Gives the terminal back, if it was taken.
 pub(super) fn restore() {
-    if ENTERED.swap(false, Ordering::SeqCst) {
-        // The mode first: it is set even where the terminal takes no more text.
-        let _ = disable_raw_mode();
-        let mut stderr = io::stderr();
+    if !is_entered() {
+        return;
+    }
+    // The mode first: it is set even where the terminal takes no more text.
+    let _ = disable_raw_mode();
+    let mut stderr = io::stderr().lock();
+    // Of several who give it back, the first one does.
+    if is_entered() {
         let _ = execute!(stderr, EndSynchronizedUpdate, LeaveAlternateScreen, Show);
         let _ = stderr.flush();
+        ENTERED.store(false, Ordering::SeqCst);
     }
 }
 

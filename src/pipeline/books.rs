@@ -1,7 +1,7 @@
 //! The books of a run: every fate is entered here, by one thread, in the order in which it was decided.
 
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::deliveries::Deliveries;
 use super::error::PipelineError;
@@ -14,7 +14,10 @@ use super::{OnUnpurified, PipelineConfig, StopFlag};
 use crate::deadline::Deadline;
 use crate::frame::{FrameId, StampSource};
 use crate::latency::{AgeMeter, Latencies, Stage};
-use crate::ledger::{Fate, Ledger, MissRuns};
+use crate::ledger::{Ledger, MissRuns};
+
+/// After so long without a frame that fails the next one is news.
+const CALM: Duration = Duration::from_secs(5);
 
 pub(super) struct Books {
     deadline: Deadline,
@@ -42,8 +45,8 @@ pub(super) struct Books {
     newest: Option<(FrameId, Instant, Verdicts)>,
     health: CaptureHealth,
     faults: Option<Faults>,
-    /// Whether a frame has failed since the last one that had a verdict: one line in the log for a run of failures.
-    failing: bool,
+    /// When a frame failed last.
+    failed_at: Option<Instant>,
     /// The first thing that went wrong: what follows is its consequence.
     failure: Option<PipelineError>,
     sinks_broken: bool,
@@ -72,7 +75,7 @@ impl Books {
             newest: None,
             health: config.health.clone(),
             faults: None,
-            failing: false,
+            failed_at: None,
             failure: None,
             sinks_broken: false,
         }
@@ -90,7 +93,7 @@ impl Books {
         for event in events {
             match event {
                 Event::Failed(error) => self.fail(error),
-                Event::Fault(error) => self.fault(&error),
+                Event::Fault(error, at) => self.fault(&error, at),
                 Event::Decided(decided) => {
                     let outcome = self.enter(&decided);
                     let pictures = decided.delivered.as_ref().map(|(_, pictures)| &**pictures);
@@ -111,9 +114,10 @@ impl Books {
         self.failure.get_or_insert(error);
     }
 
-    /// Notes that a frame has failed, and that the run goes on.
-    fn fault(&mut self, error: &PipelineError) {
-        if !self.failing {
+    /// Notes that a frame has failed, and that the run goes on: one line in the log, unless one failed shortly before.
+    fn fault(&mut self, error: &PipelineError, at: Instant) {
+        let before = self.failed_at.replace(at);
+        if before.is_none_or(|before| at.saturating_duration_since(before) >= CALM) {
             tracing::warn!("{error}");
         }
         self.faults.get_or_insert_with(|| Faults { frames: 0, first: error.to_string() }).frames += 1;
@@ -131,11 +135,6 @@ impl Books {
                 self.latency[stage].record(time);
             }
         }
-        self.failing = match fate {
-            Fate::Failed(_) => true,
-            Fate::OnTime | Fate::Late => false,
-            Fate::Expired(_) | Fate::Dropped(_) => self.failing,
-        };
         let verdicts = delivered.as_ref().map(|(verdicts, _)| verdicts.clone()).unwrap_or_default();
         let outcome = Outcome {
             frame: ticket.id,

@@ -107,8 +107,6 @@ pub struct CaptureSnapshot {
     pub detail: String,
     /// Since when it is in that state; `None` before the run.
     pub since: Option<Instant>,
-    /// When the newest frame came; `None` before the first.
-    pub last_frame_at: Option<Instant>,
     /// What happened so far.
     pub counters: CaptureCounters,
 }
@@ -140,7 +138,6 @@ impl CaptureHealth {
     /// A frame came, whole or broken: whatever was wrong is over, unless the capture is.
     pub(super) fn frame(&self, now: Instant) {
         let mut health = self.0.lock();
-        health.last_frame_at = Some(now);
         if health.state == CaptureState::Stopped {
             return;
         }

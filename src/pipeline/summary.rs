@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::health::CaptureCounters;
 use super::outcome::Outcome;
 use crate::deadline::Deadline;
@@ -69,7 +71,7 @@ pub struct Delivery {
 }
 
 /// Right and wrong among delivered frames (on time and late) whose true class is known, and of which one region is looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accuracy {
     /// Frames with a label.
     pub labelled: u64,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::schema::{Accuracy, Bucket, Histogram, Latencies, Models, Report, RunInfo, SCHEMA, Sample, Warmup};
+use super::schema::{Bucket, Histogram, Latencies, Models, Report, RunInfo, SCHEMA, Sample, Warmup};
 use crate::latency::{LatencyHistogram, Stage};
 use crate::model::engine::ProviderReport;
 use crate::pipeline::{self, Summary, WarmUp};
@@ -51,11 +51,7 @@ impl Report {
                 age: histogram(Stage::Age),
             },
             age_over_deadline_ratio: summary.age_over_deadline_ratio,
-            accuracy: summary.accuracy.map(|accuracy| Accuracy {
-                labelled: accuracy.labelled,
-                correct: accuracy.correct,
-                label_star_correct: accuracy.label_star_correct,
-            }),
+            accuracy: summary.accuracy,
             suspects: summary.suspects,
             warmup: warmup(&summary.warm_up),
             deliveries_us: summary.deliveries.iter().map(|one| (micros(one.at), micros(one.response))).collect(),

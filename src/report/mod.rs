@@ -66,9 +66,22 @@ impl Report {
         }
         // First: a report of another schema lacks what this one has, or has it in another form.
         match serde_json::from_str(text).map_err(|error| error.to_string())? {
-            Versioned { schema: schema::SCHEMA } => serde_json::from_str(text).map_err(|error| error.to_string()),
+            Versioned { schema: schema::SCHEMA } => {
+                let report: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+                report.measurable()
+            }
             Versioned { schema } => Err(format!("it has schema {schema}")),
         }
+    }
+
+    /// Refuses histograms of what no run can measure: their axes would have no end.
+    fn measurable(self) -> Result<Self, String> {
+        for (name, histogram) in self.latency_us.named() {
+            if let Some(bucket) = histogram.buckets.iter().find(|bucket| !bucket.is_possible()) {
+                return Err(format!("latency_us.{name} has a range that is impossible: {bucket:?}"));
+            }
+        }
+        Ok(self)
     }
 
     /// The report as JSON, on several lines.

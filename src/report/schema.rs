@@ -8,6 +8,7 @@ use crate::frame::StampSource;
 use crate::ledger::Ledger;
 use crate::model::engine::ProviderReport;
 use crate::model::file::ModelInfo;
+pub use crate::pipeline::Accuracy;
 use crate::pipeline::{CaptureCounters, OnUnpurified};
 use crate::preprocess::Prep;
 use crate::preprocess::Region;
@@ -149,15 +150,13 @@ pub struct Bucket {
     pub share: f64,
 }
 
-/// How many verdicts were right, among delivered frames whose label is known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Accuracy {
-    /// Delivered frames with a label.
-    pub labelled: u64,
-    /// Those the classifier got right.
-    pub correct: u64,
-    /// Those the purifier's own y* got right; absent without a purifier that selects a class.
-    pub label_star_correct: Option<u64>,
+impl Bucket {
+    /// Whether it can come of a run: durations are `u64`, and a share may be more than 1 in its last digits only.
+    pub(super) fn is_possible(&self) -> bool {
+        (0.0..=u64::MAX as f64).contains(&self.from_us)
+            && (self.from_us..=u64::MAX as f64).contains(&self.to_us)
+            && (0.0..1.001).contains(&self.share)
+    }
 }
 
 /// The models of a run.

@@ -107,12 +107,15 @@ fn labels(folders: &[PathBuf], classes: Option<&[String]>) -> Result<Vec<usize>,
     Ok(labels)
 }
 
-/// The class that a folder's name means: its name, whatever the case and the signs between (`t-shirt_top` is
-/// `T-shirt/top`), else its number.
+/// The class that a folder's name means: its name, else its name whatever the case and the signs between where that is
+/// only one's (`t-shirt_top` is `T-shirt/top`), else its number.
 fn class_of(folder: &str, classes: &[String]) -> Option<usize> {
     let plain =
         |text: &str| text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
-    let by_name = classes.iter().position(|class| plain(class) == plain(folder));
+    let name = plain(folder);
+    let mut alike = (0..classes.len()).filter(|&label| !name.is_empty() && plain(&classes[label]) == name);
+    let exact = classes.iter().position(|class| class == folder);
+    let by_name = exact.or_else(|| alike.next().filter(|_| alike.next().is_none()));
     by_name.or_else(|| folder.parse().ok().filter(|&label| label < classes.len()))
 }
 
@@ -210,5 +213,13 @@ mod tests {
         assert_eq!(class_of("0", &classes), Some(2), "by name");
         assert_eq!(class_of("2", &classes), Some(2), "by number");
         assert_eq!((class_of("3", &classes), class_of("dress", &classes)), (None, None));
+    }
+
+    #[test]
+    fn classes_whose_names_differ_in_signs_only_are_told_apart() {
+        let classes = ["C", "C++", "+", "-", "1.5", "15"].map(String::from);
+        let labels: Vec<_> = classes.iter().map(|class| class_of(class, &classes)).collect();
+        assert_eq!(labels, (0..classes.len()).map(Some).collect::<Vec<_>>());
+        assert_eq!(["c", "1-5", "&"].map(|folder| class_of(folder, &classes)), [None; 3], "which of two, or of none");
     }
 }

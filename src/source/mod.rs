@@ -10,6 +10,7 @@ mod idx;
 mod images;
 mod paced;
 mod scripted;
+mod slowed;
 #[cfg(unix)]
 mod stdin;
 mod synthetic;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 pub use error::SourceError;
 pub use faults::{Fault, FaultError, FaultKind};
+pub use slowed::Slowed;
 pub use synthetic::Synthetic;
 pub use uri::{RawFormat, SourceUri, SourceUriError, Stdin};
 
@@ -118,8 +120,8 @@ pub enum FrameFault {
     },
 }
 
-/// Opens a source again that has failed.
-pub type Reopen = Arc<dyn Fn() -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
+/// Opens a source again that has failed, or was left to itself; it is told how many frames were taken so far, of all openings.
+pub type Reopen = Arc<dyn Fn(u64) -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
 
 /// An open source, and how to open it again.
 pub struct Feed {

@@ -106,7 +106,7 @@ pub(super) fn open(
         gone_until: None,
     }));
     let camera = ScriptedCamera::new(Arc::clone(&device), Arc::clone(&clock));
-    let reopen = move || -> Result<Box<dyn Source>, SourceError> {
+    let reopen = move |_| -> Result<Box<dyn Source>, SourceError> {
         let mut opened = device.lock();
         let now = clock.now();
         if opened.gone_until.is_some_and(|until| now < until) {

@@ -1,13 +1,16 @@
 //! `--live`, in a terminal that `script` makes.
 
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 
-use crate::fixture::{Fixture, Ran, run_args};
+use signal_hook::consts::{SIGCONT, SIGSTOP};
+
+use crate::fixture::{Fixture, Ran, balanced, run_args};
+use crate::limit::until;
 use crate::running::Running;
 
-/// Runs in a terminal of its own; standard output goes into the file `out`. Returns all that the terminal got.
-fn in_a_terminal(fixture: &Fixture, more: &[&str], keys: &str) -> Ran {
+/// Begins to run in a terminal of its own; standard output goes into the file `out`.
+fn begin(fixture: &Fixture, more: &[&str]) -> Running {
     let words: Vec<String> = run_args(more).iter().map(|word| format!("'{word}'")).collect();
     let command = format!("stty cols 80 rows 24; '{}' {} > out", env!("CARGO_BIN_EXE_puvae"), words.join(" "));
     let mut script = Command::new("script");
@@ -18,7 +21,12 @@ fn in_a_terminal(fixture: &Fixture, more: &[&str], keys: &str) -> Ran {
         .env_remove("RUST_LOG")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
-    let running = Running::start(&mut script);
+    Running::start(&mut script)
+}
+
+/// Runs in a terminal of its own, as [`begin`]. Returns all that the terminal got.
+fn in_a_terminal(fixture: &Fixture, more: &[&str], keys: &str) -> Ran {
+    let running = begin(fixture, more);
     let (mut stdin, mut stdout) = (running.stdin(), running.stdout());
     let mut shown = Vec::new();
     let mut keys = Some(keys);
@@ -39,6 +47,46 @@ fn in_a_terminal(fixture: &Fixture, more: &[&str], keys: &str) -> Ran {
     // Until here: the end of its input would end the terminal.
     drop(stdin);
     Ran { code, stdout: String::from_utf8_lossy(&shown).into_owned(), stderr: String::new() }
+}
+
+/// Runs in a terminal that takes nothing from when it has shown `words` until there is a report; `hold` makes it so, and then
+/// not so.
+fn in_a_terminal_that_stops(more: &[&str], words: &str, hold: impl Fn(&Running, &mut ChildStdin, bool)) {
+    let fixture = Fixture::new();
+    // A frame fails meanwhile, so that there is something to say.
+    let source = "synthetic:4x4?classes=4&channels=1&frames=400&faults=marked@350+1";
+    let running = begin(&fixture, &[&["--source", source, "--fps", "80", "--json", "r.json"], more].concat());
+    let (mut stdin, mut stdout) = (running.stdin(), running.stdout());
+    let (mut shown, mut part) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&shown).contains(words) {
+        let count = stdout.read(&mut part).unwrap();
+        assert!(count > 0, "`{words}` is not in {}", String::from_utf8_lossy(&shown));
+        shown.extend(&part[..count]);
+    }
+    hold(&running, &mut stdin, true);
+    until("there is a report", || fixture.path().join("r.json").exists());
+    assert_eq!(balanced(&fixture.json("r.json"))["captured"], 400);
+    hold(&running, &mut stdin, false);
+    stdout.read_to_end(&mut shown).unwrap();
+    let shown = String::from_utf8_lossy(&shown);
+    assert_eq!(running.end().code, Some(1), "{shown}");
+    assert!(shown.contains("WARN") && shown.contains("1 of 400 frames failed in all"), "{shown}");
+    drop(stdin);
+}
+
+#[test]
+fn a_terminal_that_takes_nothing_costs_a_live_view_and_nothing_else() {
+    let hold = |terminal: &Running, _: &mut ChildStdin, held| terminal.send(if held { SIGSTOP } else { SIGCONT });
+    in_a_terminal_that_stops(&["--live"], "captured", hold);
+}
+
+#[test]
+fn a_terminal_that_takes_nothing_costs_a_bar_and_nothing_else() {
+    let (control_s, control_q) = (b"\x13", b"\x11");
+    let hold = |_: &Running, keys: &mut ChildStdin, held| {
+        keys.write_all(if held { control_s } else { control_q }).unwrap();
+    };
+    in_a_terminal_that_stops(&[], "missed", hold);
 }
 
 const ENTER: &str = "\u{1b}[?1049h";

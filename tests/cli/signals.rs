@@ -9,6 +9,7 @@ use signal_hook::consts::SIGHUP;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::fixture::{Fixture, balanced, parse_lines, run_args};
+use crate::limit::until;
 use crate::running::Running;
 
 const ENDLESS: &str = "synthetic:4x4?classes=4&channels=1";
@@ -108,7 +109,13 @@ fn a_second_signal_ends_a_run_that_cannot_drain_at_once() {
     let fixture = Fixture::new();
     // Nobody reads the verdicts: the pipe fills up and the run is stuck.
     let (running, stdout, _) = start(&fixture, &["--fps", "10000"]);
-    std::thread::sleep(Duration::from_secs(2));
+    let (mut before, mut looks) = (0, 0);
+    until("the pipe takes no more", || {
+        let unread = rustix::io::ioctl_fionread(stdout.get_ref()).unwrap();
+        looks = if unread == before { looks + 1 } else { 0 };
+        before = unread;
+        unread > 50_000 && looks == 1000
+    });
     running.send(SIGINT);
     std::thread::sleep(Duration::from_millis(300));
     assert!(!running.has_ended(), "the first signal waits for the run to drain");
@@ -116,4 +123,21 @@ fn a_second_signal_ends_a_run_that_cannot_drain_at_once() {
     assert_eq!(running.end().code, Some(130));
     assert!(!fixture.path().join("r.json").exists(), "a run that was cut short has no report");
     drop(stdout);
+}
+
+#[test]
+fn a_signal_is_heard_while_nobody_reads_the_pipe_of_the_verdicts() {
+    let fixture = Fixture::new();
+    let pipe = fixture.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let args = run_args(&["--source", ENDLESS, "--fps", "50", "--verdicts", "pipe"]);
+    let running = Running::start(fixture.command(&args).stderr(Stdio::piped()));
+    let (mut stderr, mut first) = (BufReader::new(running.stderr()), String::new());
+    // The models are open: signals are caught.
+    stderr.read_line(&mut first).unwrap();
+    running.send(SIGINT);
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut stderr, &mut rest).unwrap();
+    assert_eq!(running.end().code, Some(130), "{first}{rest}");
+    assert!(rest.contains("interrupted while pipe was being opened; nothing was written, run again"), "{rest}");
 }

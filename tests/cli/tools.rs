@@ -255,3 +255,19 @@ fn calibrate_that_is_interrupted_early_says_so() {
     assert!(rest.contains("error: interrupted after ") && rest.contains("; nothing was written, run again"), "{rest}");
     assert!(!fixture.path().join("c.json").exists());
 }
+
+#[test]
+fn no_tool_writes_over_the_library_that_it_uses() {
+    let fixture = Fixture::new();
+    fixture.run(&["--json", "r.json"]).expect(0, &[]);
+    let library = fixture.json("r.json")["run"]["onnxruntime"].as_str().unwrap().to_owned();
+    std::fs::copy(library, fixture.path().join("mine.so")).unwrap();
+    let calibrate = [&CALIBRATE[..], &["--frames", "100", "--fps", "1000", "--json", "mine.so"]].concat();
+    let spec = ["spec", "c.onnx", "--replace", "--classes", "a,b,c,d", "--out", "mine.so"];
+    for args in [&calibrate[..], &spec] {
+        let given = [args, &["--ort-lib", "mine.so"]].concat();
+        fixture.puvae(&given).expect(2, &["mine.so", "--ort-lib"]);
+        let found = fixture.command(args).env("ORT_DYLIB_PATH", fixture.path().join("mine.so")).output().unwrap();
+        Ran::from(found).expect(2, &["mine.so", "ONNX Runtime's library"]);
+    }
+}

@@ -11,8 +11,8 @@ use crate::limit::{LIMIT, until};
 use crate::lockstep::{SHAPE, Stub};
 use puvae::clock::{Clock, SimulatedClock, StopFlag, SystemClock};
 use puvae::pipeline::{
-    self, CaptureHealth, CaptureReason, CaptureState, Outcome, Pictures, PipelineConfig, PipelineFailure, Sink,
-    SinkError, Summary,
+    self, CaptureHealth, CaptureReason, CaptureSnapshot, CaptureState, Outcome, Pictures, PipelineConfig,
+    PipelineFailure, Sink, SinkError, Summary,
 };
 use puvae::source::{Feed, Next, Pacing, Reopen, Source, SourceError};
 
@@ -59,13 +59,14 @@ fn a_source_that_panics_when_it_is_closed_ends_the_run_with_an_error() {
 
 #[test]
 fn a_source_that_failed_is_opened_again_even_if_it_panics_when_it_is_closed() {
-    let reopen: Reopen = Arc::new(|| Ok(synthetic(2)));
+    let reopen: Reopen = Arc::new(|_| Ok(synthetic(2)));
     let summary = ended(Feed { source: Box::new(Unclosable { fails: true }), reopen: Some(reopen) }).unwrap();
     assert_eq!((summary.ledger.captured, summary.capture.errors, summary.capture.recovered), (2, 1, 1));
 }
 
-/// Ends when it is stopped, and then is not closed until it is released.
+/// Ends or panics when it is stopped, and then is not closed until it is released.
 struct Stuck {
+    panics: bool,
     asked: Sender<()>,
     release: Receiver<()>,
 }
@@ -73,6 +74,10 @@ struct Stuck {
 impl Source for Stuck {
     fn next(&mut self, stop: &StopFlag) -> Result<Next, SourceError> {
         let _ = self.asked.send(());
+        if self.panics {
+            until("it is told to stop", || stop.is_set());
+            panic!("it cannot be stopped");
+        }
         Ok(if stop.is_set() { Next::End } else { Next::Nothing })
     }
 
@@ -87,24 +92,37 @@ impl Drop for Stuck {
     }
 }
 
-#[test]
-fn a_source_that_is_not_closed_does_not_keep_a_run_from_ending() {
+/// The end of a run that is stopped, and what its capture came to.
+fn stopped(panics: bool) -> (Result<Summary, Box<PipelineFailure>>, CaptureSnapshot) {
     let ((asked, is_asked), (_release, release)) = (channel(), channel());
     let (health, stop) = (CaptureHealth::default(), StopFlag::new());
     let running = thread::spawn({
         let (health, stop) = (health.clone(), stop.clone());
         move || {
             let config = PipelineConfig { health, ..PipelineConfig::default() };
-            let source: Box<dyn Source> = Box::new(Stuck { asked, release });
+            let source: Box<dyn Source> = Box::new(Stuck { panics, asked, release });
             let (classifier, clock) = (Indifferent::new(SHAPE, 4), Arc::new(SystemClock));
-            pipeline::run(source, Box::new(Stub), classifier, &config, clock, &stop, &mut []).unwrap()
+            pipeline::run(source, Box::new(Stub), classifier, &config, clock, &stop, &mut [])
         }
     });
     is_asked.recv_timeout(LIMIT).unwrap();
     stop.set();
-    assert!(joined(running).interrupted);
-    let health = health.snapshot();
+    (joined(running), health.snapshot())
+}
+
+#[test]
+fn a_source_that_is_not_closed_does_not_keep_a_run_from_ending() {
+    let (ended, health) = stopped(false);
+    assert!(ended.unwrap().interrupted);
     assert_eq!((health.reason, health.counters.abandoned), (CaptureReason::Timeout, 1));
+}
+
+#[test]
+fn a_source_that_panicked_and_is_not_closed_ends_the_run_with_an_error() {
+    let (ended, health) = stopped(true);
+    let failure = ended.unwrap_err();
+    assert!(failure.to_string().contains("it cannot be stopped"), "{failure}");
+    assert_eq!((health.reason, health.counters.abandoned), (CaptureReason::Error, 1));
 }
 
 /// Whoever sleeps is told to stop meanwhile.
@@ -122,7 +140,7 @@ impl Clock for StopsSleepers {
 
 #[test]
 fn a_source_is_not_opened_again_after_the_run_was_stopped() {
-    let reopen: Reopen = Arc::new(|| panic!("nobody wants it any more"));
+    let reopen: Reopen = Arc::new(|_| panic!("nobody wants it any more"));
     let feed = Feed { source: Box::new(Unplugged), reopen: Some(reopen) };
     let (health, stop) = (CaptureHealth::default(), StopFlag::new());
     let config = PipelineConfig { health: health.clone(), ..PipelineConfig::default() };

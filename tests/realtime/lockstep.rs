@@ -11,8 +11,8 @@ use puvae::frame::FrameId;
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
 use puvae::pipeline::{self, CaptureHealth, CaptureState, Outcome, Pictures, PipelineConfig, Sink, SinkError, Summary};
-use puvae::purifier::{Purified, Purifier, Slowed};
-use puvae::source::{self, SourceOptions, SourceUri};
+use puvae::purifier::{Purified, Purifier};
+use puvae::source::{self, Slowed, SourceOptions, SourceUri};
 
 use crate::indifferent::Indifferent;
 use crate::limit::until;

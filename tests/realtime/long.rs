@@ -7,9 +7,8 @@ use puvae::clock::{SimulatedClock, StopFlag};
 use puvae::deadline::Deadline;
 use puvae::latency::Stage;
 use puvae::pipeline::{self, MAX_DELIVERIES, PipelineConfig};
-use puvae::purifier::Slowed;
 use puvae::report::{Report, Surroundings, html};
-use puvae::source::{self, SourceOptions, SourceUri};
+use puvae::source::{self, Slowed, SourceOptions, SourceUri};
 
 use crate::indifferent::Indifferent;
 use crate::lockstep::{SHAPE, Stub};

@@ -129,7 +129,10 @@ fn what_a_reader_brings_that_was_left_to_itself_is_not_taken_before_the_source_i
         },
     );
     let (heard, reopen_clock) = (Mutex::new(heard), clock.clone());
-    let reopen: Reopen = Arc::new(move || Ok(two_frames(&reopen_clock)));
+    let reopen: Reopen = Arc::new(move |taken| {
+        assert_eq!(taken, 1, "what nobody takes does not count");
+        Ok(two_frames(&reopen_clock))
+    });
     let asleep = Box::new(move || {
         wake.send(()).unwrap();
         assert_eq!(heard.lock().recv_timeout(LIMIT), Ok("closed"), "nobody wants its frames");
@@ -141,11 +144,27 @@ fn what_a_reader_brings_that_was_left_to_itself_is_not_taken_before_the_source_i
 }
 
 #[test]
+fn a_source_that_says_again_and_again_that_there_is_nothing_is_stalled_but_not_left_to_itself() {
+    let (clock, looks) = (SimulatedClock::new(), Arc::<AtomicU64>::default());
+    let (source_clock, source_looks) = (clock.clone(), Arc::clone(&looks));
+    let silent = move |call| {
+        source_clock.advance(Duration::from_millis(500));
+        let before = source_looks.load(Ordering::SeqCst);
+        until("the supervisor looks", || source_looks.load(Ordering::SeqCst) >= before + 2);
+        Ok(if call < 10 { Next::Nothing } else { Next::End })
+    };
+    let reopen: Reopen = Arc::new(|_| panic!("the source returns"));
+    let feed = Feed { source: told(silent, || {}), reopen: Some(reopen) };
+    let counters = counted(feed, Time { time: clock, looks, asleep: Box::new(|| {}) });
+    assert_eq!(counters, CaptureCounters { stalls: 1, ..CaptureCounters::default() });
+}
+
+#[test]
 fn a_source_that_takes_seconds_to_open_is_waited_for() {
     let (clock, looks, openings) = (SimulatedClock::new(), Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
     let reopen: Reopen = Arc::new({
         let (clock, looks, openings) = (clock.clone(), Arc::clone(&looks), Arc::clone(&openings));
-        move || {
+        move |_| {
             if openings.fetch_add(1, Ordering::SeqCst) == 0 {
                 clock.advance(Duration::from_secs(8));
                 let before = looks.load(Ordering::SeqCst);
@@ -165,7 +184,7 @@ fn a_source_that_opens_when_nobody_waits_for_it_any_more_is_closed_without_being
     let ((wake, woken), (tell, heard), clock) = (channel(), channel(), SimulatedClock::new());
     let (woken, heard) = (Mutex::new(Some(woken)), Arc::new(Mutex::new(heard)));
     let reopen_clock = clock.clone();
-    let reopen: Reopen = Arc::new(move || {
+    let reopen: Reopen = Arc::new(move |_| {
         let clock = reopen_clock.clone();
         let first = woken.lock().take();
         if let Some(woken) = first {
@@ -215,7 +234,7 @@ fn a_source_that_failed_and_is_not_closed_is_opened_again_all_the_same() {
     let ((wake, woken), clock) = (channel(), SimulatedClock::new());
     let source = not_closing(&clock, || Err(SourceError::Unplugged), Pacing::Live, woken);
     let (wake, reopen_clock) = (Mutex::new(Some(wake)), clock.clone());
-    let reopen: Reopen = Arc::new(move || {
+    let reopen: Reopen = Arc::new(move |_| {
         drop(wake.lock().take());
         Ok(two_frames(&reopen_clock))
     });

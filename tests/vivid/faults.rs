@@ -68,7 +68,7 @@ fn a_camera_that_is_unplugged_ends_and_is_there_again_when_it_is_plugged_in() {
         assert!(matches!(source.next(&StopFlag::new()), Ok(Next::End)), "it is over");
         // The device comes back when nobody holds it any more.
         drop((source, vivid));
-        let mut source = feed.reopen.unwrap()().unwrap();
+        let mut source = feed.reopen.unwrap()(0).unwrap();
         assert_eq!(frame(&mut *source).id.0, 0, "it counts from 0 again");
     }
 }
@@ -84,7 +84,7 @@ fn a_stream_that_the_driver_ends_is_told_and_can_be_opened_again() {
     let text = error(&mut *source);
     assert!(text.starts_with("/dev/video0: the camera gives no more frames: Input/output error"), "{text}");
     drop(source);
-    assert_eq!(frame(&mut *feed.reopen.unwrap()().unwrap()).id.0, 0);
+    assert_eq!(frame(&mut *feed.reopen.unwrap()(0).unwrap()).id.0, 0);
 }
 
 #[test]

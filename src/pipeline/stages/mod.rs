@@ -85,8 +85,8 @@ pub(super) struct Cleaned {
 )]
 pub(super) enum Event {
     Decided(Decided),
-    /// A frame could not be worked on; the next one perhaps can. Its fate comes right after.
-    Fault(PipelineError),
+    /// A frame could not be worked on, as was seen then; the next one perhaps can. Its fate comes right after.
+    Fault(PipelineError, Instant),
     Failed(PipelineError),
 }
 
@@ -135,7 +135,7 @@ impl Desk {
 
     /// This frame has failed, and the run goes on.
     fn fault(&self, ticket: Ticket, at: FailedAt, error: PipelineError) {
-        self.tell(Event::Fault(error));
+        self.tell(Event::Fault(error, self.clock.now()));
         self.decide(ticket, Fate::Failed(at));
     }
 

@@ -168,7 +168,7 @@ impl Regions {
     }
 }
 
-/// How long purifying and classifying will take: as long as the last time.
+/// How long purifying and classifying will take: the one as long as the last time, the other as long as in the warm-up.
 ///
 /// While that is too long frames pass by, and after some of them one is purified all the same, to see whether it
 /// still is: after one, and twice as many each time the purifier was too slow again. So a hiccup costs a raw frame,

@@ -20,8 +20,8 @@ use crate::source::{Next, Reopen, Source, SourceError};
 pub(super) enum Opening {
     /// A source that is open.
     Open(Box<dyn Source>),
-    /// One that is to be opened first.
-    Again(Reopen),
+    /// One that is to be opened first, after so many frames.
+    Again(Reopen, u64),
 }
 
 /// How a reader ended.
@@ -101,7 +101,7 @@ impl Reader {
     fn read(&mut self, opening: Opening) -> Option<Ending> {
         let mut source = match opening {
             Opening::Open(source) => source,
-            Opening::Again(reopen) => match guard("capture", None, || reopen()) {
+            Opening::Again(reopen, taken) => match guard("capture", None, || reopen(taken)) {
                 Ok(Ok(source)) => source,
                 Ok(Err(error)) => return Some(Ending::Failed(error)),
                 Err(panicked) => return Some(Ending::Defect(panicked)),

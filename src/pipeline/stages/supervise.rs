@@ -96,7 +96,11 @@ impl Supervisor {
                 if grace == 0 {
                     tracing::warn!("capture: {NOT_STOPPED}; its thread is left to itself");
                     self.abandon();
-                    self.stopped(CaptureReason::Timeout, NOT_STOPPED);
+                    let ending = self.waiting.lock().take_ending();
+                    match ending {
+                        Some(Ending::Defect(defect)) => self.fail(defect),
+                        _ => self.stopped(CaptureReason::Timeout, NOT_STOPPED),
+                    }
                     break;
                 }
                 grace -= 1;
@@ -124,7 +128,7 @@ impl Supervisor {
         let now = self.desk.clock.now();
         self.waiting = Arc::new(Mutex::new(match opening {
             Opening::Open(_) => Waiting::Source { call: now, asked: now },
-            Opening::Again(_) => Waiting::Opening { since: now },
+            Opening::Again(..) => Waiting::Opening { since: now },
         }));
         let reader = Reader {
             opening: self.opening,
@@ -203,7 +207,7 @@ impl Supervisor {
         }
         self.wait = (self.wait * 2).min(LONGEST_WAIT);
         self.frames_before = frames;
-        self.begin(Opening::Again(reopen), None);
+        self.begin(Opening::Again(reopen, frames), None);
         Course::Watch
     }
 

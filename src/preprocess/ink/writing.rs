@@ -30,15 +30,42 @@ pub(super) fn choose(parts: &mut Parts) -> Option<Area> {
     main.chosen = true;
     let (mut area, least) = (main.area, main.weight * LEAST_WEIGHT / 100);
     let light = main.light / main.pixels as u64 / LEAST_LIGHT;
+    let belongs = |part: &Part, area: &Area| {
+        let counts = part.weight >= least && part.light >= light * part.pixels as u64;
+        let fits = part.area.longer_side() <= LONGEST * area.longer_side();
+        counts && fits && part.area.gap(area) * 100 <= area.longer_side() * FARTHEST && inside(&part.area)
+    };
+    // A larger area takes all that a smaller one does: the order in which parts are added does not matter.
     loop {
-        let farthest = area.longer_side() * FARTHEST / 100;
-        let belongs = |part: &&mut Part| {
-            let counts = part.weight >= least && part.light >= light * part.pixels as u64;
-            let fits = part.area.longer_side() <= LONGEST * area.longer_side() && part.area.gap(&area) <= farthest;
-            !part.chosen && counts && fits && inside(&part.area)
-        };
-        let Some(next) = parts.whole().find(belongs) else { return Some(area) };
-        next.chosen = true;
-        area = area.with(&next.area);
+        let before = area;
+        for part in parts.whole().filter(|part| !part.chosen) {
+            if belongs(part, &area) {
+                part.chosen = true;
+                area = area.with(&part.area);
+            }
+        }
+        if area == before {
+            return Some(area);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_close_to_what_is_close_belongs_to_the_writing_in_whatever_order_it_lies() {
+        let (width, height) = (100, 200);
+        // A stroke, and dashes above it: each is close to the one below, and the last is not.
+        let areas = [(160, 190), (150, 154), (136, 140), (120, 124), (20, 24)];
+        let mut dark = vec![0; width * height];
+        for row in areas.into_iter().flat_map(|(top, bottom)| top..bottom) {
+            dark[row * width + 40..row * width + 60].fill(100);
+        }
+        let mut parts = Parts::new(width, height);
+        parts.find(&dark, &vec![200; width * height], 50);
+        assert_eq!(choose(&mut parts), Some(Area { left: 40, top: 120, right: 60, bottom: 190 }));
+        assert_eq!(parts.whole().map(|part| part.chosen).collect::<Vec<_>>(), [false, true, true, true, true]);
     }
 }

@@ -43,10 +43,12 @@ use crate::clock::Clock;
 pub(super) fn open(spec: &CameraSpec, options: &SourceOptions, clock: Arc<dyn Clock>) -> Result<Feed, SourceError> {
     let spec = with_rate(spec, options.fps)?;
     let pixels = options.pixels.unwrap_or(crate::frame::PixelFormat::Rgb8);
-    let quota = picture::Quota::new(options.frames);
-    let reopen: super::Reopen =
-        Arc::new(move || open_once(&spec, pixels, quota.clone(), clock.clone()).map_err(SourceError::from));
-    Ok(Feed { source: reopen()?, reopen: Some(reopen) })
+    let most = options.frames;
+    let reopen: super::Reopen = Arc::new(move |taken| {
+        let limit = limited::Limit { most, taken };
+        open_once(&spec, pixels, limit, clock.clone()).map_err(SourceError::from)
+    });
+    Ok(Feed { source: reopen(0)?, reopen: Some(reopen) })
 }
 
 #[cfg(not(feature = "camera"))]
@@ -62,16 +64,14 @@ pub(super) fn open_without(spec: &CameraSpec, _: &SourceOptions, _: Arc<dyn Cloc
 fn open_once(
     spec: &CameraSpec,
     pixels: crate::frame::PixelFormat,
-    quota: picture::Quota,
+    limit: limited::Limit,
     clock: Arc<dyn Clock>,
 ) -> Result<Box<dyn super::Source>, CameraError> {
     #[cfg(target_os = "linux")]
     if spec.backend == CameraBackend::System {
-        let camera = video4linux::Camera::open(spec, pixels, &quota, clock)?;
-        return Ok(Box::new(limited::Limited::new(camera, quota)));
+        return Ok(Box::new(limited::Limited::new(video4linux::Camera::open(spec, pixels, clock)?, limit)));
     }
-    let camera = portable::Camera::open(spec, pixels, &quota, clock)?;
-    Ok(Box::new(limited::Limited::new(camera, quota)))
+    Ok(Box::new(limited::Limited::new(portable::Camera::open(spec, pixels, clock)?, limit)))
 }
 
 /// The rate may be given in the URI or as an option, and twice only if both say the same.

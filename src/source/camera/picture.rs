@@ -1,7 +1,5 @@
 //! From a camera's bytes to a frame: decoded into a pooled buffer, or broken.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::meter::Place;
@@ -18,54 +16,19 @@ pub(super) struct Pictures {
     layout: Layout,
     pixels: PixelFormat,
     pool: Pool<Vec<u8>>,
-    quota: Quota,
-}
-
-/// How many frames there may be, over all openings of a camera.
-#[derive(Debug, Clone)]
-pub(super) struct Quota {
-    most: u64,
-    given: Arc<AtomicU64>,
-}
-
-impl Quota {
-    pub(super) fn new(most: Option<u64>) -> Self {
-        Self { most: most.unwrap_or(u64::MAX), given: Arc::default() }
-    }
-
-    pub(super) fn most(&self) -> Option<u64> {
-        (self.most < u64::MAX).then_some(self.most)
-    }
-
-    pub(super) fn is_used_up(&self) -> bool {
-        self.given.load(Ordering::Relaxed) >= self.most
-    }
-
-    /// Takes `frames` of what is left; how many there were, if it is less.
-    fn take(&self, frames: u64) -> Result<(), u64> {
-        let before = self.given.fetch_add(frames, Ordering::Relaxed);
-        let left = self.most.saturating_sub(before);
-        if frames <= left { Ok(()) } else { Err(left) }
-    }
 }
 
 impl Pictures {
     /// For frames of `mode`, of which rows lie `stride` bytes apart. A grey camera gives grey whatever is wanted.
-    pub(super) fn new(mode: Mode, stride: usize, wanted: PixelFormat, quota: Quota) -> Self {
+    pub(super) fn new(mode: Mode, stride: usize, wanted: PixelFormat) -> Self {
         let (width, height) = (mode.size.0 as usize, mode.size.1 as usize);
         let pixels = if mode.format == CameraFormat::Grey { PixelFormat::Gray8 } else { wanted };
         let layout = Layout { width, height, stride };
-        Self { format: mode.format, layout, pixels, pool: Pool::new(), quota }
+        Self { format: mode.format, layout, pixels, pool: Pool::new() }
     }
 
-    /// The frame at `place`, of `bytes` or broken for a reason. Where it would be one too many, the lost ones before it that are not, and
-    /// else the end.
+    /// The frame at `place`, of `bytes` or broken for a reason.
     pub(super) fn next(&self, place: Place, dequeued_at: Instant, bytes: Result<&[u8], FrameFault>) -> Next {
-        match self.quota.take(place.lost + 1) {
-            Ok(()) => {}
-            Err(0) => return Next::End,
-            Err(left) => return Next::Lost(left),
-        }
         let Place { id, lost, captured_at, stamp_source } = place;
         let mut pixels = self.pool.take_or(Vec::new);
         match bytes.and_then(|bytes| self.decode(bytes, &mut pixels)) {

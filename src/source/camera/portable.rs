@@ -20,7 +20,7 @@ use super::error::{CameraError, Reason};
 use super::limited::{self, PAUSE};
 use super::meter::Meter;
 use super::offer::{Interval, Offer, choose};
-use super::picture::{Pictures, Quota};
+use super::picture::Pictures;
 use super::spec::{CameraDevice, CameraFormat, CameraSpec};
 use crate::clock::Clock;
 use crate::frame::PixelFormat;
@@ -46,12 +46,7 @@ pub(super) struct Camera {
 }
 
 impl Camera {
-    pub(super) fn open(
-        spec: &CameraSpec,
-        pixels: PixelFormat,
-        quota: &Quota,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, CameraError> {
+    pub(super) fn open(spec: &CameraSpec, pixels: PixelFormat, clock: Arc<dyn Clock>) -> Result<Self, CameraError> {
         let camera = format!("camera {}", spec.device);
         let mut device = open_device(&spec.device)?;
         let mode = choose(&camera, &offers_of(&camera, &mut device)?, spec, pixels)?;
@@ -59,7 +54,7 @@ impl Camera {
         let wanted = NokhwaFormat::new_from(mode.size.0, mode.size.1, frame_format(mode.format), rate);
         let exact = RequestedFormat::with_formats(RequestedFormatType::Exact(wanted), &FORMATS);
         device.set_camera_requset(exact).map_err(refused(&camera, "set the format"))?;
-        let pictures = Pictures::new(mode, 0, pixels, quota.clone());
+        let pictures = Pictures::new(mode, 0, pixels);
         Ok(Self { camera, device, streams: false, taken: 0, meter: Meter::default(), pictures, clock, answered: None })
     }
 

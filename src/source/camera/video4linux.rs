@@ -22,7 +22,7 @@ use super::error::{CameraError, Reason};
 use super::limited::{self, PAUSE};
 use super::meter::Meter;
 use super::offer::{Mode, Offer, choose};
-use super::picture::{Pictures, Quota};
+use super::picture::Pictures;
 use super::spec::{CameraDevice, CameraFormat, CameraSpec};
 use super::v4l_offers;
 use super::v4l_stream::ClosableStream;
@@ -50,19 +50,14 @@ pub(super) struct Camera {
 
 impl Camera {
     /// Opens the camera and sets it up, up to the point where frames would flow.
-    pub(super) fn open(
-        spec: &CameraSpec,
-        pixels: PixelFormat,
-        quota: &Quota,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, CameraError> {
+    pub(super) fn open(spec: &CameraSpec, pixels: PixelFormat, clock: Arc<dyn Clock>) -> Result<Self, CameraError> {
         let camera = path(&spec.device).display().to_string();
         let device = open_device(&spec.device)?;
         let mode = choose(&camera, &v4l_offers::of(&camera, &device, spec)?, spec, pixels)?;
         let stride = set(&camera, &device, mode)?;
         let stream =
             Stream::with_buffers(&device, Type::VideoCapture, BUFFERS).map_err(refused(&camera, "give buffers"))?;
-        let pictures = Pictures::new(mode, stride, pixels, quota.clone());
+        let pictures = Pictures::new(mode, stride, pixels);
         let stream = ClosableStream::new(camera.clone(), stream);
         let tap = Tap { camera, stream, streams: false, holds: false };
         Ok(Self { tap, meter: Meter::default(), pictures, clock, answered: None })

@@ -8,9 +8,10 @@ use puvae::model::file::ModelInfo;
 use puvae::model::graph::{Graph, TensorInfo};
 use puvae::model::spec::{Distance, ModelSpec, PurifierSpec, Score, Selection};
 
-use crate::cli::{InspectArgs, print};
+use super::args::InspectArgs;
+use super::print;
 
-pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let options = EngineOptions { library: args.ort_lib.clone(), provider: Provider::Cpu, threads: None };
     let mut engine = Engine::start(&options)?;
     let graph = Graph::open(&mut engine, &args.file)?;

@@ -19,17 +19,19 @@ use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::spec::{InputShape, ModelSpec, Provenance, Role, SPEC_VERSION, SpecError};
 use puvae::report::output::OutputFile;
 
-use crate::cli::SpecArgs;
+use super::args::SpecArgs;
 
-pub(crate) fn run(args: &SpecArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &SpecArgs) -> anyhow::Result<ExitCode> {
     let names = Path::new(&args.classes);
     let mut inputs = vec![("the model", args.file.as_path())];
     inputs.extend(names.is_file().then_some(("--classes", names)));
+    let options = EngineOptions { library: args.ort_lib.clone(), provider: Provider::Cpu, threads: None };
+    inputs.extend(options.library_file());
     check_files_differ(&inputs, &[("--out", &args.out)])?;
     let out = OutputFile::reserve(&args.out, "--out")?;
     let classes = classes(&args.classes)?;
-    let options = EngineOptions { library: args.ort_lib.clone(), provider: Provider::Cpu, threads: None };
     let mut engine = Engine::start(&options)?;
+    check_files_differ(&[("ONNX Runtime's library", engine.library())], &[("--out", &args.out)])?;
     // Read once: what is checked is what is written.
     let model = read_at_most(&args.file, MAX_MODEL_BYTES)
         .map_err(|source| ModelError::Read { path: args.file.clone(), source })?;

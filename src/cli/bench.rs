@@ -15,6 +15,7 @@ use puvae::classifier::Classifier as _;
 use puvae::clock::{Clock, SystemClock};
 use puvae::config::{ConfigError, NamedFile, check_files_differ};
 use puvae::frame::FrameId;
+use puvae::latency::nearest_rank;
 use puvae::model::ModelError;
 use puvae::model::engine::{Engine, ProviderReport};
 use puvae::model::file::ModelInfo;
@@ -27,7 +28,9 @@ use puvae::report::output::OutputFile;
 use puvae::report::table::{lay_out, threads};
 use serde::Serialize;
 
-use crate::cli::{BenchArgs, bar, print};
+use super::args::BenchArgs;
+use super::print;
+use super::progress::bar;
 
 /// Runs of each model that are not counted, and the fewest that are.
 const WARM_UP_RUNS: usize = 3;
@@ -60,7 +63,7 @@ struct Measurement {
     ratio_to_first: f64,
 }
 
-pub(crate) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     check(&args)?;
     let options = args.engine.clone().into_options()?;
     let mut inputs: Vec<NamedFile<'_>> = args.files.iter().map(|file| ("a model", file.as_path())).collect();
@@ -172,6 +175,7 @@ fn measure(
     }
     let mut times = vec![Vec::new(); models.len()];
     let mut totals = vec![Duration::ZERO; models.len()];
+    let before_ms = progress.position();
     let done = |times: &Vec<Duration>, total: Duration| times.len() >= FEWEST_RUNS && total >= time;
     while !times.iter().zip(&totals).all(|(times, &total)| done(times, total)) {
         for (index, (model, frames)) in models.iter_mut().zip(&pictures).enumerate() {
@@ -179,17 +183,12 @@ fn measure(
                 let took = model.time(&ids, frames)?;
                 times[index].push(took);
                 totals[index] += took;
-                progress.inc(took.as_millis() as u64);
+                progress.set_position(before_ms + totals.iter().sum::<Duration>().as_millis() as u64);
             }
         }
     }
-    let medians: Vec<f64> = times
-        .iter_mut()
-        .map(|times| {
-            times.sort();
-            quantile_us(times, 0.5)
-        })
-        .collect();
+    times.iter_mut().for_each(|times| times.sort_unstable());
+    let medians: Vec<f64> = times.iter().map(|times| quantile_us(times, 50)).collect();
     let Some(&first) = medians.first() else { bail!("no model to measure; name at least one ONNX file") };
     let models = models.iter().zip(&times).zip(&medians);
     Ok(models.map(|((model, times), &p50_us)| measurement(model.info(), batch, times, p50_us, first)).collect())
@@ -204,16 +203,14 @@ fn measurement(info: &ModelInfo, batch: usize, sorted: &[Duration], p50_us: f64,
         batch,
         iterations: sorted.len(),
         p50_us,
-        p99_us: quantile_us(sorted, 0.99),
+        p99_us: quantile_us(sorted, 99),
         images_per_s: (batch * sorted.len()) as f64 / total.as_secs_f64(),
         ratio_to_first: p50_us / first_us,
     }
 }
 
-/// The smallest time that a share `quantile` of `sorted` does not exceed.
-fn quantile_us(sorted: &[Duration], quantile: f64) -> f64 {
-    let rank = (quantile * sorted.len() as f64).ceil() as usize;
-    sorted[rank.clamp(1, sorted.len()) - 1].as_secs_f64() * 1e6
+fn quantile_us(sorted: &[Duration], percent: usize) -> f64 {
+    nearest_rank(sorted, percent).map_or(f64::NAN, |time| time.as_secs_f64() * 1e6)
 }
 
 fn table(results: &Results) -> String {

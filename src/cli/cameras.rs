@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 #[cfg(not(feature = "camera"))]
-pub(crate) use run_without as run;
+pub(super) use run_without as run;
 
 /// What was asked for does not exist in this build.
 #[cfg(any(test, not(feature = "camera")))]
-pub(crate) fn run_without() -> anyhow::Result<ExitCode> {
+pub(super) fn run_without() -> anyhow::Result<ExitCode> {
     anyhow::bail!(
         "this build of puvae has no cameras, expected one with the cargo feature `camera`; run `cargo xtask run -- cameras`, \
          or build with `--features camera` (that needs libclang)"
@@ -16,15 +16,15 @@ pub(crate) fn run_without() -> anyhow::Result<ExitCode> {
 
 /// One paragraph for each camera; none is no error.
 #[cfg(feature = "camera")]
-pub(crate) fn run() -> anyhow::Result<ExitCode> {
+pub(super) fn run() -> anyhow::Result<ExitCode> {
     let cameras = puvae::source::camera::list()?;
     if cameras.is_empty() {
-        crate::cli::complain(
+        super::complain(
             "no camera found; connect one, and check that you may open it (on Linux: /dev/video*, group `video`)\n",
         );
     }
     for camera in &cameras {
-        crate::cli::print(&describe(camera))?;
+        super::print(&describe(camera))?;
     }
     Ok(ExitCode::SUCCESS)
 }
