@@ -15,7 +15,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::data::{Split, batches};
+use crate::data::{Split, batches, by_batch};
 use crate::progress;
 use crate::random::{self, Draws};
 pub use carlini_wagner::{CarliniWagner, Preset};
@@ -256,11 +256,7 @@ pub fn transfer(seen: &dyn Victim, judge: &dyn Victim, plan: Plan, split: &Split
 
 /// The classes `[N]` i64 that a victim says of pictures `[N, C, H, W]`.
 pub fn answers(victim: &dyn Victim, x: &Tensor) -> Tensor {
-    let parts: Vec<Tensor> = batches(x.size()[0] as usize, ATTACK_BATCH)
-        .map(|range| x.narrow(0, range.start as i64, range.len() as i64))
-        .map(|x| tch::no_grad(|| victim.logits(&x).argmax(1, false)))
-        .collect();
-    Tensor::cat(&parts, 0)
+    by_batch(x, ATTACK_BATCH, |x| victim.logits(x).argmax(1, false))
 }
 
 /// Share of `labels` that `chosen` has right, in percent.

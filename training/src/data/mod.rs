@@ -16,6 +16,7 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 use tch::Device;
 
+pub(crate) use split::by_batch;
 pub use split::{Batch, Split, batches, permutation};
 
 /// Images kept back from training, for choices and thresholds; a fifth of the training files where these are fewer

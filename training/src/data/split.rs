@@ -155,6 +155,14 @@ pub fn batches(len: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     (0..len).step_by(size).map(move |start| start..(start + size).min(len))
 }
 
+/// `of` each batch of pictures `[N, C, H, W]`, without gradients, one behind the other.
+pub(crate) fn by_batch(x: &Tensor, size: usize, of: impl Fn(&Tensor) -> Tensor) -> Tensor {
+    let parts: Vec<Tensor> = batches(x.size()[0] as usize, size)
+        .map(|range| tch::no_grad(|| of(&x.narrow(0, range.start as i64, range.len() as i64))))
+        .collect();
+    Tensor::cat(&parts, 0)
+}
+
 /// A random permutation of `0..len` (Fisher–Yates), the same for the same seed and stream.
 #[must_use]
 pub fn permutation(len: usize, seed: u64, stream: u64) -> Vec<i64> {

@@ -15,7 +15,7 @@ use tch::Tensor;
 
 use crate::attack::{Goal, Victim, draw_targets, wrong_classes};
 use crate::classifier::Classifier;
-use crate::data::{Batch, Split, batches};
+use crate::data::{Batch, Split, by_batch};
 use crate::defence::Defence;
 use crate::progress::timed;
 use attacker::{Attacker, Start, Try};
@@ -107,11 +107,7 @@ impl Defended<'_> {
     /// Whether each image `[N]` is classified as `y`.
     fn right(&self, x: &Tensor, y: &Tensor) -> Tensor {
         tch::manual_seed(JUDGE_SEED);
-        let parts: Vec<Tensor> = batches(y.numel(), self.batch())
-            .map(|range| x.narrow(0, range.start as i64, range.len() as i64))
-            .map(|x| tch::no_grad(|| self.logits(&x).argmax(1, false)))
-            .collect();
-        Tensor::cat(&parts, 0).eq_tensor(y)
+        by_batch(x, self.batch(), |x| self.logits(x).argmax(1, false)).eq_tensor(y)
     }
 }
 
@@ -238,11 +234,6 @@ impl<'a> AdaptiveAttack<'a> {
     /// Scores of the images as they are, `[N, K]`.
     fn scores(&self, objective: Objective) -> Tensor {
         tch::manual_seed(self.seed as i64);
-        let x = &self.images.x;
-        let parts: Vec<Tensor> = batches(self.images.y.numel(), self.victim.batch())
-            .map(|range| x.narrow(0, range.start as i64, range.len() as i64))
-            .map(|x| tch::no_grad(|| self.victim.scores(objective, &x)))
-            .collect();
-        Tensor::cat(&parts, 0)
+        by_batch(&self.images.x, self.victim.batch(), |x| self.victim.scores(objective, x))
     }
 }

@@ -105,8 +105,7 @@ fn lines(
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
+    use serde_json::json;
     use tch::{Device, Kind, Tensor};
 
     use super::*;
@@ -180,15 +179,27 @@ mod tests {
 
     #[test]
     fn a_line_that_ends_above_the_attack_that_does_not_know_the_defence_is_a_sign() {
-        let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/table3-a.json");
-        let table = Results::read(&table).unwrap();
-        let blind = accuracy_behind(table.row(BLIND).unwrap(), "magnet").unwrap();
-        let signs = |last| warnings(&figure(vec![line("undefended", 50.0), line("magnet", last)]), Some(&table));
-        assert_eq!(signs(blind + 1.0), "", "other images may turn it round");
-        let text = signs(blind + 10.0);
+        let cell = json!({ "accuracy": 50.0, "y_star": null, "rejected": null, "accuracy_of_accepted": null });
+        let row = json!({
+            "attack": BLIND, "parameters": null, "n": 10_000, "attack_success": null, "zero_gradient": null, "mean_l2": 6.0,
+            "mean_linf": 0.3, "undefended": 9.0, "defended": { "magnet": cell }
+        });
+        let table: Results = serde_json::from_value(json!({
+            "schema": 3, "command": "", "dataset": "mnist", "split": "test", "seed": 1, "device": "", "target": null,
+            "defences": { "magnet": { "weights_sha256": "a" } }, "rows": [row], "adaptive": {}, "warnings": [], "seconds": 0.0
+        }))
+        .unwrap();
+        let of = |weights, last| {
+            let magnet = Series { about: json!({ "weights_sha256": weights }), ..line("magnet", last) };
+            warnings(&figure(vec![line("undefended", 50.0), magnet]), Some(&table))
+        };
+        assert_eq!(of("a", 51.0), "", "other images may turn it round");
+        let text = of("a", 60.0);
         assert!(
-            text.starts_with("Warning: magnet: ") && text.contains("where the attacker does not know it"),
+            text.starts_with("Warning: magnet: 60.0 % of 500")
+                && text.contains("50.0 % of 10000 where the attacker does not"),
             "{text}"
         );
+        assert_eq!(of("b", 60.0), "", "the table is of another network");
     }
 }
