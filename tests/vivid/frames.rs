@@ -146,7 +146,7 @@ fn a_limit_holds_over_all_openings_and_stopping_is_final() {
     assert_eq!(source.frames(), Some(12));
     let before = frames(&mut *source, 5).last().unwrap().id.0 + 1;
     drop(source);
-    let mut source = feed.reopen.unwrap()(0).unwrap();
+    let mut source = feed.reopen.unwrap()(before).unwrap();
     let mut after = 0;
     while let Next::Frame(frame) = crate::device::something(&mut *source).unwrap() {
         after = frame.id.0 + 1;

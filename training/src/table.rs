@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::attack::Aim;
 use crate::evaluate::adaptive::{ATTACKER, Outcome};
 use crate::evaluate::interval::wilson;
-use crate::evaluate::{BLACK_BOX, Cell, Results, Row, checks};
+use crate::evaluate::{BLACK_BOX, CLEAN, Cell, Results, Row, checks};
 use crate::paper::{self, Line};
 use crate::puvae::PuvaeConfig;
 use crate::runs;
@@ -114,7 +114,7 @@ fn substitute(results: &Results) -> Option<String> {
 
 fn cells(results: &Results, target: &str, row: &Row, names: &[&String]) -> Vec<String> {
     let paper = paper_line(results, target, row);
-    let undefended = match (paper, row.attack == "clean") {
+    let undefended = match (paper, row.attack == CLEAN) {
         (Some(line), _) => with_paper(row.undefended, Some(line.undefended)),
         (None, true) if results.split == "test" => with_paper(row.undefended, paper::clean(&results.dataset, target)),
         (None, _) => percent(Some(row.undefended)),

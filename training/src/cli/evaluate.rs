@@ -18,7 +18,7 @@ pub(super) struct Evaluate {
     /// Run folder, or exported .onnx file, of the target classifier M_t, which is attacked.
     #[arg(long)]
     target: PathBuf,
-    /// Defences: run folders or exported files of purifiers, or `binarise` and `median`, which need none; each optionally as NAME=PATH.
+    /// Defences: run folders or exported files of purifiers, or `binarise`, `median` and `class-mean`, which need none; each optionally as NAME=PATH.
     #[arg(long)]
     defence: Vec<String>,
     /// Run folders or exported files of classifiers to put in the target's place (another one, one trained adversarially), each optionally as NAME=PATH.

@@ -120,7 +120,7 @@ pub(super) struct Substitute {
     /// Run folder, or exported .onnx file, of the target classifier that answers.
     #[arg(long)]
     target: PathBuf,
-    /// A defence in front of the target when it answers: a purifier's run folder or exported file, or `binarise` or `median`; optionally as NAME=PATH.
+    /// A defence in front of the target when it answers: a purifier's run folder or exported file, or `binarise`, `median` or `class-mean`; optionally as NAME=PATH.
     #[arg(long)]
     defence: Option<String>,
     #[command(flatten)]

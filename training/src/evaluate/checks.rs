@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::adaptive::{Outcome, SQUARE};
 use super::interval::clearly_above;
-use super::{BLACK_BOX, NOISE, Row, UNDEFENDED};
+use super::{BLACK_BOX, CLEAN, NOISE, Row, UNDEFENDED};
 use crate::attack::Attack;
 use crate::runs;
 
@@ -39,6 +39,7 @@ pub fn of_rows(rows: &[Row]) -> Vec<String> {
         found.extend(of_steps(rows, prefix));
     }
     found.extend(of_substitute(rows));
+    found.extend(of_leaks(rows));
     let noise = rows.iter().find(|row| row.attack == NOISE);
     for row in rows {
         let Some(attack) = row.parameters else { continue };
@@ -51,6 +52,26 @@ pub fn of_rows(rows: &[Row]) -> Vec<String> {
         }
     }
     found
+}
+
+/// A defence that reads attacked pictures better than clean ones reads the attack: its direction gives the class away (label leaking;
+/// Kurakin et al., "Adversarial Machine Learning at Scale", 2017).
+fn of_leaks(rows: &[Row]) -> Vec<String> {
+    let clean = rows.iter().find(|row| row.attack == CLEAN);
+    let attacks = clean.into_iter().flat_map(|clean| rows.iter().map(move |row| (clean, row)));
+    let attacks = attacks.filter(|(_, row)| row.parameters.is_some());
+    let leaks = attacks.flat_map(|(clean, row)| {
+        row.defended.iter().filter_map(move |(name, cell)| {
+            let before = accuracy_behind(clean, name)?;
+            clearly_above((cell.accuracy, row.n), (before, clean.n)).then(|| {
+                format!(
+                    "{name}: {} leaves {:.2} % of {}, clean pictures {before:.2} % of {}: the perturbation gives the class away",
+                    row.attack, cell.accuracy, row.n, clean.n
+                )
+            })
+        })
+    });
+    leaks.collect()
 }
 
 /// Whoever sees the target's gradients can do no less than one who sees a substitute's.
@@ -258,6 +279,11 @@ mod tests {
         black_box.push(row("black-box-fgsm", Some(Attack::Fgsm { epsilon: 0.3 }), 11.0));
         assert!(text(&black_box).contains(
             "black-box-fgsm leaves 11.00 %, fgsm itself 12.00 %: a black-box attack should not beat the white-box one"
+        ));
+        let mut leaking = rows(60.0, 12.0, 3.0, 0.0);
+        leaking[2].defended.get_mut("d").unwrap().accuracy = 96.0;
+        assert!(text(&leaking).contains(
+            "d: fgsm leaves 96.00 % of 1000, clean pictures 92.00 % of 1000: the perturbation gives the class away"
         ));
         let mut flat = rows(60.0, 12.0, 3.0, 0.0);
         flat[2].zero_gradient = Some(40.0);

@@ -10,11 +10,11 @@ use super::{Contestant, Guard};
 use crate::data::DataSet;
 use crate::defence::Defence;
 use crate::defence::defense_gan::{DefenseGan, Projection};
-use crate::defence::trivial::{Binarise, MedianFilter};
+use crate::defence::trivial::{Binarise, ClassMean, MedianFilter};
 use crate::nn::params::HasParams;
 use crate::runs::{CLASSIFIER, DEFENSE_GAN, MAGNET, Stored, Trained, load_classifier, same_data};
 
-/// A defence for an evaluation, from `binarise`, `median`, or a run as `FOLDER` or `NAME=FOLDER`; without a name it has that
+/// A defence for an evaluation, from `binarise`, `median`, `class-mean`, or a run as `FOLDER` or `NAME=FOLDER`; without a name it has that
 /// of its network. Only a Defense-GAN needs the `projection`.
 ///
 /// # Errors
@@ -24,6 +24,7 @@ pub fn defence(set: &DataSet, given: &str, projection: Projection, device: Devic
     let untrained: Option<Box<dyn Defence>> = match run {
         "binarise" => Some(Box::new(Binarise)),
         "median" => Some(Box::new(MedianFilter)),
+        "class-mean" => Some(Box::new(ClassMean::of(&set.train, set.class_count()))),
         _ => None,
     };
     let (defence, about) = match untrained {

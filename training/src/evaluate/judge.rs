@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use tch::Tensor;
 
 use super::adaptive::Defended;
-use super::{BLACK_BOX, Cell, Contestant, Guard, Measures, NOISE, Participants, Row, UNDEFENDED};
+use super::{BLACK_BOX, CLEAN, Cell, Contestant, Guard, Measures, NOISE, Participants, Row, UNDEFENDED};
 use crate::attack::{self, Plan, answers, percent_right};
 use crate::classifier::Classifier;
 use crate::data::Split;
@@ -33,7 +33,7 @@ impl Subject<'_> {
     /// The row's name.
     pub(super) fn name(&self) -> String {
         match self {
-            Self::Clean => "clean".into(),
+            Self::Clean => CLEAN.into(),
             Self::Noise(_) => NOISE.into(),
             Self::Attack(plan) => plan.name(),
             Self::BlackBox(plan, _) => format!("{BLACK_BOX}{}", plan.name()),

@@ -33,6 +33,9 @@ pub use results::{Cell, Results, Row, SCHEMA};
 /// The target alone, among what attackers who know go for.
 pub(crate) const UNDEFENDED: &str = "undefended";
 
+/// The row of the images as they are.
+pub(crate) const CLEAN: &str = "clean";
+
 /// The row of random noise.
 pub const NOISE: &str = "uniform-noise";
 

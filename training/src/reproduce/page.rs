@@ -27,7 +27,8 @@ And each shipped purifier took the place of one whose figures on test images had
   wrong class unless they are called untargeted. The paper states neither iFGSM's steps nor CW's constants, so its numbers stand beside each of ours.
 - **puvae-paper** is the paper's network and loss, save what “Trained” names; **puvae-lite** is ours, as shipped unless “Made by” and “Trained” say otherwise; **puvae-lite-quantised** makes every pixel black or white first. All learned from other
   classifiers than the target, and never saw the target. **magnet** and **adversarial** are the paper's baselines. **classifier-…** answers in the target's
-  place; **binarise** and **median** need no training: what every defence has to beat, as has **uniform noise** every attack.
+  place; **binarise** and **median** need no training, and **class-mean** puts the mean training picture of the nearest class in the picture's place, which is what PuVAE comes down to when
+  its decoder ignores the latent code: what every defence has to beat, as has **uniform noise** every attack.
 - **success rate** is the share of images for which the attacker got what he aimed for of the undefended target. **adversarial** is judged under the same pictures as all others, made on the
   target without adversarial training; its own attacker is in the second table. The paper does not say which of the two its column is. It is trained by single steps of FGSM (Eq. 4): a network
   that loses much under uniform noise and everything to the adaptive attacks has learned that step only (catastrophic overfitting; Wong et al., 2020).
@@ -56,6 +57,8 @@ order of strength may be lost on the way; that is named below the table, and is 
 **A search without gradients breaks more than 5 % that the gradients left.** Then they do not lead all the way.
 
 **An attack without a bound leaves more than 5 %.** With ε = 1 any picture can become any other; an accuracy above 0 means that the attacker loses his way.
+
+**A defence reads attacked pictures better than clean ones.** Then it reads the attack, whose direction gives the class away (label leaking; Kurakin et al., 2017), and says nothing of one that hides it.
 
 **A purifier learned from the target that it defends.** Then it has seen the target's attacks, and the figures flatter it.
 

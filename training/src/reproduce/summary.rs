@@ -9,13 +9,14 @@ use super::page;
 use super::tables::BLOCKS;
 use crate::evaluate::adaptive::{ATTACKER, Outcome};
 use crate::evaluate::checks::accuracy_behind;
-use crate::evaluate::{BLACK_BOX, Results, UNDEFENDED};
+use crate::evaluate::{BLACK_BOX, CLEAN, Results, UNDEFENDED};
 use crate::runs;
 
 /// What the last column holds: the classifier that the purifiers learned from.
 const OTHER: &str = "other classifier";
 /// What stands in the columns, by the names in results.
-const COLUMNS: [&str; 7] = [UNDEFENDED, "puvae-paper", "puvae-lite", "magnet", "adversarial", "binarise", OTHER];
+const COLUMNS: [&str; 8] =
+    [UNDEFENDED, "puvae-paper", "puvae-lite", "magnet", "adversarial", "binarise", "class-mean", OTHER];
 
 /// The lines of the targets that were measured, with what they say.
 pub(super) fn write(folder: &Path) -> Result<String> {
@@ -43,7 +44,7 @@ fn cell(table: &Results, beside: &[Results], name: &str) -> String {
     let behind = |row| accuracy_behind(row, name);
     let attacks = table.rows.iter().filter(|row| row.parameters.is_some() && !row.attack.starts_with(BLACK_BOX));
     let lowest = attacks.filter_map(behind).min_by(f64::total_cmp);
-    let clean = table.row("clean").and_then(behind);
+    let clean = table.row(CLEAN).and_then(behind);
     let number = |value: Option<f64>| value.map_or_else(|| "–".into(), |value| format!("{value:.1}"));
     let adaptive = hardest(table, beside, name).map_or_else(
         || "–".into(),

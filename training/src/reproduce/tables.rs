@@ -146,7 +146,7 @@ fn taking_part(block: Block, zoo: &Zoo<'_>) -> Result<Vec<Contestant>> {
             found.push(contestants::replacement(zoo.set, &named(network, &run), zoo.device)?);
         }
     }
-    for untrained in ["binarise", "median"] {
+    for untrained in ["binarise", "median", "class-mean"] {
         found.push(contestants::defence(zoo.set, untrained, Projection::default(), zoo.device)?);
     }
     found.sort_by(|a, b| a.name.cmp(&b.name)); // as results files have them

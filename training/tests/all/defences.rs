@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use puvae_training::classifier::{AdversarialTraining, Architecture, Classifier, ClassifierConfig, ClassifierTask};
 use puvae_training::defence::magnet::{Magnet, MagnetConfig, MagnetTask};
-use puvae_training::defence::trivial::{Binarise, MedianFilter};
+use puvae_training::defence::trivial::{Binarise, ClassMean, MedianFilter};
 use puvae_training::defence::{Cleaned, Defence, purify_all};
 use puvae_training::evaluate::adaptive::{self, Defended, Effort, Thorough};
 use puvae_training::evaluate::checks;
@@ -144,6 +144,25 @@ fn where_the_reference_is_the_frame_the_score_is_the_selected_distance() {
     let puvae = Puvae::new(PuvaeConfig::preset(Size::Paper, 28, 1, CLASSES), Params::new(1, Device::Cpu));
     let purified = tch::no_grad(|| puvae.purify(&squares(3, CLASSES, 1).all().x, &puvae.no_noise(3)));
     assert!(purified.score.allclose(&purified.distances.amin(1, false), 1e-6, 1e-7, false));
+}
+
+#[test]
+fn the_class_mean_is_that_of_the_nearest_class() {
+    let _turn = my_turn();
+    let data = squares(24, CLASSES, 2);
+    let batch = data.all();
+    let defence = ClassMean::of(&data, CLASSES);
+    let cleaned = defence.purify(&batch.x);
+    assert!(cleaned.label.unwrap().equal(&batch.y), "each square is nearest to the mean of its own class");
+    for class in 0..CLASSES {
+        let of_class = batch.y.eq(class).nonzero().squeeze_dim(1);
+        let mean = batch.x.index_select(0, &of_class).mean_dim([0].as_slice(), false, Kind::Float);
+        assert!(cleaned.frames.get(class).allclose(&mean, 1e-5, 1e-6, false), "class {class}");
+    }
+    let classifier = trained(None);
+    let victim = Defended { defence: Some(&defence), classifier: &classifier };
+    let outcome = adaptive::run(victim, "class-mean", &data, 1, effort(0.5), &[]).unwrap();
+    assert!(outcome.clean > 90.0 && outcome.worst < 10.0, "{outcome:?}");
 }
 
 fn effort(epsilon: f64) -> Effort {

@@ -41,7 +41,10 @@ fn a_table_is_trained_measured_and_written_down_and_a_second_call_trains_nothing
     let results = Results::read(&path).unwrap();
     let names: Vec<&str> = results.defences.keys().map(String::as_str).collect();
     let purifiers = ["puvae-lite", "puvae-lite-quantised", "puvae-paper"];
-    assert_eq!(names, [&["adversarial", "binarise", "classifier-a", "magnet", "median"][..], &purifiers].concat());
+    assert_eq!(
+        names,
+        [&["adversarial", "binarise", "class-mean", "classifier-a", "magnet", "median"][..], &purifiers].concat()
+    );
     assert!(results.finished && results.rows.len() == 8 && results.rows.iter().all(|row| row.n <= 12));
 
     let page = std::fs::read_to_string(root.join("quick/docs/results.md")).unwrap();
