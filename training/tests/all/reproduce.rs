@@ -124,6 +124,14 @@ fn the_page_in_the_repository_is_what_the_results_in_it_make() {
         read(folder.path()) == read(repository),
         "docs/results.md is of other results or another version: run `puvae-train reproduce page`"
     );
+    for entry in std::fs::read_dir(folder.path().join("docs/figures")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "svg") {
+            let there = repository.join("docs/figures").join(path.file_name().unwrap());
+            let same = std::fs::read(&path).unwrap() == std::fs::read(&there).unwrap_or_default();
+            assert!(same, "{}: of other results; run `puvae-train reproduce page`", there.display());
+        }
+    }
 }
 
 #[test]
