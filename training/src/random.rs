@@ -56,3 +56,15 @@ impl Draws {
         self.0.next_u32()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_that_would_draw_what_another_one_draws_is_refused() {
+        assert!(check_seed(SEEDS - 1).is_ok());
+        let error = check_seed(SEEDS).unwrap_err().to_string();
+        assert!(error.starts_with("--seed is 65536, expected less than 65536"), "{error}");
+    }
+}

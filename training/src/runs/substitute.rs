@@ -13,6 +13,7 @@ use crate::data::DataSet;
 use crate::files;
 use crate::fit::Schedule;
 use crate::nn::params::Params;
+use crate::random;
 use crate::resumable::{self, Run};
 use crate::substitute::{Attacker, Oracle, SubstituteConfig};
 
@@ -45,6 +46,7 @@ pub fn train(
     place: Place<'_>,
     device: Device,
 ) -> Result<()> {
+    random::check_seed(place.seed)?;
     same_data(set, &target.header)?;
     let architecture = Architecture::E;
     architecture.check_side(set.side_px)?;
