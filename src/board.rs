@@ -56,7 +56,7 @@ pub struct Figures {
     pub verdicts: u64,
     /// Of these, how many were suspect.
     pub suspects: u64,
-    /// Of these, how many are of a frame that no purifier worked on.
+    /// Delivered frames that were classified as they came although there is a purifier.
     pub unpurified: u64,
     /// Frames that were given an older frame's verdicts.
     pub held: u64,
@@ -130,7 +130,7 @@ impl Sink for Board {
         self.0.counts.lock().figures.began = Some(start);
     }
 
-    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, pictures: Option<&Pictures>) -> Result<(), SinkError> {
         let Shared { clock, deadline, edges, counts, .. } = &*self.0;
         let now = clock.now();
         let counts = &mut *counts.lock();
@@ -139,6 +139,7 @@ impl Sink for Board {
         counts.window.record(now, outcome.fate.is_miss());
         counts.figures.longest_miss_run = counts.misses.longest();
         counts.figures.enter(outcome, now, *deadline, edges);
+        counts.figures.unpurified += u64::from(pictures.is_some_and(|pictures| pictures.raw));
         Ok(())
     }
 }
@@ -155,7 +156,6 @@ impl Figures {
         for verdict in &outcome.verdicts {
             self.verdicts += 1;
             self.suspects += u64::from(verdict.suspect);
-            self.unpurified += u64::from(!verdict.purified);
         }
         self.failed_in_row = match outcome.fate {
             Fate::OnTime | Fate::Late => 0,

@@ -1,9 +1,13 @@
 //! Files that are read whole, up to a size: whoever names another file than the one that was meant, a disk or a device
-//! perhaps, must not fill the memory.
+//! perhaps, must not fill the memory. And files that are [replaced](replace_with) in one step.
+
+mod replace;
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+
+pub use replace::{behind_links, check_replaceable, replace_with};
 
 /// The most bytes of a text. A report with everything that can be in it has a tenth of that.
 pub const MAX_TEXT_BYTES: u64 = 64 << 20;

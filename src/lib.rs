@@ -45,5 +45,4 @@ pub mod metrics;
 pub mod live;
 #[cfg(feature = "runtime")]
 pub mod config;
-#[cfg(feature = "runtime")]
 pub mod files;

@@ -8,12 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{Array4, ArrayD, IxDyn};
 use puvae::config::{Config, EXAMPLE, PurifierChoice};
+use puvae::frame::FrameId;
 use puvae::model::engine::{Engine, EngineOptions, Provider};
 use puvae::model::file::ModelInfo;
 use puvae::model::graph::{Graph, Outputs};
 use puvae::model::hash::FileHash;
+use puvae::model::onnx_purifier::OnnxPurifier;
+use puvae::purifier::Purifier as _;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -150,6 +153,16 @@ fn the_shipped_models_are_complete_and_small() {
     let all = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("models")).unwrap();
     let total: u64 = all.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert!(total <= MOST_BYTES_OF_ALL, "models/ has {total} bytes");
+}
+
+#[test]
+fn a_purifier_wants_a_number_for_each_picture() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/mnist-puvae-lite.onnx");
+    let mut purifier = OnnxPurifier::open(&mut engine(), &path, 0).unwrap();
+    let frames = Array4::zeros((2, 1, 28, 28));
+    let mut room = purifier.room(2);
+    let error = purifier.purify(&[FrameId(0)], frames.view(), &mut room).unwrap_err().to_string();
+    assert!(error.ends_with(".onnx: got the numbers of 1 frames with 2 pictures; give one for each picture"), "{error}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use puvae::model::ModelError;
 use puvae::model::engine::{Engine, ProviderReport};
 use puvae::model::file::ModelInfo;
 use puvae::model::graph::Graph;
+use puvae::model::hash::FileHash;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::onnx_purifier::OnnxPurifier;
 use puvae::model::spec::Role;
@@ -29,8 +30,8 @@ use puvae::report::table::{lay_out, threads};
 use serde::Serialize;
 
 use super::args::BenchArgs;
-use super::print;
 use super::progress::bar;
+use super::{complain, print};
 
 /// Runs of each model that are not counted, and the fewest that are.
 const WARM_UP_RUNS: usize = 3;
@@ -46,6 +47,8 @@ struct Results {
     threads: usize,
     seconds: f64,
     results: Vec<Measurement>,
+    /// What ended it before the last batch size.
+    failure: Option<String>,
 }
 
 /// One model at one batch size. Times are of a whole batch.
@@ -53,7 +56,7 @@ struct Results {
 struct Measurement {
     file: String,
     architecture: String,
-    sha256: String,
+    sha256: FileHash,
     batch: usize,
     iterations: usize,
     p50_us: f64,
@@ -82,17 +85,34 @@ pub(super) fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         threads: engine.threads().get(),
         seconds: args.seconds,
         results: Vec::new(),
+        failure: None,
     };
-    for &batch in &args.batch {
-        results.results.extend(measure(&mut models, batch, Duration::from_secs_f64(args.seconds), &progress)?);
-    }
+    let time = Duration::from_secs_f64(args.seconds);
+    let measured = args.batch.iter().try_for_each(|&batch| {
+        results.results.extend(measure(&mut models, batch, time, &progress)?);
+        anyhow::Ok(())
+    });
     progress.finish_and_clear();
+    results.failure = measured.as_ref().err().map(ToString::to_string);
+    if results.results.is_empty() {
+        return measured.map(|()| ExitCode::SUCCESS);
+    }
+    let told = tell(&results, json);
+    match measured {
+        Ok(()) => told.map(|()| ExitCode::SUCCESS),
+        Err(failure) => {
+            told.unwrap_or_else(|error| complain(&format!("error: {error}\n")));
+            Err(failure)
+        }
+    }
+}
+
+fn tell(results: &Results, json: Option<OutputFile>) -> anyhow::Result<()> {
     // The file first: whoever reads standard output may be gone.
     if let Some(json) = json {
-        json.write(&(serde_json::to_string_pretty(&results)? + "\n"))?;
+        json.write(&(serde_json::to_string_pretty(results)? + "\n"))?;
     }
-    print(&format!("{}\n", table(&results)))?;
-    Ok(ExitCode::SUCCESS)
+    print(&format!("{}\n", table(results)))
 }
 
 fn check(args: &BenchArgs) -> Result<(), ConfigError> {
@@ -199,7 +219,7 @@ fn measurement(info: &ModelInfo, batch: usize, sorted: &[Duration], p50_us: f64,
     Measurement {
         file: info.path.display().to_string(),
         architecture: info.spec.provenance.architecture.clone(),
-        sha256: info.sha256.clone(),
+        sha256: info.sha256,
         batch,
         iterations: sorted.len(),
         p50_us,

@@ -14,6 +14,7 @@ use puvae::classifier::Classifier as _;
 use puvae::clock::SystemClock;
 use puvae::config::{ConfigError, Settings, check_files_differ};
 use puvae::latency::Stage;
+use puvae::ledger::{DropReason, Fate};
 use puvae::model::engine::Engine;
 use puvae::pipeline::{self, Outcome, Pictures, PipelineConfig, Sink, SinkError, Summary};
 use puvae::report::output::OutputFile;
@@ -31,12 +32,14 @@ use super::{INTERRUPTED, complain, opening, print};
 /// The fewest frames that tell anything.
 const FEWEST: u64 = 100;
 
-/// The response of each frame; `None` of one without a verdict.
+/// The response of each frame; `None` of one without a verdict. What was waiting when a failure ended the run tells nothing.
 struct Responses(Vec<Option<Duration>>);
 
 impl Sink for Responses {
     fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
-        self.0.push(outcome.verdict().map(|verdict| verdict.response));
+        if outcome.fate != Fate::Dropped(DropReason::Shutdown) {
+            self.0.push(outcome.verdict().map(|verdict| verdict.response));
+        }
         Ok(())
     }
 }
@@ -81,15 +84,22 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
     let paced = feed.source.pacing() == Pacing::Paced;
     let mut responses = Responses(Vec::with_capacity(usize::try_from(args.frames).unwrap_or(0).min(1 << 20)));
     let sinks: &mut [&mut dyn Sink] = &mut [&mut progress, &mut responses];
-    let summary = pipeline::run(feed, purifier, Box::new(classifier), &config, clock, &stop, sinks)?;
+    let result = pipeline::run(feed, purifier, Box::new(classifier), &config, clock, &stop, sinks);
+    let (summary, failure) = match result {
+        Ok(summary) => (summary, None),
+        Err(failure) => (failure.summary, Some(anyhow::Error::from(failure.cause))),
+    };
     let found = Found::new(responses.0, summary.ledger.failed);
-    enough(&found, &summary)?;
+    if let Err(too_few) = enough(&found, &summary) {
+        return Err(failure.unwrap_or(too_few));
+    }
+    let failure = failure.or_else(|| failed_frames(&summary));
     let came = || table::tenths(found.frames() as f64 / summary.duration.as_secs_f64());
     let fps = settings.fps.unwrap_or_else(came);
     let lag = summary.latency[Stage::Capture].quantile(0.5).filter(|_| paced);
     let slower = lag.and_then(|lag| table::slower_than(fps, summary.ledger.captured, lag));
     let setup = Setup { settings: &settings, engine: &engine, models, fps, slower };
-    tell(&found, &summary, &setup, out, progress)
+    tell(&found, &summary, &setup, failure, out, progress)
 }
 
 fn enough(found: &Found, summary: &Summary) -> anyhow::Result<()> {
@@ -103,19 +113,21 @@ fn enough(found: &Found, summary: &Summary) -> anyhow::Result<()> {
     bail!("only {frames} frames came, expected at least {FEWEST}; give a source with more");
 }
 
-/// Writes and shows what was found; frames that failed are an error all the same.
+/// Writes and shows what was found; a run that failed, or a frame, is an error all the same.
 fn tell(
     found: &Found,
     summary: &Summary,
     setup: &Setup<'_>,
+    failure: Option<anyhow::Error>,
     out: Option<OutputFile>,
     progress: FrameProgress,
 ) -> anyhow::Result<ExitCode> {
     // The file first: whoever reads standard output may be gone, or a terminal take nothing.
-    let written = out.map_or(Ok(()), |out| out.write(found.json(setup)?).map_err(anyhow::Error::from));
+    let written =
+        out.map_or(Ok(()), |out| out.write(found.json(setup, failure.as_ref())?).map_err(anyhow::Error::from));
     drop(progress);
     let shown = print(&found.table(summary, setup));
-    match failed_frames(summary) {
+    match failure {
         Some(failure) => {
             written.unwrap_or_else(|error| complain(&format!("error: {error}\n")));
             Err(failure)

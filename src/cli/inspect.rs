@@ -27,7 +27,7 @@ fn describe_file(graph: &Graph) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| writeln!(text, "{name:<12}{value}").expect("a string takes all text");
     line("file", graph.path().display().to_string());
-    line("sha256", graph.sha256().into());
+    line("sha256", graph.sha256().to_string());
     line("size", format!("{} bytes", graph.bytes()));
     line("inputs", list(graph.inputs()));
     line("outputs", list(graph.outputs()));

@@ -76,7 +76,7 @@ pub(super) fn verdict_lines(
             remedy: "make room there, or give another path for --verdicts",
         },
     };
-    let model = models.purifier.as_ref().map(|model| model.short_hash().to_owned());
+    let model = models.purifier.as_ref().map(|model| model.sha256.short());
     let lines = VerdictLines::new(into, models.classifier.spec.classes.clone(), model);
     Ok(Some(lines.with_regions(&settings.regions).with_files(files)))
 }

@@ -36,7 +36,7 @@ fn build(out: &mut Writer, facts: Option<&Facts>) {
     let models = [("purifier", &facts.purifier), ("classifier", &facts.classifier)];
     for (role, model) in models.into_iter().filter_map(|(role, model)| Some((role, model.as_ref()?))) {
         let ModelInfo { path, sha256, .. } = model;
-        let labels = [("role", role), ("path", &*path.to_string_lossy()), ("sha256", sha256)];
+        let labels = [("role", role), ("path", &*path.to_string_lossy()), ("sha256", &*sha256.to_string())];
         out.sample("puvae_model_info", &labels, 1_u64);
     }
 }
@@ -61,6 +61,8 @@ fn frames(out: &mut Writer, reading: &Reading) {
     out.one("puvae_frames_in_flight", Kind::Gauge, in_flight, reading.in_flight());
     let held = "Frames without a verdict of their own that were given an older one (on-unpurified = hold).";
     out.one("puvae_frames_held_total", Kind::Counter, held, reading.figures.held);
+    let raw = "Delivered frames that were classified as they came although there is a purifier (on-unpurified = flag).";
+    out.one("puvae_frames_unpurified_total", Kind::Counter, raw, reading.figures.unpurified);
 }
 
 fn verdicts(out: &mut Writer, reading: &Reading) {
@@ -69,8 +71,6 @@ fn verdicts(out: &mut Writer, reading: &Reading) {
     out.one("puvae_verdicts_total", Kind::Counter, all, figures.verdicts);
     let suspects = "Verdicts on pictures whose score is above the purifier's threshold.";
     out.one("puvae_verdicts_suspect_total", Kind::Counter, suspects, figures.suspects);
-    let raw = "Verdicts on pictures that no purifier worked on.";
-    out.one("puvae_verdicts_unpurified_total", Kind::Counter, raw, figures.unpurified);
 }
 
 fn misses(out: &mut Writer, reading: &Reading) {

@@ -126,6 +126,16 @@ pub enum ModelError {
         /// The shape it has.
         got: Vec<usize>,
     },
+    /// Not one number for each frame.
+    #[error("{}: got the numbers of {got} frames with {expected} pictures; give one for each picture", path.display())]
+    Ids {
+        /// Which model.
+        path: PathBuf,
+        /// Frame numbers.
+        got: usize,
+        /// Pictures in the batch.
+        expected: usize,
+    },
     /// ONNX Runtime failed while it ran the model.
     #[error("{}: ONNX Runtime failed to run the model: {reason}; check the file with `puvae inspect`, export it again, or try --provider cpu", path.display())]
     Run {

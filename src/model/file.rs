@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ModelError;
 use super::graph::{Graph, TensorInfo, check_shape};
+use super::hash::FileHash;
 use super::spec::{InputShape, ModelSpec, Role};
 
 /// Which model it is: file, hash and spec. Goes into reports.
@@ -17,8 +18,8 @@ use super::spec::{InputShape, ModelSpec, Role};
 pub struct ModelInfo {
     /// The file, as it was named.
     pub path: PathBuf,
-    /// SHA-256 of the file, 64 hex digits.
-    pub sha256: String,
+    /// SHA-256 of the file.
+    pub sha256: FileHash,
     /// What the file says of itself.
     pub spec: ModelSpec,
 }
@@ -54,7 +55,7 @@ impl ModelInfo {
     /// When the graph contradicts the spec.
     pub fn claimed(graph: &Graph, spec: ModelSpec) -> Result<Self, ModelError> {
         check_graph(graph, &spec)?;
-        Ok(Self { path: graph.path().into(), sha256: graph.sha256().into(), spec })
+        Ok(Self { path: graph.path().into(), sha256: graph.sha256(), spec })
     }
 
     /// Refuses a batch of pictures of another shape than the model's, and an empty one.
@@ -62,12 +63,6 @@ impl ModelInfo {
         let InputShape { channels, height, width } = self.spec.input;
         let batch = frames.dim().0.max(1);
         check_shape(&self.path, "frames", frames.shape(), &[batch, channels, height, width])
-    }
-
-    /// The first 12 hex digits of the hash: short, and still naming the file.
-    #[must_use]
-    pub fn short_hash(&self) -> &str {
-        &self.sha256[..12.min(self.sha256.len())]
     }
 }
 

@@ -41,7 +41,7 @@ impl fmt::Display for TensorInfo {
 pub struct Graph {
     session: Session,
     path: PathBuf,
-    sha256: String,
+    sha256: FileHash,
     bytes: u64,
     spec_json: Option<String>,
     inputs: Vec<TensorInfo>,
@@ -79,7 +79,7 @@ impl Graph {
         Self::start(engine, path, bytes, FileHash::of(bytes))
     }
 
-    fn start(engine: &mut Engine, path: &Path, bytes: &[u8], hash: FileHash) -> Result<Self, ModelError> {
+    fn start(engine: &mut Engine, path: &Path, bytes: &[u8], sha256: FileHash) -> Result<Self, ModelError> {
         if let Some(weights) = weights_outside(bytes) {
             return Err(ModelError::WeightsOutside { path: path.into(), weights });
         }
@@ -87,8 +87,7 @@ impl Graph {
         let declared = |outlets: &[ort::value::Outlet]| outlets.iter().map(|o| describe(o.name(), o.dtype())).collect();
         let spec_json = session.metadata().ok().and_then(|metadata| metadata.custom(METADATA_KEY));
         let (inputs, outputs) = (declared(session.inputs()), declared(session.outputs()));
-        let (sha256, path) = (hash.to_string(), path.into());
-        Ok(Self { session, path, sha256, bytes: bytes.len() as u64, spec_json, inputs, outputs })
+        Ok(Self { session, path: path.into(), sha256, bytes: bytes.len() as u64, spec_json, inputs, outputs })
     }
 
     /// The file.
@@ -97,10 +96,10 @@ impl Graph {
         &self.path
     }
 
-    /// SHA-256 of the file, 64 hex digits.
+    /// SHA-256 of the file.
     #[must_use]
-    pub fn sha256(&self) -> &str {
-        &self.sha256
+    pub fn sha256(&self) -> FileHash {
+        self.sha256
     }
 
     /// Size of the file in bytes.

@@ -1,12 +1,15 @@
 //! The SHA-256 of a file: which file it is, whatever its name.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of a file's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// SHA-256 of a file's bytes; 64 hex digits where it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct FileHash([u8; 32]);
 
 /// A text that is not 64 hex digits.
@@ -19,6 +22,38 @@ impl FileHash {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// The hash of all there is to read.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(mut content: impl Read) -> io::Result<Self> {
+        let mut hasher = Sha256::new();
+        io::copy(&mut content, &mut hasher)?;
+        Ok(Self(hasher.finalize().into()))
+    }
+
+    /// The first 12 hex digits: short, and still naming the file.
+    #[must_use]
+    pub fn short(self) -> String {
+        let mut digits = self.to_string();
+        digits.truncate(12);
+        digits
+    }
+}
+
+impl From<FileHash> for String {
+    fn from(hash: FileHash) -> Self {
+        hash.to_string()
+    }
+}
+
+impl TryFrom<String> for FileHash {
+    type Error = NotAHash;
+
+    fn try_from(text: String) -> Result<Self, NotAHash> {
+        text.parse()
     }
 }
 
@@ -59,6 +94,21 @@ mod tests {
         for text in [EMPTY.to_owned(), EMPTY.to_uppercase()] {
             assert_eq!(text.parse(), Ok(FileHash::of(b"")));
         }
+        assert_eq!(FileHash::of(b"").short(), "e3b0c44298fc");
+    }
+
+    #[test]
+    fn what_is_read_piece_by_piece_has_the_hash_of_the_whole() {
+        assert_eq!(FileHash::read(b"ab".chain(&b"c"[..])).unwrap(), FileHash::of(b"abc"));
+    }
+
+    #[test]
+    fn in_json_it_is_its_digits_and_nothing_else_is_taken() {
+        let json = format!("\"{EMPTY}\"");
+        assert_eq!(serde_json::to_string(&FileHash::of(b"")).unwrap(), json);
+        assert_eq!(serde_json::from_str::<FileHash>(&json).unwrap(), FileHash::of(b""));
+        let odd = format!("\"a{}a\"", "é".repeat(31));
+        assert!(serde_json::from_str::<FileHash>(&odd).unwrap_err().to_string().starts_with("expected 64 hex digits"));
     }
 
     #[test]

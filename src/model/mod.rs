@@ -1,5 +1,6 @@
 //! What a model file says of itself, and the engine that runs it.
 
+pub mod hash;
 pub mod spec;
 
 #[cfg(feature = "runtime")]
@@ -12,8 +13,6 @@ pub mod external;
 pub mod file;
 #[cfg(feature = "runtime")]
 pub mod graph;
-#[cfg(feature = "runtime")]
-pub mod hash;
 #[cfg(feature = "runtime")]
 pub mod library;
 #[cfg(feature = "runtime")]

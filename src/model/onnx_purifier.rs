@@ -93,7 +93,9 @@ impl OnnxPurifier {
         let [labels, distances] = out.selected.as_ref().map_or([0, 0], |s| [s.label.len(), s.distances.len()]);
         let scores = out.score.as_ref().map_or(0, Array1::len);
         let if_given = |given: bool, len: usize| if given { len } else { 0 };
-        check_shape(path, "noise", &[ids.len()], &[batch])?;
+        if ids.len() != batch {
+            return Err(ModelError::Ids { path: path.clone(), got: ids.len(), expected: batch });
+        }
         check_shape(path, "purified", out.frames.shape(), frames.shape())?;
         check_shape(path, "label", &[labels], &[if_given(selects, batch)])?;
         check_shape(path, "distances", &[distances], &[if_given(selects, batch * classes)])?;

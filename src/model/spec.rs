@@ -271,6 +271,22 @@ mod tests {
     }
 
     #[test]
+    fn an_absurd_latent_is_a_contradiction() {
+        let refused = |latent| {
+            let selection = Some(Selection { latent, ..selection() });
+            let purifier = Some(PurifierSpec { selection, score: None, suspect_above: None });
+            ModelSpec::from_json(&ModelSpec { purifier, ..spec() }.to_json()).map_err(|error| error.to_string())
+        };
+        for latent in [0, (1 << 14) + 1, usize::MAX] {
+            let error = refused(latent).unwrap_err();
+            let words =
+                format!("latent {latent} and sigma_eps 0.5, expected 1 to 16384 and a finite value of at least 0");
+            assert!(error.contains(&words), "{error}");
+        }
+        assert!(refused(1 << 14).is_ok());
+    }
+
+    #[test]
     fn another_version_is_refused_before_its_fields_are_read() {
         let error = ModelSpec::from_json(r#"{"version":7,"whatever":1}"#).unwrap_err();
         assert!(error.to_string().contains("version 7, expected 1"), "{error}");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::deliveries::Deliveries;
 use super::error::PipelineError;
-use super::health::{CaptureHealth, CaptureState};
+use super::health::{CaptureHealth, CaptureSnapshot, CaptureState};
 use super::outcome::{Held, Outcome, Pictures, Sink, Verdicts};
 use super::samples::Samples;
 use super::stages::{Decided, Event, Ticket, guard};
@@ -39,8 +39,6 @@ pub(super) struct Books {
     held: u64,
     samples: Samples,
     on_unpurified: OnUnpurified,
-    /// Whether there is a purifier that could be passed by.
-    is_defence: bool,
     /// The newest verdicts, with their frame's number and capture.
     newest: Option<(FrameId, Instant, Verdicts)>,
     health: CaptureHealth,
@@ -53,7 +51,7 @@ pub(super) struct Books {
 }
 
 impl Books {
-    pub(super) fn new(config: &PipelineConfig, is_defence: bool, warm_up: WarmUp, start: Instant) -> Self {
+    pub(super) fn new(config: &PipelineConfig, warm_up: WarmUp, start: Instant) -> Self {
         Self {
             deadline: config.deadline,
             warm_up,
@@ -71,7 +69,6 @@ impl Books {
             held: 0,
             samples: Samples::new(config.samples),
             on_unpurified: config.on_unpurified,
-            is_defence,
             newest: None,
             health: config.health.clone(),
             faults: None,
@@ -149,6 +146,7 @@ impl Books {
         self.held += u64::from(outcome.held.is_some());
         if let Some((verdicts, pictures)) = delivered {
             self.deliver(ticket, verdicts);
+            self.unpurified += u64::from(pictures.raw);
             self.samples.offer(&outcome, pictures);
         }
         outcome
@@ -170,7 +168,6 @@ impl Books {
         let since_start = at.saturating_duration_since(self.start);
         self.deliveries.push(Delivery { at: since_start, response: verdict.response, peak_age });
         self.suspects += verdicts.iter().filter(|verdict| verdict.suspect).count() as u64;
-        self.unpurified += u64::from(self.is_defence && !verdict.purified);
         self.newest = Some((ticket.id, ticket.captured_at, verdicts.clone()));
         // A label is of the whole frame: it says nothing of several regions.
         if label.is_some() && verdicts.len() == 1 {
@@ -183,17 +180,17 @@ impl Books {
     }
 
     /// When the run was over, whatever the sinks took after that: capture had ended and every fate was decided.
-    fn end(&self) -> Instant {
-        let capture = self.health.snapshot();
+    fn end(&self, capture: &CaptureSnapshot) -> Instant {
         let stopped = capture.since.filter(|_| capture.state == CaptureState::Stopped);
         stopped.map_or(self.decided, |stopped| stopped.max(self.decided))
     }
 
     /// The summary, and what went wrong; books that do not balance are an error too.
-    pub(super) fn close(mut self, captured: u64, interrupted: bool) -> (Summary, Option<PipelineError>) {
-        let end = self.end();
+    pub(super) fn close(mut self, interrupted: bool) -> (Summary, Option<PipelineError>) {
+        let capture = self.health.snapshot();
+        let end = self.end(&capture);
         let final_age = self.age.until(end, &mut self.latency[Stage::Age]);
-        self.ledger.captured = captured;
+        self.ledger.captured = capture.counters.captured;
         if !self.ledger.balances() {
             self.failure.get_or_insert(PipelineError::LedgerUnbalanced { ledger: self.ledger });
         }
@@ -214,7 +211,7 @@ impl Books {
             suspects: self.suspects,
             unpurified: self.unpurified,
             held: self.held,
-            capture: self.health.snapshot().counters,
+            capture: capture.counters,
             faults: self.faults,
             samples: self.samples.into_vec(),
             interrupted,

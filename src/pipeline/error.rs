@@ -13,6 +13,9 @@ use crate::model::spec::InputShape;
 use crate::preprocess::PreprocessError;
 use crate::source::{FrameFault, SourceError};
 
+/// The fewest classes that there is anything to choose from.
+pub(super) const FEWEST_CLASSES: usize = 2;
+
 /// A run that ended early: the cause, and the summary so far, in which the ledger still balances.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}")]
@@ -36,6 +39,12 @@ pub enum PipelineError {
         purifier: InputShape,
         /// What the classifier takes.
         classifier: InputShape,
+    },
+    /// A classifier with nothing to choose from.
+    #[error("the classifier has {got} classes, expected at least {FEWEST_CLASSES}; use another one")]
+    TooFewClasses {
+        /// How many it has.
+        got: usize,
     },
     /// A threshold with nothing to hold against it.
     #[error(
@@ -135,14 +144,6 @@ pub enum PipelineError {
         frame: FrameId,
         /// What is wrong with it.
         source: ContractError,
-    },
-    /// The classifier returned nothing to choose from.
-    #[error(
-        "the classify stage failed on frame {frame}: the classifier has no classes, expected at least 2; use another classifier file"
-    )]
-    NoClasses {
-        /// Which frame.
-        frame: FrameId,
     },
     /// A stage panicked: a defect of that stage, not of the frame.
     #[error("the {stage} stage panicked {}: {message}; this is a defect, please report it", on(*frame))]

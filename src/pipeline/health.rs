@@ -124,6 +124,16 @@ impl CaptureHealth {
         self.0.lock().clone()
     }
 
+    /// Frames so far: the left side of the ledger.
+    pub(super) fn captured(&self) -> u64 {
+        self.0.lock().counters.captured
+    }
+
+    /// As before any run.
+    pub(super) fn reset(&self) {
+        *self.0.lock() = CaptureSnapshot::default();
+    }
+
     /// Back to the beginning, and running.
     pub(super) fn start(&self, now: Instant) {
         *self.0.lock() =
@@ -131,8 +141,8 @@ impl CaptureHealth {
     }
 
     /// Counts something.
-    pub(super) fn count(&self, change: impl FnOnce(&mut CaptureCounters)) {
-        change(&mut self.0.lock().counters);
+    pub(super) fn count<T>(&self, change: impl FnOnce(&mut CaptureCounters) -> T) -> T {
+        change(&mut self.0.lock().counters)
     }
 
     /// A frame came, whole or broken: whatever was wrong is over, unless the capture is.

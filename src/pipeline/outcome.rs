@@ -90,7 +90,7 @@ pub struct Pictures {
     /// What the classifier saw; the same as `input` where nothing was purified.
     pub purified: Purified,
     /// Whether the purifier was passed by: see [`OnUnpurified::Flag`](super::OnUnpurified::Flag).
-    pub(super) raw: bool,
+    pub(crate) raw: bool,
 }
 
 impl Pictures {

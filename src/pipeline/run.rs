@@ -2,14 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, Scope};
 
 use ndarray::Array2;
 
 use super::books::Books;
-use super::error::{PipelineError, PipelineFailure};
+use super::error::{FEWEST_CLASSES, PipelineError, PipelineFailure};
 use super::outcome::{MAX_REGIONS, Sink};
 use super::stages::{Classify, Desk, Forecast, Intake, Purify, Regions, Supervisor, Turns, guard};
 use super::summary::{Summary, WarmUp};
@@ -42,23 +41,23 @@ pub fn run(
     stop: &StopFlag,
     sinks: &mut [&mut dyn Sink],
 ) -> Result<Summary, Box<PipelineFailure>> {
+    config.health.reset();
     let (warmed, refusal) = guard("warm-up", None, || prepare(&mut *purifier, &mut *classifier, config, &*clock))
         .unwrap_or_else(|panicked| (WarmUp::default(), Some(panicked)));
-    let mut books = Books::new(config, purifier.is_defence(), warmed, clock.now());
-    let captured = Arc::new(AtomicU64::new(0));
+    let mut books = Books::new(config, warmed, clock.now());
     if let Some(refusal) = refusal {
         books.fail(refusal);
     } else {
         let (events, reports) = sync_channel(EVENTS);
         let abort = stop.child();
         let desk = Desk { clock: Arc::clone(&clock), deadline: config.deadline, events, stop: abort.clone() };
-        let stages = Stages::new(desk, feed.into(), purifier, classifier, config, &warmed, Arc::clone(&captured));
+        let stages = Stages::new(desk, feed.into(), purifier, classifier, config, &warmed);
         thread::scope(|scope| match stages.start(scope) {
             Ok(()) => books.keep(&reports, sinks, &abort),
             Err(error) => books.fail(error),
         });
     }
-    let (summary, failure) = books.close(captured.load(Ordering::Relaxed), stop.is_set());
+    let (summary, failure) = books.close(stop.is_set());
     match failure {
         None => Ok(summary),
         Some(cause) => Err(Box::new(PipelineFailure { cause, summary })),
@@ -76,6 +75,10 @@ fn prepare(
     if shapes.0 != shapes.1 {
         let error = PipelineError::Shapes { purifier: shapes.0, classifier: shapes.1 };
         return (WarmUp::default(), Some(error));
+    }
+    let classes = classifier.classes().len();
+    if classes < FEWEST_CLASSES {
+        return (WarmUp::default(), Some(PipelineError::TooFewClasses { got: classes }));
     }
     if let Some(threshold) = purifier.suspect_above().filter(|_| purifier.room(1).suspicion(0).is_none()) {
         return (WarmUp::default(), Some(PipelineError::NothingToSuspect { threshold }));
@@ -108,7 +111,6 @@ impl Stages {
         classifier: Box<dyn Classifier>,
         config: &PipelineConfig,
         warmed: &WarmUp,
-        captured: Arc<AtomicU64>,
     ) -> Self {
         let (when_full, turns) = match feed.source.pacing() {
             Pacing::Live | Pacing::Paced => (WhenFull::ReplaceOldest, None),
@@ -140,7 +142,7 @@ impl Stages {
                 .then(|| Forecast::new(warmed.purify, warmed.classify)),
         };
         let health = config.health.clone();
-        let intake = Intake::new(desk.clone(), to_purify, health.clone(), captured);
+        let intake = Intake::new(desk.clone(), to_purify, health.clone());
         let (reopen, pacing) = (feed.reopen.clone(), feed.source.pacing());
         let capture = Supervisor::new(desk.clone(), intake, reopen, pacing, config.patience, health);
         Self { desk, capture, feed, turns, purify, classify }

@@ -81,6 +81,19 @@ pub struct Accuracy {
     pub label_star_correct: Option<u64>,
 }
 
+impl Accuracy {
+    /// The share, from 0 to 1, of frames whose class is right; `None` without a label.
+    #[must_use]
+    pub fn correct_ratio(&self) -> Option<f64> {
+        self.share(self.correct)
+    }
+
+    /// So many of the frames with a label, as a share; `None` without any.
+    pub(crate) fn share(&self, count: u64) -> Option<f64> {
+        (self.labelled > 0).then(|| count as f64 / self.labelled as f64)
+    }
+}
+
 /// Frames that failed without ending the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults {

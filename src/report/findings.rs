@@ -37,7 +37,7 @@ pub(super) fn findings(report: &Report) -> Vec<(&'static str, String)> {
 
 fn correct(accuracy: &Accuracy) -> String {
     let of = |count: u64| {
-        let share = percent(count as f64 / accuracy.labelled as f64);
+        let share = accuracy.share(count).map_or(NOT_MEASURED.into(), percent);
         format!("{count} of {} ({share})", accuracy.labelled)
     };
     let star = accuracy.label_star_correct.map(|count| format!(", purifier's own label {}", of(count)));
@@ -128,6 +128,14 @@ mod tests {
     #[test]
     fn numbers_are_shown_with_three_digits() {
         assert_eq!([0.258_293_1, 0.05, 12.0, 1234.5].map(significant), ["0.258", "0.05", "12", "1230"]);
+    }
+
+    #[test]
+    fn of_no_labels_no_share_is_right() {
+        let accuracy = Accuracy { labelled: 0, correct: 0, label_star_correct: Some(0) };
+        assert_eq!(correct(&accuracy), "correct 0 of 0 (n/a), purifier's own label 0 of 0 (n/a)");
+        let report = Report { accuracy: Some(accuracy), ..report() };
+        assert!(!crate::report::html::render(&report).contains("NaN"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use super::findings::findings;
 use super::plot;
-use super::schema::{Histogram, Report, SCHEMA, Sample};
+use super::schema::{Accuracy, Histogram, Report, SCHEMA, Sample};
 use super::table::{age_limit, duration, headline, optional, pace, percent, rows};
 use crate::frame::StampSource;
 use crate::model::file::ModelInfo;
@@ -42,7 +42,7 @@ pub(super) fn text(value: impl Display) -> String {
 fn summary(report: &Report) -> String {
     let response = &report.latency_us.response;
     let share = |share: Option<f64>| share.map_or("n/a".into(), percent);
-    let correct = report.accuracy.as_ref().map(|accuracy| accuracy.correct as f64 / accuracy.labelled as f64);
+    let correct = report.accuracy.as_ref().and_then(Accuracy::correct_ratio);
     let figures = [
         (share(report.miss_ratio), "frames missed"),
         (optional(response.p50), "response, median"),
@@ -225,7 +225,7 @@ pub(super) fn stamps(source: StampSource) -> &'static str {
 
 fn model(model: &ModelInfo) -> String {
     let from = &model.spec.provenance;
-    format!("{} ({} on {}, sha256 {}…)", model.path.display(), from.architecture, from.dataset, model.short_hash())
+    format!("{} ({} on {}, sha256 {}…)", model.path.display(), from.architecture, from.dataset, model.sha256.short())
 }
 
 pub(super) fn push(html: &mut String, line: String) {

@@ -1,8 +1,10 @@
 //! Files that are written at the end of a run, but must be known to be writable before it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use crate::files::{check_replaceable, replace_with};
 
 /// Why a file cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +65,7 @@ impl OutputFile {
             self.try_append()?;
         }
         if self.is_ordinary() {
-            let beside = self.beside();
-            File::create(&beside)?;
-            std::fs::remove_file(&beside)?;
+            check_replaceable(&self.path)?;
         }
         Ok(())
     }
@@ -76,7 +76,11 @@ impl OutputFile {
     /// When that fails: the disk may be full by now.
     pub fn write(&self, contents: impl AsRef<[u8]>) -> Result<(), OutputError> {
         let contents = contents.as_ref();
-        let written = if self.is_ordinary() { self.replace(contents) } else { self.write_directly(contents) };
+        let written = if self.is_ordinary() {
+            replace_with(&self.path, |partial| std::fs::write(partial, contents))
+        } else {
+            self.write_directly(contents)
+        };
         written.map_err(|source| self.error(source))
     }
 
@@ -86,29 +90,10 @@ impl OutputFile {
         &self.path
     }
 
-    fn replace(&self, contents: &[u8]) -> io::Result<()> {
-        let beside = self.beside();
-        // A link stays a link: what it points to is replaced.
-        let target = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
-        let replaced = write_as(&target, &beside, contents).and_then(|()| std::fs::rename(&beside, target));
-        if replaced.is_err() {
-            // Best effort: the error that matters is the one above.
-            let _ = std::fs::remove_file(&beside);
-        }
-        replaced
-    }
-
     fn write_directly(&self, contents: &[u8]) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).open(&self.path)?;
         file.write_all(contents)?;
         file.flush()
-    }
-
-    /// A name for the new file, in the folder of the file that it will replace.
-    fn beside(&self) -> PathBuf {
-        let target = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
-        let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        target.with_file_name(format!(".{name}.{}.partial", std::process::id()))
     }
 
     /// Whether it is a file or nothing yet, so that it can wait until there is something to write.
@@ -120,16 +105,6 @@ impl OutputFile {
     fn error(&self, source: io::Error) -> OutputError {
         OutputError { path: self.path.clone(), purpose: self.purpose, source }
     }
-}
-
-/// Writes `path` with the permissions of `old`, where that is there.
-fn write_as(old: &Path, path: &Path, contents: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    if let Ok(old) = std::fs::metadata(old) {
-        // Best effort: a file system without permissions must not cost the report.
-        let _ = file.set_permissions(old.permissions());
-    }
-    file.write_all(contents)
 }
 
 #[cfg(test)]
@@ -188,7 +163,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // No longer name is possible: nothing can be made beside it, as in a folder that is read-only.
         let path = folder.path().join("v".repeat(255));
-        File::create(&path).unwrap();
+        std::fs::write(&path, "").unwrap();
         OutputFile::check_in_place(&path, "--verdicts").unwrap();
         assert!(OutputFile::reserve(&path, "--json").is_err());
         let text = OutputFile::check_in_place(folder.path(), "--verdicts").unwrap_err().to_string();

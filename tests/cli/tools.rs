@@ -76,6 +76,21 @@ fn bench_measures_every_file_at_every_batch_and_their_ratio() {
 }
 
 #[test]
+fn bench_that_fails_keeps_what_it_has_measured() {
+    let fixture = Fixture::new();
+    // The second and third of the pictures are brighter.
+    TestModel { nan_above: 2.0, ..TestModel::classifier() }.write(fixture.path(), "c.onnx");
+    let bench = |batch| fixture.puvae(&["bench", "c.onnx", "--batch", batch, "--seconds", "0.01", "--json", "b.json"]);
+    let failed = ["error: c.onnx: output `logits` is not finite"];
+    assert_eq!(bench("3,1").expect(1, &failed).stdout, "", "nothing was measured before");
+    assert!(!fixture.path().join("b.json").exists());
+    assert!(bench("1,3").expect(1, &failed).stdout.contains("images/s"));
+    let results = fixture.json("b.json");
+    assert_eq!((results["results"].as_array().unwrap().len(), &results["results"][0]["batch"]), (1, &1.into()));
+    assert!(results["failure"].as_str().unwrap().contains("is not finite"), "{results}");
+}
+
+#[test]
 fn bench_refuses_what_makes_no_sense() {
     let fixture = Fixture::new();
     fixture.puvae(&["bench"]).expect(2, &["<FILE>"]);
@@ -217,6 +232,28 @@ fn calibrate_tells_failed_frames_from_dropped_ones_and_ends_with_the_reason() {
     assert!(failed > 0 && figures["dropped"].as_u64().unwrap() + failed <= 100, "{figures}");
     assert!(ran.stdout.contains(&format!("{failed} failed")), "{}", ran.stdout);
     assert!(ran.stdout.contains("none: too many frames had no verdict"), "{}", ran.stdout);
+}
+
+#[test]
+fn calibrate_that_fails_keeps_what_it_has_measured() {
+    let fixture = Fixture::new();
+    let calibrate = |frames: usize| {
+        // The last frame is cut off.
+        std::fs::write(fixture.path().join("raw"), vec![0; frames * 16 + 5]).unwrap();
+        let args = [&CALIBRATE[..], &["--source", "stdin:gray:4x4", "--json", "c.json"]].concat();
+        let raw = std::fs::File::open(fixture.path().join("raw")).unwrap();
+        Ran::from(fixture.command(&args).stdin(raw).output().unwrap())
+    };
+    assert_eq!(calibrate(99).expect(1, &["error: the capture stage failed after frame 98: "]).stdout, "");
+    assert!(!fixture.path().join("c.json").exists());
+    let ran = calibrate(400).expect(1, &["error: the capture stage failed after frame 399: "]);
+    assert!(ran.stdout.contains("held by these frames"), "{}", ran.stdout);
+    let figures = fixture.json("c.json");
+    assert!(figures["frames"].as_u64().unwrap() >= 100, "{figures}");
+    assert!(
+        figures["failure"].as_str().unwrap().starts_with("the capture stage failed after frame 399: "),
+        "{figures}"
+    );
 }
 
 #[test]

@@ -163,6 +163,29 @@ impl Purifier for Bytes {
 }
 
 #[test]
+fn a_classifier_with_nothing_to_choose_from_is_refused_before_the_first_frame() {
+    for classes in [0, 1] {
+        let failed = failure(Box::new(Stub), Indifferent::new(SHAPE, classes), &[]);
+        let words = format!("the classifier has {classes} classes, expected at least 2; use another one");
+        assert_eq!((failed.to_string(), failed.summary.ledger.captured), (words, 0));
+    }
+}
+
+#[test]
+fn a_run_that_is_refused_has_nothing_of_the_one_before_with_the_same_configuration() {
+    let config = PipelineConfig { deadline: Deadline::new(Duration::from_secs(3600)).unwrap(), ..Default::default() };
+    let run = |classes| {
+        let (clock, stop) = (Arc::new(SystemClock), StopFlag::new());
+        let classifier = Indifferent::new(SHAPE, classes);
+        pipeline::run(synthetic(5), Box::new(Stub), classifier, &config, clock, &stop, &mut [])
+    };
+    assert_eq!(run(4).unwrap().capture.captured, 5);
+    let refused = run(0).unwrap_err().summary;
+    assert_eq!((refused.capture, config.health.snapshot()), Default::default());
+    assert_eq!((refused.ledger.captured, refused.ledger.balances()), (0, true));
+}
+
+#[test]
 fn a_purifier_of_another_range_is_refused_before_the_first_frame() {
     let failed = failure(Box::new(Bytes), Indifferent::new(SHAPE, 4), &[]);
     let words = "the purify stage failed while warming up: `purified` lies in 127.5…127.5, expected 0…1; scale it";

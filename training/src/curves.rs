@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
+use crate::files;
+
 const PANEL: (u32, u32) = (420, 260);
 
 /// Named figures over the epochs, each a list of (epoch, value).
@@ -16,15 +18,21 @@ pub type Series<'a> = BTreeMap<&'a str, Vec<(f64, f64)>>;
 /// # Errors
 /// When the file cannot be written.
 pub fn write(path: &Path, series: &Series<'_>) -> Result<()> {
+    let mut drawing = String::new();
+    draw(&mut drawing, series).map_err(|error| anyhow!("{}: cannot draw the curves: {error}", path.display()))?;
+    files::replace(path, drawing.as_bytes())
+}
+
+fn draw(drawing: &mut String, series: &Series<'_>) -> Result<(), Box<dyn std::error::Error>> {
     let columns = series.len().clamp(1, 3);
     let rows = series.len().div_ceil(columns).max(1);
-    let root = SVGBackend::new(path, (PANEL.0 * columns as u32, PANEL.1 * rows as u32)).into_drawing_area();
-    let failed = |error: String| anyhow!("{}: cannot draw the curves: {error}", path.display());
-    root.fill(&WHITE).map_err(|error| failed(error.to_string()))?;
+    let root = SVGBackend::with_string(drawing, (PANEL.0 * columns as u32, PANEL.1 * rows as u32)).into_drawing_area();
+    root.fill(&WHITE)?;
     for (area, (name, points)) in root.split_evenly((rows, columns)).iter().zip(series) {
-        panel(area, name, points).map_err(|error| failed(error.to_string()))?;
+        panel(area, name, points)?;
     }
-    root.present().map_err(|error| failed(error.to_string()))
+    root.present()?;
+    Ok(())
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;

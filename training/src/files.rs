@@ -1,12 +1,11 @@
-//! Writing files so that a program that is killed, or a full disk, does not cost what was there; and what tells one content from
-//! another.
+//! Writing files so that a program that is killed, or a full disk, does not cost what was there.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use sha2::{Digest, Sha256};
+use puvae::files::behind_links;
 
 /// Puts `bytes` in place of the file at `path` in one step: whoever reads it sees the old content or the new.
 ///
@@ -16,28 +15,13 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     replace_with(path, |partial| Ok(std::fs::write(partial, bytes)?))
 }
 
-/// As [`replace`], with the content written by `write`. A link stays one: what it leads to is replaced.
+/// As [`replace`], with the content written by `write` into a new file beside it. A link stays one: what it leads to is replaced.
 ///
 /// # Errors
 /// When `write` fails or the file cannot be put in place.
 pub fn replace_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let written = || -> Result<()> {
-        let target = behind_links(path);
-        let partial = target.with_extension("partial");
-        write(&partial)?;
-        File::open(&partial)?.sync_all()?;
-        Ok(std::fs::rename(&partial, target)?)
-    };
-    written().with_context(|| format!("{}: cannot write; is the disk full or the folder read-only?", path.display()))
-}
-
-/// What a link leads to, which need not be there yet.
-fn behind_links(path: &Path) -> PathBuf {
-    match (path.canonicalize(), std::fs::read_link(path)) {
-        (Ok(there), Ok(_)) => there,
-        (Err(_), Ok(missing)) => path.parent().unwrap_or(Path::new("")).join(missing),
-        (_, Err(_)) => path.to_owned(),
-    }
+    puvae::files::replace_with(path, write)
+        .with_context(|| format!("{}: cannot write; is the disk full or the folder read-only?", path.display()))
 }
 
 /// Keeps the JSON file at `path` beside it, as `NAME.before.json`, or `NAME.before-2.json` and so on where that is taken, and says so.
@@ -74,16 +58,6 @@ pub fn check_writable(path: &Path) -> Result<()> {
         if existed { Ok(()) } else { std::fs::remove_file(path) }
     };
     tried().with_context(|| format!("{}: cannot write there; choose another --out", path.display()))
-}
-
-/// SHA-256 of all there is to read, as 64 hex digits.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn sha256(mut content: impl Read) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    io::copy(&mut content, &mut hasher)?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use sha2::{Digest, Sha256};
+use puvae::model::hash::FileHash;
 
 use crate::bundle::{Bundle, Wheel};
 use crate::unpack::{bar, unpack};
@@ -150,14 +150,12 @@ fn check_hash(file: &Path, wheel: &Wheel, bundle: &Bundle) -> Result<()> {
     Ok(())
 }
 
-/// The SHA-256 of a file in hexadecimal digits.
 fn sha256(path: &Path) -> io::Result<String> {
     let file = File::open(path)?;
     let bar = bar(file.metadata()?.len(), "verify");
-    let mut hasher = Sha256::new();
-    io::copy(&mut bar.wrap_read(file), &mut hasher)?;
+    let hash = FileHash::read(bar.wrap_read(file))?;
     bar.finish_and_clear();
-    Ok(format!("{:x}", hasher.finalize()))
+    Ok(hash.to_string())
 }
 
 #[cfg(test)]
@@ -183,7 +181,7 @@ mod tests {
             package: "pkg",
             version: "1.0",
             platform: "any",
-            sha256: format!("{:x}", Sha256::digest(wheel)).leak(),
+            sha256: FileHash::of(wheel).to_string().leak(),
             keep: &[Keep { from: "pkg/include/", to: "include/" }, Keep { from: "pkg/lib.so", to: "lib/lib.so" }],
         };
         Bundle {
@@ -247,7 +245,7 @@ mod tests {
         let (bytes, cache) = (wheel_bytes(), tempfile::tempdir().unwrap());
         let bundle = bundle(&bytes);
         let text = install(&bundle, cache.path(), &deliver(&bytes[1..])).unwrap_err().to_string();
-        let got = format!("{:x}", Sha256::digest(&bytes[1..]));
+        let got = FileHash::of(&bytes[1..]);
         assert!(text.starts_with("pkg.whl, as pip fetched it, is not the pinned file"), "{text}");
         assert!(text.contains(&format!("expected sha256 {}\n", bundle.wheels[0].sha256)), "{text}");
         assert!(text.contains(&format!("got      sha256 {got}\n")), "{text}");

@@ -81,7 +81,7 @@ impl Found {
             self.sorted.last().map_or("n/a".into(), |slowest| format!("{:.1} ms", slowest.as_secs_f64() * 1e3));
         let slower = slower.map(|came| format!(" (about {came} came: reading one takes longer than there is time)"));
         format!(
-            "Tightest deadline, from capture to verdict\n{}\n the confidence is for frames independent of each other, under a load as it is now{}\n {} frames at {fps} a second{}, {} of them dropped, {} failed, slowest response {slowest}\n              first run of both models {:.1?}, provider {} ({}), {} for each model\n",
+            "Tightest deadline, from capture to verdict\n{}\n the confidence is for frames independent of each other, under a load as it is now{}\n {} frames at {fps} a second{}, {} of them dropped, {} failed, slowest response {slowest}\n first run of both models {:.1?}, provider {} ({}), {} for each model\n",
             table::lay_out(&["share of frames", "held by these frames", "held at 95 % confidence"], 1, rows),
             self.advice(),
             self.frames(),
@@ -102,7 +102,7 @@ impl Found {
         if none { "\n for frames that were dropped: let fewer come in a second, with a lower --fps" } else { "" }
     }
 
-    pub(super) fn json(&self, setup: &Setup<'_>) -> anyhow::Result<String> {
+    pub(super) fn json(&self, setup: &Setup<'_>, failure: Option<&anyhow::Error>) -> anyhow::Result<String> {
         let Setup { settings, engine, models, fps, slower } = setup;
         let deadlines: Vec<_> = SHARES.into_iter().map(|share| self.deadline(share)).collect();
         let report = json!({
@@ -110,7 +110,7 @@ impl Found {
             "fps_came": slower.unwrap_or(*fps),
             "source": settings.source.to_string(), "regions": settings.regions, "confidence": CONFIDENCE,
             "deadlines": deadlines, "provider": engine.provider(), "threads": engine.threads().get(), "models": models,
-            "puvae_version": env!("CARGO_PKG_VERSION"),
+            "puvae_version": env!("CARGO_PKG_VERSION"), "failure": failure.map(ToString::to_string),
         });
         serde_json::to_string_pretty(&report).map_err(|error| anyhow!("the figures: {error}"))
     }

@@ -105,6 +105,7 @@ fn pictures(regions: usize) -> Pictures {
         *value = y as f32 / (SIDE - 1) as f32;
     }
     pictures.purified.frames = pictures.input.mapv(|value| 1.0 - value);
+    pictures.raw = regions == 3;
     pictures
 }
 

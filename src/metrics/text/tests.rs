@@ -4,7 +4,7 @@ use crate::clock::{Clock, SimulatedClock};
 use crate::deadline::Deadline;
 use crate::frame::{FrameId, StampSource};
 use crate::ledger::{DropReason, ExpiredAt};
-use crate::pipeline::{CaptureHealth, Outcome, Sink as _, Times, Verdict, Verdicts};
+use crate::pipeline::{CaptureHealth, Outcome, Pictures, Sink as _, Times, Verdict, Verdicts};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn outcome(frame: u64, fate: Fate, captured_at: Duration, response: Option<Durat
         region: 0,
         class: 1,
         confidence: 0.5,
-        purified: frame != 0,
+        purified: false,
         label_star: None,
         distance: None,
         score: Some(1.0),
@@ -31,17 +31,22 @@ fn outcome(frame: u64, fate: Fate, captured_at: Duration, response: Option<Durat
     Outcome { frame: FrameId(frame), fate, captured_at, stamp_source, label: None, times, verdicts, held: None }
 }
 
+/// Of a frame that passed the purifier by, or of one that there is no purifier for.
+fn pictures(raw: bool) -> Pictures {
+    Pictures { raw, ..Pictures::default() }
+}
+
 /// Two verdicts, one of them exactly at the deadline, and two misses; then 100 ms without any.
 fn page() -> String {
     let clock = SimulatedClock::new();
     let mut board = Board::new(Arc::new(clock.clone()), Deadline::new(ms(33)).unwrap(), CaptureHealth::default());
     board.begin(clock.now());
     clock.advance(ms(33));
-    board.outcome(&outcome(0, Fate::OnTime, ms(0), Some(ms(33))), None).unwrap();
+    board.outcome(&outcome(0, Fate::OnTime, ms(0), Some(ms(33))), Some(&pictures(true))).unwrap();
     clock.advance(ms(47));
     board.outcome(&outcome(1, Fate::Expired(ExpiredAt::Purify), ms(33), None), None).unwrap();
     board.outcome(&outcome(2, Fate::Dropped(DropReason::Queue), ms(39), None), None).unwrap();
-    board.outcome(&outcome(3, Fate::Late, ms(40), Some(ms(40))), None).unwrap();
+    board.outcome(&outcome(3, Fate::Late, ms(40), Some(ms(40))), Some(&pictures(false))).unwrap();
     clock.advance(ms(100));
     let facts = Facts { provider: "cpu".into(), ..Facts::default() };
     render(&board.read(), board.edges(), true, Some(&facts))
@@ -62,7 +67,7 @@ fn every_figure_is_where_it_belongs() {
         "puvae_frames_in_flight 0",
         "puvae_verdicts_total 2",
         "puvae_verdicts_suspect_total 1",
-        "puvae_verdicts_unpurified_total 1",
+        "puvae_frames_unpurified_total 1",
         "puvae_longest_miss_run_frames 3",
         "puvae_recent_miss_ratio 0.75",
         "puvae_deadline_seconds 0.033",

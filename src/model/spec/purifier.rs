@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SpecError;
 
+/// More than any purifier's; keeps an absurd spec from asking for all memory.
+const MAX_LATENT: usize = 1 << 14;
+
 /// What only purifiers have.
 ///
 /// In JSON the fields of `selection` stand beside the others: `latent`, `sigma_eps` and `distance`, all three or none.
@@ -22,7 +25,7 @@ pub struct PurifierSpec {
 /// How a purifier selects one of its candidates, one for each class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
-    /// Latent dimensions Z of the `noise` input `[N, K, Z]`.
+    /// Latent dimensions Z of the `noise` input `[N, K, Z]`, 1 to 16 384.
     pub latent: usize,
     /// Standard deviation σ_ε of the latent noise (the caller scales the noise by it).
     pub sigma_eps: f32,
@@ -124,10 +127,10 @@ impl PurifierSpec {
     pub(super) fn check(&self) -> Result<(), SpecError> {
         let contradiction = |text: String| Err(SpecError::Contradiction(text));
         if let Some(Selection { latent, sigma_eps, .. }) = self.selection
-            && (latent == 0 || !sigma_eps.is_finite() || sigma_eps < 0.0)
+            && (!(1..=MAX_LATENT).contains(&latent) || !sigma_eps.is_finite() || sigma_eps < 0.0)
         {
             return contradiction(format!(
-                "latent {latent} and sigma_eps {sigma_eps}, expected at least 1 and a finite value of at least 0"
+                "latent {latent} and sigma_eps {sigma_eps}, expected 1 to {MAX_LATENT} and a finite value of at least 0"
             ));
         }
         if let Some(Score::MeanPowerToInput { exponent }) = self.score

@@ -5,7 +5,6 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -24,8 +23,6 @@ pub(in crate::pipeline) struct Intake {
     desk: Desk,
     output: Sender<Captured>,
     health: CaptureHealth,
-    /// Frames so far: the left side of the ledger.
-    captured: Arc<AtomicU64>,
     /// How many frames there were before the source was opened, this time.
     before: u64,
     /// Which opening of the source it takes frames from.
@@ -38,13 +35,8 @@ pub(in crate::pipeline) struct Intake {
 pub(super) type SharedIntake = Arc<Mutex<Option<Intake>>>;
 
 impl Intake {
-    pub(in crate::pipeline) fn new(
-        desk: Desk,
-        output: Sender<Captured>,
-        health: CaptureHealth,
-        captured: Arc<AtomicU64>,
-    ) -> Self {
-        Self { desk, output, health, captured, before: 0, opening: 0, newest: None }
+    pub(in crate::pipeline) fn new(desk: Desk, output: Sender<Captured>, health: CaptureHealth) -> Self {
+        Self { desk, output, health, before: 0, opening: 0, newest: None }
     }
 
     /// From now on only frames of this opening are taken, which count from 0 again.
@@ -54,7 +46,7 @@ impl Intake {
     }
 
     pub(super) fn captured(&self) -> u64 {
-        self.captured.load(Ordering::Relaxed)
+        self.health.captured()
     }
 
     /// Whether frames of `opening` are still wanted.
@@ -103,13 +95,14 @@ impl Intake {
     }
 
     fn lose(&mut self, count: u64, captured_at: Instant, stamp_source: StampSource) {
-        self.health.count(|counters| {
+        let first = self.health.count(|counters| {
+            let first = counters.captured;
             counters.captured += count;
             counters.lost += count;
+            first
         });
-        for _ in 0..count {
-            let id = FrameId(self.captured.fetch_add(1, Ordering::Relaxed));
-            let ticket = Ticket::without_picture(id, captured_at, stamp_source, None);
+        for id in first..first + count {
+            let ticket = Ticket::without_picture(FrameId(id), captured_at, stamp_source, None);
             self.desk.decide(ticket, Fate::Dropped(DropReason::Driver));
         }
     }
@@ -139,7 +132,9 @@ impl Intake {
             return Err(PipelineError::FrameNumber { expected, got: claimed });
         }
         self.lose(lost, captured_at, stamp_source);
-        self.health.count(|counters| counters.captured += 1);
-        Ok(FrameId(self.captured.fetch_add(1, Ordering::Relaxed)))
+        Ok(self.health.count(|counters| {
+            counters.captured += 1;
+            FrameId(counters.captured - 1)
+        }))
     }
 }

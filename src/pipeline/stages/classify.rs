@@ -64,17 +64,16 @@ impl Classify {
         })?;
         ticket.mark(Stage::Classify, self.desk.clock.now());
         let response = ticket.response();
-        let verdict = |region| self.verdict(region, pictures, response).ok_or(PipelineError::NoClasses { frame });
-        (0..regions).map(verdict).collect()
+        Ok((0..regions).map(|region| self.verdict(region, pictures, response)).collect())
     }
 
-    /// `None` of a classifier without classes.
-    fn verdict(&self, region: usize, pictures: &Pictures, response: Duration) -> Option<Verdict> {
-        let (class, confidence) = top_class(self.logits.row(region))?;
+    fn verdict(&self, region: usize, pictures: &Pictures, response: Duration) -> Verdict {
+        let best = top_class(self.logits.row(region));
+        let (class, confidence) = best.expect("a run with a classifier of fewer than two classes is refused");
         let purified = self.is_defence && !pictures.raw;
         let result = Some(&pictures.purified).filter(|_| purified);
         let score = result.and_then(|result| result.suspicion(region));
-        Some(Verdict {
+        Verdict {
             region,
             class,
             confidence,
@@ -84,6 +83,6 @@ impl Classify {
             score,
             suspect: score.zip(self.suspect_above).is_some_and(|(score, limit)| score > limit),
             response,
-        })
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::model::file::ModelInfo;
 use crate::preprocess::Region;
 use crate::report::Report;
 use crate::report::html::stamps;
-use crate::report::schema::Histogram;
+use crate::report::schema::{Accuracy, Histogram};
 use crate::report::table::{NOT_MEASURED, duration, optional, pace, percent, rows as fates};
 
 /// One figure of every run.
@@ -84,11 +84,9 @@ impl Comparison {
     }
 
     fn verdicts(&self) -> Vec<Figure> {
-        let hash = |model: &ModelInfo| model.short_hash().to_owned();
+        let hash = |model: &ModelInfo| model.sha256.short();
         vec![
-            self.share("correct", |report| {
-                report.accuracy.as_ref().and_then(|accuracy| ratio(accuracy.correct, accuracy.labelled))
-            }),
+            self.share("correct", |report| report.accuracy.as_ref().and_then(Accuracy::correct_ratio)),
             self.count("labelled", |report| report.accuracy.as_ref().map_or(0, |accuracy| accuracy.labelled)),
             self.count("suspects", |report| report.suspects),
             self.count("not purified", |report| report.unpurified),
@@ -211,10 +209,6 @@ impl Comparison {
 fn regions(regions: &[Region]) -> String {
     let regions: Vec<String> = regions.iter().map(ToString::to_string).collect();
     if regions.is_empty() { "the whole frame".into() } else { regions.join(" ") }
-}
-
-fn ratio(count: u64, of: u64) -> Option<f64> {
-    (of > 0).then(|| count as f64 / of as f64)
 }
 
 /// A difference of two shares, in percentage points; one that is there never looks like none.

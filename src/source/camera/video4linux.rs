@@ -59,7 +59,7 @@ impl Camera {
             Stream::with_buffers(&device, Type::VideoCapture, BUFFERS).map_err(refused(&camera, "give buffers"))?;
         let pictures = Pictures::new(mode, stride, pixels);
         let stream = ClosableStream::new(camera.clone(), stream);
-        let tap = Tap { camera, stream, streams: false, holds: false };
+        let tap = Tap { camera, stream, buffers: 0, streams: false, holds: false };
         Ok(Self { tap, meter: Meter::default(), pictures, clock, answered: None })
     }
 }
@@ -68,9 +68,9 @@ impl limited::Capture for Camera {
     fn capture(&mut self) -> Result<Next, CameraError> {
         let now = self.clock.now();
         let paused = self.answered.is_some_and(|answered| now.saturating_duration_since(answered) > PAUSE);
-        // As many as there are buffers may have been filled meanwhile.
-        let mut kept = if paused { BUFFERS } else { 0 };
         self.tap.start()?;
+        // As many as there are buffers may have been filled meanwhile.
+        let mut kept = if paused { self.tap.buffers } else { 0 };
         let next = loop {
             let patience = if kept > 0 { Duration::ZERO } else { PATIENCE };
             if !self.tap.wait(patience)? {
@@ -100,6 +100,8 @@ impl limited::Capture for Camera {
 struct Tap {
     camera: String,
     stream: ClosableStream,
+    /// How many buffers the driver has, once frames flow.
+    buffers: usize,
     streams: bool,
     /// Whether a buffer is in our hands.
     holds: bool,
@@ -111,9 +113,10 @@ impl Tap {
         if self.streams {
             return Ok(());
         }
+        self.buffers = 0;
         for index in 0..MOST_BUFFERS {
             match CaptureStream::queue(&mut *self.stream, index) {
-                Ok(()) => {}
+                Ok(()) => self.buffers += 1,
                 // There is no buffer of this number: the driver gave fewer than it was asked for.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput && index > 1 => break,
                 Err(error) => return Err(refused(&self.camera, "take a buffer")(error)),

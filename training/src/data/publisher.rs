@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
+use puvae::model::hash::FileHash;
 
 use super::cifar;
 use crate::files;
@@ -146,10 +147,10 @@ impl Remote {
     fn check(&self, path: &Path, packed: bool) -> Result<()> {
         let file = BufReader::new(File::open(path)?);
         let sha256 = match self.hashed {
-            Hashed::Unpacked if packed => files::sha256(GzDecoder::new(file)),
-            Hashed::Unpacked | Hashed::Archive => files::sha256(file),
+            Hashed::Unpacked if packed => FileHash::read(GzDecoder::new(file)),
+            Hashed::Unpacked | Hashed::Archive => FileHash::read(file),
         };
-        let sha256 = sha256.with_context(|| format!("{}: not a whole gzip file", self.file))?;
+        let sha256 = sha256.with_context(|| format!("{}: not a whole gzip file", self.file))?.to_string();
         ensure!(sha256 == self.sha256, "its content has SHA-256 {sha256}, expected {}", self.sha256);
         Ok(())
     }

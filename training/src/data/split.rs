@@ -3,9 +3,9 @@
 use std::io::Read;
 use std::ops::Range;
 
+use puvae::model::hash::FileHash;
 use tch::{Device, Kind, Tensor};
 
-use crate::files;
 use crate::random::Draws;
 
 /// Random stream of [`Split::sample`]: none that training draws from.
@@ -137,7 +137,7 @@ impl Split {
         let labels: Vec<u8> = labels.into_iter().flat_map(i64::to_le_bytes).collect();
         let pixels = self.images.to_device(Device::Cpu).flatten(0, -1);
         let pixels = Vec::<u8>::try_from(pixels).expect("pictures are bytes");
-        files::sha256(labels.as_slice().chain(&pixels[..])).expect("memory can be read")
+        FileHash::read(labels.as_slice().chain(&pixels[..])).expect("memory can be read").to_string()
     }
 
     pub(super) fn from(&self, start: usize) -> Split {

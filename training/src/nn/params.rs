@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
+use puvae::model::hash::FileHash;
 use tch::{Device, Kind, Tensor};
 
 use super::int8::Int8;
-use crate::files;
 use crate::random::Draws;
 
 /// A network, by its parameters.
@@ -98,14 +98,13 @@ impl Params {
     /// When a parameter is not of floats.
     #[must_use]
     pub fn sha256(&self) -> String {
-        let of = |bytes: &[u8]| files::sha256(bytes).expect("memory can be read");
         let line = |(name, tensor): (&String, &Tensor)| {
             let values = Vec::<f32>::try_from(tensor.detach().to_device(Device::Cpu).reshape([-1]));
             let bytes: Vec<u8> =
                 values.expect("parameters are floats").into_iter().flat_map(f32::to_le_bytes).collect();
-            format!("{name} {:?} {}\n", tensor.size(), of(&bytes))
+            format!("{name} {:?} {}\n", tensor.size(), FileHash::of(&bytes))
         };
-        of(self.tensors.borrow().iter().map(line).collect::<String>().as_bytes())
+        FileHash::of(self.tensors.borrow().iter().map(line).collect::<String>().as_bytes()).to_string()
     }
 
     /// Overwrites every parameter with the one of the same name.

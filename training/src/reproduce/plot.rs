@@ -7,6 +7,7 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use super::figure::Figure;
+use crate::files;
 
 const SIZE: (u32, u32) = (760, 440);
 
@@ -17,16 +18,19 @@ impl Figure {
     /// When the file cannot be written.
     pub(super) fn draw(&self, path: &Path) -> Result<()> {
         let x = self.extent();
-        let drawn = if self.x.logarithmic { self.draw_over(path, x.log_scale()) } else { self.draw_over(path, x) };
-        drawn.map_err(|error| anyhow!("{}: cannot draw the figure: {error}", path.display()))
+        let mut drawing = String::new();
+        let into = &mut drawing;
+        let drawn = if self.x.logarithmic { self.draw_over(into, x.log_scale()) } else { self.draw_over(into, x) };
+        drawn.map_err(|error| anyhow!("{}: cannot draw the figure: {error}", path.display()))?;
+        files::replace(path, drawing.as_bytes())
     }
 
-    fn draw_over<X>(&self, path: &Path, x: X) -> Result<(), Box<dyn std::error::Error>>
+    fn draw_over<X>(&self, drawing: &mut String, x: X) -> Result<(), Box<dyn std::error::Error>>
     where
         X: AsRangedCoord<Value = f64>,
         X::CoordDescType: ValueFormatter<f64>,
     {
-        let root = SVGBackend::new(path, SIZE).into_drawing_area();
+        let root = SVGBackend::with_string(drawing, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&root)
             .caption(&self.title, ("sans-serif", 18))

@@ -9,9 +9,9 @@ use flate2::write::GzEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, GrayImage, ImageEncoder as _, RgbImage};
 use puvae::idx::{Images, write_images, write_labels};
+use puvae::model::hash::FileHash;
 use puvae_training::data::publisher::{self, Hashed, Remote};
 use puvae_training::data::{DataSet, Shape, Split};
-use sha2::{Digest, Sha256};
 use tch::{Device, Tensor};
 
 fn load(root: &Path, name: &str, shape: Shape) -> anyhow::Result<DataSet> {
@@ -253,7 +253,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 }
 
 fn remote(base: &str, file: &str, content: &[u8]) -> Remote {
-    let sha256 = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = FileHash::of(content).to_string();
     Remote { base: base.into(), file: file.into(), hashed: Hashed::Unpacked, sha256 }
 }
 
