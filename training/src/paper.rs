@@ -101,8 +101,8 @@ pub fn line(dataset: &str, target: &str, attack: Attack, aim: Aim) -> Option<Lin
         _ if aim == Aim::Untargeted || attack.epsilon().is_some_and(|epsilon| epsilon != 0.3) => return None,
         Attack::Fgsm { .. } => 0,
         Attack::IFgsm { .. } => 1,
-        Attack::CarliniWagner { .. } => 2,
-        Attack::Pgd { .. } => return None,
+        Attack::CarliniWagner { confidence: 0, .. } => 2,
+        Attack::CarliniWagner { .. } | Attack::Pgd { .. } => return None,
     };
     let (_, _, lines) = TABLES.iter().find(|(set, classifier, _)| (*set, *classifier) == (dataset, target))?;
     let [undefended, adversarial_training, magnet, defense_gan, puvae] = lines[at];

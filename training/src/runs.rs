@@ -21,7 +21,7 @@ use crate::gan::{Critic, GanConfig, GanSchedule, GanTask, Generator};
 use crate::nn::params::Params;
 use crate::puvae::{Puvae, PuvaeConfig, PuvaeTask};
 use crate::resumable::{self, Run};
-pub use provenance::{as_known, may_be_same, same_data, sources};
+pub use provenance::{are_alike, as_known, same_data, sources};
 pub use stored::{Stored, load_classifier, load_puvae};
 use substitute::Origin;
 

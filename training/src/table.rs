@@ -1,19 +1,22 @@
 //! Results files as Markdown, with the paper's numbers beside ours.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
 
 use crate::attack::Aim;
-use crate::evaluate::adaptive::{ATTACKER, Outcome};
+use crate::evaluate::adaptive::{Outcome, OutcomeRow};
 use crate::evaluate::interval::wilson;
 use crate::evaluate::{BLACK_BOX, CLEAN, Cell, Results, Row, checks};
 use crate::paper::{self, Line};
 use crate::puvae::PuvaeConfig;
 use crate::runs;
 use crate::runs::substitute::Origin;
+
+/// Images below which a threshold that rejects 1 % of them is noise: it is one of the few largest scores.
+const FEWEST_FOR_A_THRESHOLD: usize = 1_000;
 
 /// Reads results files.
 ///
@@ -51,6 +54,10 @@ fn section(results: &Results) -> String {
     for row in &results.rows {
         table_row(&mut text, cells(results, target, row, &names));
     }
+    for (name, rows) in lost(results) {
+        writeln!(text, "\nLost, since {name} was not there when the row was measured anew: {}.", rows.join(", "))
+            .expect("writing to a string does not fail");
+    }
     if let Some(about) = substitute(results) {
         writeln!(text, "\n{about}").expect("writing to a string does not fail");
     }
@@ -80,7 +87,8 @@ fn detectors(text: &mut String, results: &Results) {
         results.rows.iter().any(|row| row.defended.get(*name).is_some_and(|cell| cell.rejected.is_some()))
     };
     let names: Vec<&String> = results.defences.keys().filter(detects).collect();
-    if names.is_empty() {
+    let calibrated_on = results.rows.iter().map(|row| row.n).max().unwrap_or(0);
+    if names.is_empty() || calibrated_on < FEWEST_FOR_A_THRESHOLD {
         return;
     }
     *text += "\nAccuracy with rejection: what each defence's detector rejects (its threshold rejects 1 % of the first clean held-out images, as many as the row of clean images has), and what is right of the rest:\n\n";
@@ -94,6 +102,15 @@ fn detectors(text: &mut String, results: &Results) {
         });
         table_row(text, std::iter::once(attack_text(row)).chain(cells).collect());
     }
+}
+
+/// Defences that have cells in some rows of finished results, and those rows where they have none.
+fn lost(results: &Results) -> Vec<(&str, Vec<String>)> {
+    let lacks = |name: &String| -> Vec<String> {
+        results.rows.iter().filter(|row| !row.defended.contains_key(name)).map(attack_text).collect()
+    };
+    let all = results.defences.keys().filter(|_| results.finished).map(|name| (name.as_str(), lacks(name)));
+    all.filter(|(_, rows)| !rows.is_empty()).collect()
 }
 
 fn target(results: &Results) -> &str {
@@ -223,15 +240,13 @@ fn adaptive(text: &mut String, results: &Results) {
     for (name, outcome) in &results.adaptive {
         table_row(text, adaptive_cells(name, outcome));
     }
-    let earlier = results.adaptive.iter().filter(|(_, outcome)| outcome.attacker < ATTACKER);
-    let names: Vec<&str> = earlier.map(|(name, _)| name.as_str()).collect();
-    if !names.is_empty() {
-        writeln!(
-            text,
-            "\nFrom an earlier version of the attacker, whose attacks all began at the same random points, so that his starts are fewer different tries than they look: {}.",
-            names.join(", ")
-        )
-        .expect("writing to a string does not fail");
+    let mut earlier = BTreeMap::<&str, Vec<&str>>::new();
+    for (name, outcome) in &results.adaptive {
+        outcome.weakness().into_iter().for_each(|weakness| earlier.entry(weakness).or_default().push(name));
+    }
+    for (weakness, names) in earlier {
+        writeln!(text, "\nFrom an earlier version of the attacker, who {weakness}: {}.", names.join(", "))
+            .expect("writing to a string does not fail");
     }
 }
 
@@ -239,7 +254,7 @@ fn adaptive_cells(name: &str, outcome: &Outcome) -> Vec<String> {
     let effort = outcome.effort;
     let queries = effort.thorough.map(|thorough| format!(", {} queries", thorough.queries));
     let (low, high) = wilson(outcome.worst, outcome.n);
-    let attacks: Vec<String> = outcome.rows.iter().map(|row| format!("{} {:.1}", row.attack, row.accuracy)).collect();
+    let attacks: Vec<String> = outcome.rows.iter().map(attack_that_knows).collect();
     vec![
         name.into(),
         outcome.n.to_string(),
@@ -250,6 +265,17 @@ fn adaptive_cells(name: &str, outcome: &Outcome) -> Vec<String> {
         format!("**{:.1}** ({low:.1} to {high:.1})", outcome.worst),
         format!("{:.1}", outcome.unbounded),
     ]
+}
+
+/// What an attack left, and of those in several rounds that came after others, after each round: whether more would have helped.
+fn attack_that_knows(row: &OutcomeRow) -> String {
+    let rounds: Vec<String> = row.after_rounds.iter().map(|left| format!("{left:.1}")).collect();
+    let text = format!("{} {:.1}", row.attack, row.accuracy);
+    if rounds.len() > 2 && row.attack.starts_with("then ") {
+        format!("{text} (after each start {})", rounds.join(", "))
+    } else {
+        text
+    }
 }
 
 fn percent(value: Option<f64>) -> String {

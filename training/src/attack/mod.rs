@@ -68,7 +68,14 @@ pub enum Attack {
     CarliniWagner {
         /// Which constants.
         preset: Preset,
+        /// By how much the wanted logit shall exceed the others (κ); 0 in the presets and in files that do not tell.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        confidence: u32,
     },
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// How an attack makes its proposals.
@@ -91,7 +98,8 @@ impl Attack {
             Self::Fgsm { .. } => "fgsm".into(),
             Self::IFgsm { steps, .. } => format!("ifgsm-{steps}"),
             Self::Pgd { steps, restarts, .. } => format!("pgd-{steps}x{restarts}"),
-            Self::CarliniWagner { preset } => format!("cw-{}", preset.as_str()),
+            Self::CarliniWagner { preset, confidence: 0 } => format!("cw-{}", preset.as_str()),
+            Self::CarliniWagner { preset, confidence } => format!("cw-{}-k{confidence}", preset.as_str()),
         }
     }
 
@@ -127,7 +135,9 @@ impl Attack {
             Self::Fgsm { epsilon } => sign(epsilon, epsilon, 1, 0),
             Self::IFgsm { epsilon, alpha, steps } => sign(epsilon, alpha, steps, 0),
             Self::Pgd { epsilon, alpha, steps, restarts } => sign(epsilon, alpha, steps, restarts),
-            Self::CarliniWagner { preset } => Method::CarliniWagner(preset.constants()),
+            Self::CarliniWagner { preset, confidence } => {
+                Method::CarliniWagner(CarliniWagner { confidence: f64::from(confidence), ..preset.constants() })
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 //! Attacks by name, as the command line and results files write them: `fgsm`, `ifgsm-40`, `pgd-40x5`, `cw-tutorial`,
-//! `untargeted-fgsm` …
+//! `cw-tutorial-k20` (κ 20), `untargeted-fgsm` …
 
 use anyhow::{Context, Result, bail};
 
@@ -14,7 +14,7 @@ pub fn parse(name: &str, epsilon: f64, alpha: f64) -> Result<(Attack, Aim)> {
     let attack = attack(rest, epsilon, alpha).with_context(|| {
         format!(
             "--attacks: `{name}` is no attack; expected fgsm, ifgsm-STEPS, pgd-STEPSxSTARTS or cw-api, cw-tutorial, cw-defense-gan, \
-             each also with untargeted- in front"
+             the last three also with -kCONFIDENCE behind, each also with untargeted- in front"
         )
     })?;
     attack.check()?;
@@ -31,11 +31,17 @@ fn attack(name: &str, epsilon: f64, alpha: f64) -> Result<Attack> {
     if let Some((steps, restarts)) = name.strip_prefix("pgd-").and_then(|rest| rest.split_once('x')) {
         return Ok(Attack::Pgd { epsilon, alpha, steps: steps.parse()?, restarts: restarts.parse()? });
     }
-    let presets = [Preset::Api, Preset::Tutorial, Preset::DefenseGan];
-    match presets.into_iter().find(|preset| name.strip_prefix("cw-") == Some(preset.as_str())) {
-        Some(preset) => Ok(Attack::CarliniWagner { preset }),
-        None => bail!("unknown"),
+    for preset in [Preset::Api, Preset::Tutorial, Preset::DefenseGan] {
+        match name.strip_prefix("cw-").and_then(|name| name.strip_prefix(preset.as_str())) {
+            Some("") => return Ok(Attack::CarliniWagner { preset, confidence: 0 }),
+            Some(rest) => {
+                let confidence = rest.strip_prefix("-k").context("unknown")?.parse()?;
+                return Ok(Attack::CarliniWagner { preset, confidence });
+            }
+            None => {}
+        }
     }
+    bail!("unknown")
 }
 
 #[cfg(test)]
@@ -45,7 +51,9 @@ mod tests {
 
     #[test]
     fn a_name_reads_back_as_the_attack_it_names() {
-        for name in ["fgsm", "ifgsm-40", "pgd-40x5", "cw-api", "cw-defense-gan", "untargeted-pgd-7x2"] {
+        for name in
+            ["fgsm", "ifgsm-40", "pgd-40x5", "cw-api", "cw-defense-gan", "cw-tutorial-k20", "untargeted-pgd-7x2"]
+        {
             let (attack, aim) = parse(name, 0.3, 0.03).unwrap();
             assert_eq!(Plan { attack, aim, seed: 1 }.name(), name);
         }
@@ -55,6 +63,7 @@ mod tests {
     fn a_name_that_is_no_attack_is_refused_with_those_there_are() {
         let refused = |name: &str| format!("{:#}", parse(name, 0.3, 0.03).unwrap_err());
         assert!(refused("cw-mine").contains("`cw-mine` is no attack; expected fgsm, ifgsm-STEPS"));
+        assert!(refused("cw-tutorial-kmuch").contains("`cw-tutorial-kmuch` is no attack"));
         assert!(refused("ifgsm-many").contains("`ifgsm-many` is no attack"));
         assert!(refused("pgd-40x0").contains("restarts is 0"));
     }

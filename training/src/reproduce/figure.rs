@@ -10,6 +10,9 @@ use crate::files;
 use crate::runs::as_known;
 use crate::table;
 
+/// Lines that no training is behind, or the target's, which is told apart.
+const UNTRAINED: [&str; 4] = ["undefended", "binarise", "median", "class-mean"];
+
 /// The content of a figure's file; measured, never typed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,12 +133,14 @@ impl Figure {
         }
     }
 
-    /// How long the networks of its lines were trained, those that are told.
+    /// How long the networks of its lines were trained, and of which it is not told.
     #[must_use]
     pub(super) fn trained(&self, dataset: &str) -> String {
-        let told = self.series.iter().filter(|series| !series.about.is_null());
-        let lengths: Vec<String> =
-            told.map(|series| table::trained_for(&series.name, &series.about, dataset)).collect();
+        let networks = self.series.iter().filter(|series| !UNTRAINED.contains(&series.name.as_str()));
+        let (untold, told): (Vec<&Series>, Vec<&Series>) = networks.partition(|series| series.about.is_null());
+        let lengths = told.into_iter().map(|series| table::trained_for(&series.name, &series.about, dataset));
+        let untold = untold.into_iter().map(|series| format!("{} in an earlier run that does not tell", series.name));
+        let lengths: Vec<String> = lengths.chain(untold).collect();
         if lengths.is_empty() { String::new() } else { format!("Trained: {}.\n\n", lengths.join(", ")) }
     }
 

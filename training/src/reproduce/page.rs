@@ -35,8 +35,8 @@ And each shipped purifier took the place of one whose figures on test images had
 - **y\\*** is the purifier's own choice of a class; it is shown where its accuracy differs from that of M_t's answer.
 - The second table is the adaptive attack: projected gradient descent through the defence by an attacker who knows it. An image counts as right only if every attack and
   every random start left it right (**worst case**, also called robust accuracy, with Wilson's 95 % interval). **without a bound** must be about 0, or the attack does not find its way. An attack with **then** in front
-  was tried only on the images that all before it left, and its figure is what was left after it: every wrong class in turn, from the picture itself and from what
-  the purifier makes of it as that class; pictures made on the other defences; a search without gradients (Square Attack). All of it says what
+  was tried only on the images that all before it left, and its figure is what was left after it: every wrong class in turn, from the picture itself, from what
+  the purifier makes of it as that class and from random points; pictures made on the other defences; a search without gradients (Square Attack). All of it says what
   was not broken by these attacks, not what cannot be broken.
 
 ";
@@ -46,7 +46,9 @@ const SIGNS: &str = "## Signs of a broken evaluation
 Each is looked for wherever its attacks were run, and printed with the table as a warning. That more steps or knowing the defence do less is said where other images would hardly turn it round (95 %). Where attacks were made on one network and only carried to another, behind a defence or from a substitute, the
 order of strength may be lost on the way; that is named below the table, and is no sign.
 
-**A single step beats many steps, or more steps do not help.** A stronger attack contains the weaker one; if it does less, its step size or its loss is wrong.
+**A single step beats many steps, or more steps do not help,** of the attacks on the undefended target. A stronger attack contains the weaker one; if it does less, its step size or its loss is wrong.
+
+**The last of an adaptive attack's starts still breaks more than 1 %.** Then more starts would leave less. Whether more steps would is not looked for.
 
 **Uniform noise within the same ε does as much as an attack.** Then the attack's direction carries nothing.
 
@@ -65,7 +67,8 @@ order of strength may be lost on the way; that is named below the table, and is 
 **An attacker who knows the defence does less than one who does not, or a black-box attack more than a white-box one.** Then the stronger attack is
 not strong enough to be believed.
 
-What these attackers lack: other norms than L∞, the ensemble of AutoAttack, and more than one draw of the latent noise a step (each step draws anew). Through rounding (**binarise**,
+What these attackers lack: other norms than L∞, the ensemble of AutoAttack, more than one draw of the latent noise a step (each step draws anew; the search without gradients keeps one draw), and a measure of what more steps would do. The attackers who know \
+no defence have neither random starts nor momentum, and untargeted iFGSM has 10 steps. All intervals are of the images drawn: each network was trained once, and each attack made from one seed. Through rounding (**binarise**,
 **puvae-lite-quantised**) and Defense-GAN's projection they have the identity's gradient (BPDA). And no attacker knows the detectors: accuracy with rejection is of those who do not.
 ";
 
@@ -257,7 +260,9 @@ fn drawn(name: &str, results: &Path, figures: &Path) -> Result<String> {
             "![{title}](figures/{file_name}.svg)\n\n*{title}; {n} images a point, seed {seed}. {}.*\n",
             figure.made_by()
         )?;
-        text += &figure.trained(dataset);
+        if name != "fig7" {
+            text += &figure.trained(dataset);
+        }
         match name {
             "fig7" => text += &coefficients::findings(&figure),
             "fig8" => {

@@ -37,12 +37,12 @@ pub(super) fn warnings(figure: &Figure, table: Option<&Results>) -> String {
             format!("Warning: {name}: {first:.1} % at the smallest ε, {last:.1} % at the largest: a larger ε does not help, so this attack says nothing about {name}.\n\n")
         })
     });
-    let table = table.filter(|results| runs::may_be_same(&figure.target, &results.target));
+    let table = table.filter(|results| figure.target.is_null() || runs::are_alike(&figure.target, &results.target));
     let blind = table.and_then(|results| results.row(BLIND));
     let beaten = figure.series.iter().filter_map(|series| {
         let (row, &[_, last]) = (blind?, series.points.last()?);
         let column = table.map_or(&Value::Null, |results| results.defences.get(&series.name).unwrap_or(&Value::Null));
-        if !runs::may_be_same(&series.about, column) {
+        if !series.about.is_null() && !runs::are_alike(&series.about, column) {
             return None;
         }
         let (name, n) = (&series.name, figure.n);

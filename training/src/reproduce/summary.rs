@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::page;
 use super::tables::BLOCKS;
-use crate::evaluate::adaptive::{ATTACKER, Outcome};
+use crate::evaluate::adaptive::Outcome;
 use crate::evaluate::checks::accuracy_behind;
 use crate::evaluate::{BLACK_BOX, CLEAN, Results, UNDEFENDED};
 use crate::runs;
@@ -49,7 +49,7 @@ fn cell(table: &Results, beside: &[Results], name: &str) -> String {
     let adaptive = hardest(table, beside, name).map_or_else(
         || "–".into(),
         |outcome| {
-            let earlier = if outcome.attacker < ATTACKER { "†" } else { "" };
+            let earlier = if outcome.weakness().is_some() { "†" } else { "" };
             format!("{:.1}{earlier} ({})", outcome.worst, outcome.n)
         },
     );
@@ -60,14 +60,83 @@ fn cell(table: &Results, beside: &[Results], name: &str) -> String {
     }
 }
 
-/// What the most thorough attacker left of this network, of those with the table's ε; of two alike, who had more images.
+/// What the most thorough attacker left of this network on the table's images, of those with the table's ε; of two alike, he of the
+/// present version, then who had more images.
 fn hardest<'a>(table: &'a Results, beside: &'a [Results], name: &str) -> Option<&'a Outcome> {
     let own = table.adaptive.get(name)?;
     let about = |results: &Results| results.defences.get(name).cloned().unwrap_or_default();
     let same = |other: &&Results| {
-        runs::may_be_same(&other.target, &table.target) && runs::may_be_same(&about(other), &about(table))
+        let hashes = [&other.images_sha256, &table.images_sha256];
+        let of_other_images = hashes.iter().all(|hash| !hash.is_empty()) && hashes[0] != hashes[1];
+        other.split == table.split
+            && !of_other_images
+            && runs::are_alike(&other.target, &table.target)
+            && runs::are_alike(&about(other), &about(table))
     };
     let others = beside.iter().filter(same).filter_map(|results| results.adaptive.get(name));
     let others = others.filter(|outcome| outcome.effort.epsilon == own.effort.epsilon);
-    std::iter::once(own).chain(others).max_by_key(|outcome| (outcome.effort.thorough.is_some(), outcome.n))
+    std::iter::once(own)
+        .chain(others)
+        .max_by_key(|outcome| (outcome.effort.thorough.is_some(), outcome.weakness().is_none(), outcome.n))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Results of one defence with this outcome.
+    fn results(about: Value, worst: f64, change: impl FnOnce(&mut Value)) -> Results {
+        let outcome = json!({
+            "attacker": 3, "effort": { "epsilon": 0.3, "alpha": 0.03, "steps": 40, "restarts": 5 }, "n": 64, "clean": 90.0,
+            "rows": [], "worst": worst, "unbounded": 0.0
+        });
+        let mut results = json!({
+            "schema": 3, "command": "", "dataset": "mnist", "split": "test", "images_sha256": "i", "seed": 1, "device": "",
+            "target": { "seed": 2 }, "defences": { "d": about }, "rows": [], "adaptive": { "d": outcome }, "warnings": [],
+            "seconds": 0.0
+        });
+        change(&mut results);
+        serde_json::from_value(results).unwrap()
+    }
+
+    #[test]
+    fn the_most_thorough_attempt_on_the_same_network_and_images_is_shown() {
+        let network = || json!({ "config": { "network": 1 }, "epoch": 6, "seed": 1 });
+        let table = results(network(), 80.0, |_| {});
+        let shown = |beside: &[Results]| hardest(&table, beside, "d").unwrap().worst;
+        let thorough = |results: &mut Value| {
+            results["adaptive"]["d"]["effort"]["thorough"] = json!({ "queries": 9 });
+        };
+        assert_eq!(shown(&[results(network(), 70.0, thorough)]), 70.0);
+        assert_eq!(shown(&[results(network(), 90.0, thorough)]), 90.0, "not the lowest: who tried the most");
+        let hashed = json!({ "config": { "network": 1 }, "epoch": 6, "seed": 1, "weights_sha256": "a" });
+        assert_eq!(shown(&[results(hashed, 70.0, thorough)]), 70.0, "the table does not tell its hash");
+        let more = |attacker: u32, worst| {
+            results(network(), worst, move |results: &mut Value| {
+                thorough(results);
+                results["adaptive"]["d"]["attacker"] = json!(attacker);
+                results["adaptive"]["d"]["n"] = json!(if attacker == 3 { 100 } else { 200 });
+            })
+        };
+        assert_eq!(shown(&[more(2, 75.0), more(3, 60.0)]), 60.0, "the present attacker's, though of fewer images");
+
+        type Change = fn(&mut Value);
+        let others: [(&str, Change); 6] = [
+            ("another ε", |results| results["adaptive"]["d"]["effort"]["epsilon"] = json!(0.4)),
+            ("held-out images", |results| results["split"] = json!("held-out")),
+            ("other images", |results| results["images_sha256"] = json!("j")),
+            ("another target", |results| results["target"]["seed"] = json!(7)),
+            ("another recipe", |results| results["defences"]["d"]["config"]["network"] = json!(2)),
+            ("untrained", |results| results["defences"]["d"] = Value::Null),
+        ];
+        for (what, change) in others {
+            let other = results(network(), 10.0, |results| {
+                thorough(results);
+                change(results);
+            });
+            assert_eq!(shown(&[other]), 80.0, "{what}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ use crate::runs;
 /// The attacks of the tables; the paper has FGSM, iFGSM and CW, targeted.
 const ATTACKS: [&str; 6] = ["fgsm", "ifgsm-10", "ifgsm-40", "untargeted-fgsm", "untargeted-ifgsm-10", "cw-tutorial"];
 /// The attacks of Table 6, each made on the target and on the substitute.
-const BLACK_BOX_ATTACKS: [&str; 4] = ["fgsm", "ifgsm-40", "untargeted-fgsm", "cw-tutorial"];
+const BLACK_BOX_ATTACKS: [&str; 5] = ["fgsm", "ifgsm-40", "untargeted-fgsm", "untargeted-ifgsm-10", "cw-tutorial"];
 /// What is added to the name of the results of Defense-GAN, which is so slow that it has its own number of images.
 const SLOW: &str = "-defense-gan";
 /// The attack of the sample pictures.

@@ -83,6 +83,7 @@ impl Network {
             Self::Classifier(Architecture::C) => 4,
             Self::Classifier(Architecture::D) => 5,
             Self::Adversarial(_) => 6,
+            Self::Substitute(_) => 7,
             _ => 1,
         }
     }
@@ -279,9 +280,11 @@ mod tests {
             assert_eq!(source_for(source_for(target)), target);
         }
         let classifiers = [Architecture::E].into_iter().chain(architectures).map(Network::Classifier);
-        let seeds: BTreeSet<u64> =
-            classifiers.chain([Network::Adversarial(Architecture::A)]).map(Network::seed).collect();
-        assert_eq!(seeds.len(), 6, "no two began alike");
+        let seeds: BTreeSet<u64> = classifiers
+            .chain([Network::Adversarial, Network::Substitute].map(|of| of(Architecture::A)))
+            .map(Network::seed)
+            .collect();
+        assert_eq!(seeds.len(), 7, "no two began alike");
     }
     #[test]
     fn a_run_by_hand_that_was_cut_off_is_used_as_it_is() {

@@ -84,10 +84,20 @@ pub fn as_known(about: &mut Value, earlier: &Value) {
     }
 }
 
-/// Whether two networks, as [`Trained::about`] tells of them, may be the same: they are not where both have hashes of weights that differ.
+/// Whether two networks, as [`Trained::about`] tells of them, are the same by the hashes of their weights or, where one of them has none, by
+/// how they were made.
 #[must_use]
-pub fn may_be_same(one: &Value, other: &Value) -> bool {
-    one[WEIGHTS].is_null() || other[WEIGHTS].is_null() || one[WEIGHTS] == other[WEIGHTS]
+pub fn are_alike(one: &Value, other: &Value) -> bool {
+    let recipe = |about: &Value, other: &Value| {
+        let mut about = about.clone();
+        as_known(&mut about, other);
+        ["config", "epoch", "seed"].map(|key| about[key].clone())
+    };
+    if one[WEIGHTS].is_null() || other[WEIGHTS].is_null() {
+        recipe(one, other) == recipe(other, one)
+    } else {
+        one[WEIGHTS] == other[WEIGHTS]
+    }
 }
 
 /// Refuses a network that was trained on other data than `set`, as far as its header tells: another data set, pictures of

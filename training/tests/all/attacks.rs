@@ -160,9 +160,9 @@ fn every_attack_stays_in_the_picture_and_bounded_ones_in_the_ball() {
         Attack::Fgsm { epsilon: 0.2 },
         Attack::IFgsm { epsilon: 0.2, alpha: 0.05, steps: 10 },
         Attack::Pgd { epsilon: 0.2, alpha: 0.05, steps: 10, restarts: 3 },
-        Attack::CarliniWagner { preset: Preset::Api },
-        Attack::CarliniWagner { preset: Preset::Tutorial },
-        Attack::CarliniWagner { preset: Preset::DefenseGan },
+        Attack::CarliniWagner { preset: Preset::Api, confidence: 0 },
+        Attack::CarliniWagner { preset: Preset::Tutorial, confidence: 0 },
+        Attack::CarliniWagner { preset: Preset::DefenseGan, confidence: 0 },
     ];
     for attack in attacks {
         for aim in [Aim::Targeted, Aim::Untargeted] {

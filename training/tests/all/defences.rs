@@ -309,6 +309,74 @@ fn every_start_of_every_attack_is_another_random_point() {
     }
 }
 
+/// Makes every picture the one that it holds, and keeps how far from it each picture lies that it was shown.
+struct Witness {
+    picture: Tensor,
+    far: Mutex<Vec<f64>>,
+}
+
+impl Defence for Witness {
+    fn name(&self) -> String {
+        "witness".into()
+    }
+
+    fn purify(&self, x: &Tensor) -> Cleaned {
+        self.far.lock().unwrap().push((x.detach() - &self.picture).abs().max().double_value(&[]));
+        Cleaned { frames: &self.picture + x * 0.0, label: None, score: None }
+    }
+}
+
+#[test]
+fn no_attack_leaves_its_ball_however_large_its_steps() {
+    let _turn = my_turn();
+    let classifier = trained(None);
+    let data = squares(1, CLASSES, 2);
+    let witness = Witness { picture: data.all().x, far: Mutex::default() };
+    let victim = Defended { defence: Some(&witness), classifier: &classifier };
+    let bare = Defended { defence: None, classifier: &classifier };
+    let effort = Effort { alpha: 0.5, steps: 3, thorough: Some(Thorough { queries: 40 }), ..effort(0.2) };
+    adaptive::run(victim, "witness", &data, 1, effort, &[("undefended", bare)]).unwrap();
+    let far = witness.far.into_inner().unwrap();
+    // The last attack is the one without a bound: its steps, its end and its best point.
+    let (within, beyond) = far.split_at(far.len() - (3 + 2));
+    assert!(within.len() > 100 && within.iter().all(|&far| far <= 0.2 + 1e-6), "{within:?}");
+    assert!(beyond.iter().all(|&far| far > 0.5), "{beyond:?}");
+}
+
+/// Selects a class by lot, and keeps its draws.
+struct Lottery(Mutex<Vec<f64>>);
+
+impl Defence for Lottery {
+    fn name(&self) -> String {
+        "lottery".into()
+    }
+
+    fn purify(&self, x: &Tensor) -> Cleaned {
+        Cleaned { frames: x.shallow_clone(), label: None, score: None }
+    }
+
+    fn selection(&self, x: &Tensor) -> Option<Tensor> {
+        let draw = Tensor::rand([1, CLASSES], (Kind::Float, Device::Cpu));
+        self.0.lock().unwrap().push(draw.double_value(&[0, 0]));
+        Some(x.flatten(1, -1).mean_dim(1, true, Kind::Float) * 0.0 + draw)
+    }
+}
+
+#[test]
+fn a_search_compares_pictures_under_the_same_draw_of_the_defence() {
+    let _turn = my_turn();
+    let classifier = trained(None);
+    let lottery = Lottery(Mutex::default());
+    let victim = Defended { defence: Some(&lottery), classifier: &classifier };
+    let effort = Effort { thorough: Some(Thorough { queries: 60 }), ..effort(1e-6) };
+    adaptive::run(victim, "lottery", &squares(2, CLASSES, 2), 1, effort, &[]).unwrap();
+    let draws = lottery.0.into_inner().unwrap();
+    let times = |draw: &f64| draws.iter().filter(|other| *other == draw).count();
+    assert_eq!(draws.iter().map(times).max(), Some(60), "each query under the draw of the others");
+    let once = draws.iter().filter(|draw| times(draw) == 1).count();
+    assert!(once > 100, "a descent follows another draw at each step: {once}");
+}
+
 #[test]
 fn a_thorough_attacker_goes_on_with_what_the_others_left() {
     let _turn = my_turn();
@@ -322,6 +390,8 @@ fn a_thorough_attacker_goes_on_with_what_the_others_left() {
     let outcome = adaptive::run(masked, "masking", &data, 1, thorough(200), &neighbours).unwrap();
     let names: Vec<&str> = outcome.rows.iter().skip(4).map(|row| row.attack.as_str()).collect();
     assert_eq!(names, ["then every class in turn", "then made on undefended", "then a search without gradients"]);
+    let rounds: Vec<usize> = outcome.rows.iter().map(|row| row.after_rounds.len()).collect();
+    assert_eq!(rounds, [2, 2, 2, 2, 4, 2, 0], "random starts; before them the picture and a candidate");
     let left: Vec<f64> = outcome.rows.iter().skip(4).map(|row| row.accuracy).collect();
     assert!(left.is_sorted_by(|before, after| before >= after) && left[2] == outcome.worst, "{outcome:?}");
     assert!(left[1] < left[0], "the undefended classifier has the gradients that the mask hides: {outcome:?}");

@@ -2,8 +2,9 @@
 
 use tch::{Kind, Tensor};
 
+use super::outcome::percent;
 use super::{Defended, Effort, Objective};
-use crate::attack::{Goal, nearer, random_point, square, value_and_gradient};
+use crate::attack::{Goal, clip, nearer, random_point, square, value_and_gradient};
 use crate::data::batches;
 use crate::{progress, random};
 
@@ -42,23 +43,29 @@ pub(super) struct Attacker<'a> {
 pub(super) struct Left {
     /// Which images are still right.
     pub(super) right: Tensor,
-    /// Whose gradient was exactly zero at the first start.
+    /// Whose gradient was exactly zero at the first try.
     pub(super) flat: Tensor,
+    /// Share still right after each round, in percent.
+    pub(super) after_rounds: Vec<f64>,
 }
 
 impl Attacker<'_> {
-    /// Which images stay right under every try. Images that are not `standing`, or broken by an earlier try, are not attacked.
+    /// Which images stay right under every try of every round. Images that are not `standing`, or broken by an earlier try, are not
+    /// attacked.
     pub(super) fn descend(
         &self,
         label: &str,
         (x, y): (&Tensor, &Tensor),
-        tries: &[Try<'_>],
+        rounds: &[Vec<Try<'_>>],
         standing: &Tensor,
     ) -> Left {
         let mut right = standing.copy();
         let mut flat = right.zeros_like();
-        let bar = progress::bar(label, tries.len() * y.numel());
-        for (number, Try { goal, start }) in tries.iter().enumerate() {
+        let mut after_rounds = Vec::new();
+        let tries =
+            rounds.iter().flat_map(|round| round.iter().enumerate().map(|(at, one)| (at + 1 == round.len(), one)));
+        let bar = progress::bar(label, rounds.iter().map(Vec::len).sum::<usize>() * y.numel());
+        for (number, (ends_round, Try { goal, start })) in tries.enumerate() {
             let standing = right.nonzero().squeeze_dim(1); // [M]
             bar.inc((y.numel() - standing.numel()) as u64);
             for range in batches(standing.numel(), self.model.batch().min(self.victim.batch())) {
@@ -74,12 +81,16 @@ impl Attacker<'_> {
                 }
                 bar.inc(range.len() as u64);
             }
+            if ends_round {
+                after_rounds.push(percent(&right));
+            }
         }
         bar.finish_and_clear();
-        Left { right, flat }
+        Left { right, flat, after_rounds }
     }
 
-    /// Which images stay right under so many queries of Square Attack.
+    /// Which images stay right under so many queries of Square Attack. Whatever the defence draws is the same at every query, or a lucky
+    /// draw would look like a step forward that no later one reaches.
     pub(super) fn search(
         &self,
         label: &str,
@@ -94,11 +105,15 @@ impl Attacker<'_> {
         let bar = progress::bar(label, parts.len() * queries as usize);
         for range in parts {
             let at = standing.narrow(0, range.start as i64, range.len() as i64);
-            random::begin([self.seed, self.number, 0, range.start as u64]);
+            let begin = |number: u64| random::begin([self.seed, self.number, number, range.start as u64]);
             let goal = goal.select(&at);
-            let loss = |x: &Tensor| tch::no_grad(|| self.objective.loss(&goal, &self.model.scores(self.objective, x)));
-            let found = square(loss, &x.index_select(0, &at), self.effort.epsilon, queries, &bar);
-            let left = self.victim.right(&found, &y.index_select(0, &at));
+            let loss = |x: &Tensor| {
+                begin(0);
+                tch::no_grad(|| self.objective.loss(&goal, &self.model.scores(self.objective, x)))
+            };
+            let x = x.index_select(0, &at);
+            let found = square(loss, &x, self.effort.epsilon, queries, |query| begin(1 + u64::from(query)), &bar);
+            let left = self.stays_right(&found, &x, &y.index_select(0, &at));
             let _ = right.index_copy_(0, &at, &left);
         }
         bar.finish_and_clear();
@@ -133,8 +148,13 @@ impl Attacker<'_> {
             let size = if step < steps.div_ceil(2) { alpha } else { alpha / 4.0 };
             at = (at - gradient.sign() * size).clamp_tensor(Some(&low), Some(&high));
         }
-        let right = self.victim.right(&at, y).logical_and(&self.victim.right(&best, y));
+        let right = self.stays_right(&at, x, y).logical_and(&self.stays_right(&best, x, y));
         (right, flat.expect("the effort was checked: at least one step"))
+    }
+
+    /// Whether each image `[N]` is right at what was found for it: an attack only proposes, here it is clipped and judged.
+    fn stays_right(&self, found: &Tensor, x: &Tensor, y: &Tensor) -> Tensor {
+        self.victim.right(&clip(found, x, self.effort.epsilon), y)
     }
 
     /// The attacker's loss of each image `[N]`, and its gradient `[N, C, H, W]`.

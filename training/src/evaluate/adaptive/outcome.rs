@@ -10,11 +10,10 @@ use super::Defended;
 use super::attacker::Left;
 use crate::attack::check_epsilon;
 
-/// Which attacker this is; what another one left is measured anew. The first, of files that do not tell, began all his attacks at
-/// the same random points, whatever the seed.
-pub const ATTACKER: u32 = 2;
+/// Which attacker this is; what a weaker one left is measured anew ([`Outcome::weakness`]).
+pub const ATTACKER: u32 = 3;
 /// What the row of pictures that were made on another defence begins with.
-pub(super) const MADE_ON: &str = "then made on ";
+pub(in crate::evaluate) const MADE_ON: &str = "then made on ";
 /// The row of the search without gradients.
 pub(in crate::evaluate) const SQUARE: &str = "then a search without gradients";
 
@@ -83,17 +82,32 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
+/// Of files that do not tell.
 fn first_attacker() -> u32 {
     1
 }
 
 impl Outcome {
+    /// In what the attacker of an earlier version was weaker, where this outcome shows it.
+    #[must_use]
+    pub(crate) fn weakness(&self) -> Option<&'static str> {
+        match self.attacker {
+            1 => Some(
+                "began all attacks at the same random points, so that his starts are fewer different tries than they look",
+            ),
+            2 if self.effort.thorough.is_some() => Some(
+                "took no random starts for the wrong classes in turn, and in the search compared pictures under different draws of the latent noise",
+            ),
+            _ => None,
+        }
+    }
+
     /// Whether this is what the attacker of this version leaves. A thorough one must have taken along pictures from all of `neighbours`
     /// but the one called `name`, and from no others.
     pub(in crate::evaluate) fn is_current(&self, name: &str, neighbours: &[(&str, Defended<'_>)]) -> bool {
         let met: BTreeSet<&str> = self.rows.iter().filter_map(|row| row.attack.strip_prefix(MADE_ON)).collect();
         let others = neighbours.iter().map(|&(other, _)| other).filter(|&other| other != name).collect();
-        self.attacker == ATTACKER && (self.effort.thorough.is_none() || met == others)
+        self.weakness().is_none() && (self.effort.thorough.is_none() || met == others)
     }
 
     /// The outcome of attacks on `name`, for people.
@@ -121,6 +135,10 @@ pub struct OutcomeRow {
     pub accuracy: f64,
     /// Share of images whose gradient at the start was exactly zero, in percent: a sign of a masked gradient.
     pub zero_gradient: f64,
+    /// Accuracy left after each start; where every wrong class is tried, after each start for all of them. Empty of the search, and before
+    /// it was told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after_rounds: Vec<f64>,
 }
 
 impl OutcomeRow {
@@ -129,7 +147,7 @@ impl OutcomeRow {
         // The others were not attacked: they have no gradient that could be zero.
         let attacked = standing.nonzero().squeeze_dim(1);
         let zero_gradient = if attacked.numel() > 0 { percent(&left.flat.index_select(0, &attacked)) } else { 0.0 };
-        Self { attack, accuracy: percent(&left.right), zero_gradient }
+        Self { attack, accuracy: percent(&left.right), zero_gradient, after_rounds: left.after_rounds.clone() }
     }
 }
 
