@@ -14,7 +14,7 @@ use puvae::frame::FrameId;
 use puvae::latency::{LatencyHistogram, Stage};
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
-use puvae::pipeline::{self, Outcome, Pictures, PipelineConfig, Sink, SinkError};
+use puvae::pipeline::{self, FrameTensors, Outcome, PipelineConfig, Sink, SinkError};
 use puvae::purifier::{Purified, Purifier};
 use puvae::source::{self, SourceOptions};
 
@@ -62,7 +62,7 @@ struct Overhead {
 }
 
 impl Sink for Overhead {
-    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&FrameTensors>) -> Result<(), SinkError> {
         if let Some(verdict) = outcome.verdict() {
             let time = |stage: Stage| outcome.times[stage as usize].unwrap_or_default();
             let work = time(Stage::Decode) + time(Stage::Preprocess) + time(Stage::Purify) + time(Stage::Classify);

@@ -11,7 +11,7 @@ use puvae::model::engine::{Engine, EngineOptions};
 use puvae::model::file::check_pair;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::onnx_purifier::OnnxPurifier;
-use puvae::pipeline::{self, CaptureHealth, CaptureState, Outcome, Pictures, PipelineConfig, Sink, SinkError};
+use puvae::pipeline::{self, CaptureHealth, CaptureState, FrameTensors, Outcome, PipelineConfig, Sink, SinkError};
 use puvae::preprocess::Prep;
 use puvae::source::{self, SourceOptions};
 
@@ -23,7 +23,7 @@ struct Print {
 }
 
 impl Sink for Print {
-    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&FrameTensors>) -> Result<(), SinkError> {
         let camera = self.camera.snapshot();
         if camera.state != self.state {
             self.state = camera.state;

@@ -14,7 +14,7 @@ use puvae::model::engine::{Engine, EngineOptions};
 use puvae::model::file::check_pair;
 use puvae::model::onnx_classifier::OnnxClassifier;
 use puvae::model::onnx_purifier::OnnxPurifier;
-use puvae::pipeline::{self, Outcome, Pictures, PipelineConfig, Sink, SinkError};
+use puvae::pipeline::{self, FrameTensors, Outcome, PipelineConfig, Sink, SinkError};
 use puvae::source::{Next, PATIENCE, Pacing, Source, SourceError};
 
 /// What your driver hands over: pixels and the moment of capture.
@@ -67,7 +67,7 @@ impl Source for Driver {
 struct Print(Vec<String>);
 
 impl Sink for Print {
-    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&FrameTensors>) -> Result<(), SinkError> {
         match outcome.verdict() {
             Some(verdict) => println!("{}: {} after {:.1?}", outcome.frame, self.0[verdict.class], verdict.response),
             None => println!("{}: {}", outcome.frame, outcome.fate.as_str()),

@@ -20,7 +20,7 @@ use puvae::report::compare::{Comparison, Run};
 use puvae::report::{Report, html, table};
 use puvae::source::camera::mjpeg;
 use puvae::source::camera::raw::{self, Layout};
-use puvae::source::{FrameFault, Next, RawFormat, SourceError, SourceOptions, SourceUri, Stdin, open_raw};
+use puvae::source::{FrameFault, Next, RawVideo, SourceError, SourceOptions, SourceUri, open_raw};
 
 /// Bytes before the first picture or label of an IDX file.
 const IMAGES_HEADER: usize = 16;
@@ -72,8 +72,8 @@ fn unpack(data: &[u8]) -> Vec<u8> {
 /// The first three bytes say the form, the others are what is read.
 pub fn stdin(data: &[u8]) {
     let Some((&[width, height, colour], bytes)) = data.split_first_chunk() else { return };
-    let format = RawFormat(if colour % 2 == 0 { PixelFormat::Gray8 } else { PixelFormat::Rgb8 });
-    let form = Stdin { width: 1 + usize::from(width % 24), height: 1 + usize::from(height % 24), format };
+    let format = if colour % 2 == 0 { PixelFormat::Gray8 } else { PixelFormat::Rgb8 };
+    let form = RawVideo { width: 1 + usize::from(width % 24), height: 1 + usize::from(height % 24), format };
     // What a pipe takes without anybody who reads.
     let bytes = &bytes[..bytes.len().min(32 << 10)];
     let (reader, mut writer) = std::io::pipe().expect("a process may open a pipe");
@@ -82,12 +82,12 @@ pub fn stdin(data: &[u8]) {
     let clock = Arc::new(SimulatedClock::new());
     let mut source =
         open_raw(reader.into(), form, &SourceOptions::default(), clock).expect("nothing is asked of it").source;
-    let whole = form.width * form.height * format.0.channels();
+    let whole = form.width * form.height * format.channels();
     let mut frames = bytes.chunks_exact(whole);
     for (id, expected) in frames.by_ref().enumerate() {
         let Ok(Next::Frame(frame)) = source.next(&StopFlag::new()) else { panic!("no frame {id}") };
         assert_eq!((frame.id.0, frame.lost, &frame.pixels[..]), (id as u64, 0, expected));
-        assert_eq!((frame.width, frame.height, frame.format), (form.width, form.height, format.0));
+        assert_eq!((frame.width, frame.height, frame.format), (form.width, form.height, format));
     }
     match (source.next(&StopFlag::new()), frames.remainder().len()) {
         (Ok(Next::End), 0) => {}

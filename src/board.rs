@@ -21,7 +21,7 @@ use crate::deadline::Deadline;
 use crate::frame::FrameId;
 use crate::latency::Stage;
 use crate::ledger::{Fate, MissRuns};
-use crate::pipeline::{CaptureHealth, CaptureSnapshot, Outcome, Pictures, Sink, SinkError};
+use crate::pipeline::{CaptureHealth, CaptureSnapshot, FrameTensors, Outcome, Sink, SinkError};
 use window::Window;
 
 /// Stages with a histogram: all but the age, which is no duration of a frame.
@@ -130,7 +130,7 @@ impl Sink for Board {
         self.0.counts.lock().figures.began = Some(start);
     }
 
-    fn outcome(&mut self, outcome: &Outcome, pictures: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, pictures: Option<&FrameTensors>) -> Result<(), SinkError> {
         let Shared { clock, deadline, edges, counts, .. } = &*self.0;
         let now = clock.now();
         let counts = &mut *counts.lock();

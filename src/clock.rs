@@ -1,10 +1,10 @@
-//! Time, as the pipeline sees it: monotonic, never the wall clock, and replaceable in tests.
+//! Time, as the pipeline sees it: monotonic, never the wall's ([`wall_time`] is for people), and replaceable in tests.
 //!
 //! The only file that asks the system what time it is. Everything else holds a [`Clock`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long a sleeper may overlook that it was asked to stop.
 const STOP_CHECK: Duration = Duration::from_millis(10);
@@ -38,6 +38,13 @@ impl Clock for SystemClock {
             std::thread::sleep(left.min(STOP_CHECK));
         }
     }
+}
+
+/// What the clock on the wall says, for people to read; it may jump, so nothing is measured by it.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place where the system is asked for the time")]
+pub fn wall_time() -> SystemTime {
+    SystemTime::now()
 }
 
 /// The kernel's monotonic clock as drivers read it: [`SystemClock`] counts the same time, but does not show its zero.

@@ -12,7 +12,6 @@ mod text;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +25,6 @@ pub use error::ConfigError;
 pub use files::{NamedFile, check_files_differ, check_given_once};
 pub use settings::Settings;
 pub use text::{TextError, UnknownKey};
-
-/// Deadline when none is given: one frame period at 30 frames a second.
-pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(33);
 
 /// A file with every key.
 pub const EXAMPLE: &str = include_str!("../examples/run.toml");
@@ -47,7 +43,7 @@ pub struct Config {
     pub classifier: Option<PathBuf>,
     /// The SHA-256 that the classifier's file must have, 64 hex digits.
     pub classifier_sha256: Option<String>,
-    /// Longest time from capture to verdict, such as `33ms`; [`DEFAULT_DEADLINE`] when absent.
+    /// Longest time from capture to verdict, such as `33ms`; [`Deadline`](crate::deadline::Deadline)'s default when absent.
     pub deadline: Option<String>,
     /// The most frames to take from the source.
     pub frames: Option<u64>,

@@ -37,6 +37,13 @@ impl Deadline {
     }
 }
 
+/// One frame period at 30 frames a second.
+impl Default for Deadline {
+    fn default() -> Self {
+        Self(Duration::from_millis(33))
+    }
+}
+
 impl fmt::Display for Deadline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)

@@ -34,18 +34,6 @@ pub enum StampSource {
     Schedule,
 }
 
-impl StampSource {
-    /// The name used in reports.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Driver => "driver",
-            Self::Dequeue => "dequeue",
-            Self::Schedule => "schedule",
-        }
-    }
-}
-
 /// One captured picture.
 #[derive(Debug)]
 pub struct Frame {

@@ -12,13 +12,6 @@ use hdrhistogram::Histogram;
 use crate::clock::nanoseconds;
 use crate::deadline::Deadline;
 
-/// The smallest of `sorted` that `percent` of them do not exceed (nearest rank); `None` of none.
-#[must_use]
-pub fn nearest_rank<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    sorted.get(rank - 1).copied()
-}
-
 const HIGHEST_NS: u64 = 3_600_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 

@@ -29,6 +29,7 @@ pub mod model;
 pub mod deadline;
 #[cfg(feature = "runtime")]
 pub mod ledger;
+pub mod quantile;
 #[cfg(feature = "runtime")]
 pub mod latency;
 #[cfg(feature = "runtime")]
@@ -46,3 +47,5 @@ pub mod live;
 #[cfg(feature = "runtime")]
 pub mod config;
 pub mod files;
+pub mod cache;
+pub mod names;

@@ -23,7 +23,7 @@ pub use screen::{check, is_entered as is_drawing};
 
 use crate::board::Board;
 use crate::clock::StopFlag;
-use crate::pipeline::{Outcome, Pictures, Sink, SinkError};
+use crate::pipeline::{FrameTensors, Outcome, Sink, SinkError};
 use crate::watchdog::Judgement;
 use latest::{Latest, Shown};
 use screen::{Key, Screen};
@@ -101,7 +101,7 @@ impl Live {
 }
 
 impl Sink for Live {
-    fn outcome(&mut self, outcome: &Outcome, pictures: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, pictures: Option<&FrameTensors>) -> Result<(), SinkError> {
         self.latest.enter(outcome, pictures);
         Ok(())
     }

@@ -17,6 +17,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::spec::InputShape;
+use crate::names::{self, UnknownName};
 use filter::Filter;
 use ink::Ink;
 pub use region::{Region, RegionError};
@@ -39,24 +40,15 @@ pub enum Prep {
 
 impl fmt::Display for Prep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Prep::Plain => "plain",
-            Prep::Ink => "ink",
-        })
+        self.serialize(f)
     }
 }
 
 impl FromStr for Prep {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "plain" => Ok(Prep::Plain),
-            "ink" => Ok(Prep::Ink),
-            _ => Err(format!(
-                "unknown preprocessing `{text}`, expected plain (size, colour and scale) or ink (dark writing on paper)"
-            )),
-        }
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        names::parse(text, "preprocessing", "plain (size, colour and scale) or ink (dark writing on paper)")
     }
 }
 

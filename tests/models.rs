@@ -162,7 +162,10 @@ fn a_purifier_wants_a_number_for_each_picture() {
     let frames = Array4::zeros((2, 1, 28, 28));
     let mut room = purifier.room(2);
     let error = purifier.purify(&[FrameId(0)], frames.view(), &mut room).unwrap_err().to_string();
-    assert!(error.ends_with(".onnx: got the numbers of 1 frames with 2 pictures; give one for each picture"), "{error}");
+    assert!(
+        error.ends_with(".onnx: got the numbers of 1 frames with 2 pictures; give one for each picture"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -17,7 +17,7 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, GrayImage, ImageEncoder as _, RgbImage, RgbaImage};
 use puvae::clock::{Clock, SimulatedClock, StopFlag, SystemClock};
 use puvae::frame::{Frame, FrameId, PixelFormat, StampSource};
-use puvae::source::{self, Next, Pacing, RawFormat, Source, SourceError, SourceOptions, Stdin};
+use puvae::source::{self, Next, Pacing, RawVideo, Source, SourceError, SourceOptions};
 use tempfile::TempDir;
 
 const FRAMES: usize = 12;
@@ -161,7 +161,7 @@ fn a_pipe_keeps_to_what_every_source_must() {
             into.write_all(bytes).unwrap();
         }
     });
-    let form = Stdin { width: 5, height: 4, format: RawFormat(PixelFormat::Rgb8) };
+    let form = RawVideo { width: 5, height: 4, format: PixelFormat::Rgb8 };
     let mut feed = source::open_raw(from.into(), form, &SourceOptions::default(), Arc::new(SystemClock)).unwrap();
     assert!(conforms(&mut *feed.source, || SystemClock.now()));
     writer.join().unwrap();
@@ -273,7 +273,7 @@ fn absurd_options_are_refused() {
 #[test]
 #[cfg(unix)]
 fn absurd_options_of_raw_frames_are_refused_too() {
-    let form = Stdin { width: 4, height: 4, format: RawFormat(PixelFormat::Gray8) };
+    let form = RawVideo { width: 4, height: 4, format: PixelFormat::Gray8 };
     for (options, words) in [
         (SourceOptions { frames: Some(0), ..Default::default() }, "0 frames were asked for"),
         (SourceOptions { fps: Some(0.0), ..Default::default() }, "0 frames a second, expected 0.001 to 10000"),

@@ -16,7 +16,7 @@ use puvae::config::{ConfigError, Settings, check_files_differ};
 use puvae::latency::Stage;
 use puvae::ledger::{DropReason, Fate};
 use puvae::model::engine::Engine;
-use puvae::pipeline::{self, Outcome, Pictures, PipelineConfig, Sink, SinkError, Summary};
+use puvae::pipeline::{self, FrameTensors, Outcome, PipelineConfig, Sink, SinkError, Summary};
 use puvae::report::output::OutputFile;
 use puvae::report::schema::Models;
 use puvae::report::table;
@@ -36,7 +36,7 @@ const FEWEST: u64 = 100;
 struct Responses(Vec<Option<Duration>>);
 
 impl Sink for Responses {
-    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&FrameTensors>) -> Result<(), SinkError> {
         if outcome.fate != Fate::Dropped(DropReason::Shutdown) {
             self.0.push(outcome.verdict().map(|verdict| verdict.response));
         }

@@ -62,15 +62,15 @@ pub(super) fn verdict_lines(
     models: &Models,
     files: Vec<String>,
     stop: &StopFlag,
-) -> anyhow::Result<Option<VerdictLines<Place>>> {
+) -> anyhow::Result<Option<VerdictLines<Destination>>> {
     let into = match &settings.verdicts {
         None => return Ok(None),
-        Some(VerdictsTo::Stdout) => Place {
+        Some(VerdictsTo::Stdout) => Destination {
             into: Box::new(io::stdout()),
             name: "standard output".into(),
             remedy: "keep whoever reads it running, or give a file for --verdicts",
         },
-        Some(VerdictsTo::File(path)) => Place {
+        Some(VerdictsTo::File(path)) => Destination {
             into: Box::new(LineFile::new(path, stop)?),
             name: path.display().to_string(),
             remedy: "make room there, or give another path for --verdicts",
@@ -82,20 +82,20 @@ pub(super) fn verdict_lines(
 }
 
 /// Says of what cannot be written where it should have gone, and what to do.
-pub(super) struct Place {
+pub(super) struct Destination {
     into: Box<dyn Write>,
     name: String,
     remedy: &'static str,
 }
 
-impl Place {
+impl Destination {
     fn explained<T>(&self, result: io::Result<T>) -> io::Result<T> {
         let Self { name, remedy, .. } = self;
         result.map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}; {remedy}")))
     }
 }
 
-impl Write for Place {
+impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.into.write(bytes);
         self.explained(written)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use puvae::clock::{Clock, SystemClock};
-use puvae::pipeline::{Outcome, Pictures, Sink, SinkError};
+use puvae::pipeline::{FrameTensors, Outcome, Sink, SinkError};
 
 /// What is over before this shows no progress.
 const SHOW_AFTER: Duration = Duration::from_secs(2);
@@ -54,7 +54,7 @@ impl FrameProgress {
 }
 
 impl Sink for FrameProgress {
-    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&FrameTensors>) -> Result<(), SinkError> {
         self.frames += 1;
         self.missed.fetch_add(u64::from(outcome.fate.is_miss()), Ordering::Relaxed);
         if self.bar.is_none() && SystemClock.now() >= self.show_at {

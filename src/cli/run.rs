@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use anyhow::{anyhow, bail};
 use puvae::classifier::Classifier as _;
-use puvae::clock::SystemClock;
+use puvae::clock::{SystemClock, wall_time};
 use puvae::config::{Config, PurifierChoice, Settings, VerdictsTo, check_files_differ};
 use puvae::frame::PixelFormat;
 use puvae::model::engine::Engine;
@@ -19,6 +18,7 @@ use puvae::purifier::{Identity, Purifier};
 use puvae::report::schema::{Models, RunInfo};
 use puvae::report::verdicts::VerdictLines;
 use puvae::report::{Report, Surroundings, table};
+use puvae::source::camera::Rate;
 use puvae::source::{Pacing, Slowed, SourceOptions, SourceUri};
 
 use super::outputs::{Outputs, verdict_lines};
@@ -104,7 +104,7 @@ fn surroundings(settings: &Settings, engine: &Engine, models: Models) -> Surroun
         fps: settings.fps,
         live: false,
         prep: settings.prep,
-        started_at: Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string()),
+        started_at: Some(humantime::format_rfc3339_seconds(wall_time()).to_string()),
         stamp_source: None,
         seed: settings.seed,
         threads: engine.threads().get(),
@@ -113,6 +113,7 @@ fn surroundings(settings: &Settings, engine: &Engine, models: Models) -> Surroun
         regions: settings.regions.clone(),
         on_unpurified: settings.on_unpurified,
         failure: None,
+        aborted: false,
     };
     Surroundings { provider: engine.provider().clone(), models, run }
 }
@@ -136,7 +137,7 @@ pub(super) fn slowed(settings: &Settings, purifier: Box<dyn Purifier>) -> Box<dy
 /// When the source is late, by its frames a second where these are known before there are any.
 pub(super) fn patience(settings: &Settings) -> CapturePatience {
     let of_camera = match &settings.source {
-        SourceUri::Camera(spec) => spec.rate.map(|rate| f64::from(rate.millihertz) / 1000.0),
+        SourceUri::Camera(spec) => spec.rate.map(Rate::fps),
         _ => None,
     };
     settings.fps.or(of_camera).map_or_else(CapturePatience::default, CapturePatience::at)
@@ -204,6 +205,7 @@ fn run_pipeline(
     if let Err(error) = flushed {
         failure = failure.or(Some(anyhow!("the verdicts could not be written to the end: {error}")));
     }
+    surroundings.run.aborted = failure.is_some();
     failure = failure.or_else(|| failed_frames(&summary));
     surroundings.run.failure = failure.as_ref().map(ToString::to_string);
     Ok((Report::new(&summary, surroundings), failure))

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::{Config, ConfigError, DEFAULT_DEADLINE, PurifierChoice, Settings, VerdictsTo, check_files_differ};
+use super::{Config, ConfigError, PurifierChoice, Settings, VerdictsTo, check_files_differ};
 use crate::deadline::Deadline;
 use crate::metrics::{MetricsAddress, MetricsAddressError};
 use crate::model::engine::{EngineOptions, MAX_THREADS};
@@ -60,7 +60,7 @@ impl Config {
             return Err(ConfigError::LiveOverVerdicts);
         }
         if settings.purifier == PurifierChoice::None && settings.on_unpurified != OnUnpurified::Drop {
-            return Err(ConfigError::NothingUnpurified(settings.on_unpurified.as_str()));
+            return Err(ConfigError::NothingUnpurified(settings.on_unpurified));
         }
         ink_has_paper(settings.prep, &settings.source)?;
         regions_lie_in(&settings.regions, &settings.source)?;
@@ -86,7 +86,7 @@ fn metrics(text: Option<String>) -> Result<Option<MetricsAddress>, ConfigError> 
 
 fn deadline(text: Option<&str>) -> Result<Deadline, ConfigError> {
     let Some(text) = text else {
-        return Ok(Deadline::new(DEFAULT_DEADLINE).expect("the default is not zero"));
+        return Ok(Deadline::default());
     };
     let refuse = || absurd("--deadline", text, "a time from 1us to 1h, such as 33ms or 1500us");
     let time = humantime::parse_duration(text).map_err(|_| refuse())?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::text::TextError;
+use crate::pipeline::OnUnpurified;
 use crate::source::{SourceError, SourceUriError};
 
 /// Why a configuration was refused.
@@ -46,7 +47,7 @@ pub enum ConfigError {
     Rate(SourceError),
     /// What to do without a purifier, when there is none anyway.
     #[error("--on-unpurified is {0}, but --purifier is none; name the purifier's file, or leave it out")]
-    NothingUnpurified(&'static str),
+    NothingUnpurified(OnUnpurified),
     /// A hash for a purifier that is not there.
     #[error("--purifier-sha256 is given, but --purifier is none; name the purifier's file, or leave the hash out")]
     HashOfNothing,

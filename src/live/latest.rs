@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 
 use crate::clock::nanoseconds;
 use crate::frame::FrameId;
-use crate::latency::nearest_rank;
-use crate::pipeline::{Outcome, Pictures, Verdicts};
+use crate::pipeline::{FrameTensors, Outcome, Verdicts};
+use crate::quantile::nearest_rank;
 
 /// Frames whose response times are kept.
 pub(super) const KEPT: usize = 512;
@@ -72,7 +72,7 @@ impl Default for Ring {
 }
 
 impl Latest {
-    pub(super) fn enter(&self, outcome: &Outcome, pictures: Option<&Pictures>) {
+    pub(super) fn enter(&self, outcome: &Outcome, pictures: Option<&FrameTensors>) {
         let Outcome { frame, label, ref verdicts, .. } = *outcome;
         let slots = &mut *self.0.lock();
         slots.times.push(verdicts.iter().map(|verdict| verdict.response).max());
@@ -193,7 +193,7 @@ mod tests {
         let latest = Latest::default();
         let mut shown = Shown::default();
         let enter = |frame: u64| {
-            let mut pictures = Pictures::new(Purified::new(1, InputShape { channels: 1, height: 1, width: 1 }));
+            let mut pictures = FrameTensors::new(Purified::new(1, InputShape { channels: 1, height: 1, width: 1 }));
             pictures.input.fill(frame as f32);
             latest.enter(&outcome(frame, Some(ms(1))), Some(&pictures));
         };

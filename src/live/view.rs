@@ -14,6 +14,7 @@
 
 mod top;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use ratatui::Frame;
@@ -24,7 +25,7 @@ use ratatui::text::{Line, Span};
 use super::chart::{Chart, deadline_rows};
 use super::latest::Shown;
 use super::picture::Colours;
-use crate::board::Reading;
+use crate::board::{Reading, WINDOW};
 use crate::ledger::{DropReason, Fate};
 use crate::pipeline::CaptureState;
 use crate::report::{duration, micros, percent};
@@ -72,19 +73,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &View<'_>) {
     let [title, top, response, chart, ledger, status] = Layout::vertical(rows).areas(area);
     draw_title(frame, title, view);
     top::draw(frame, top, view);
-    frame.render_widget(fitting(responses(view), response.width, 1).remove(0), response);
+    frame.render_widget(fitting(responses(view), response.width), response);
     draw_chart(frame, chart, view);
-    draw_lines(
-        frame,
-        ledger,
-        fitting(fates(view.reading), ledger.width, 1),
-        fitting(misses(view.reading), ledger.width, 1),
-    );
-    draw_lines(frame, status, vec![state(view)], log(view));
+    draw_lines(frame, ledger, [fates(view.reading), misses(view.reading)].map(|parts| fitting(parts, ledger.width)));
+    draw_lines(frame, status, [state(view)].into_iter().chain(log(view)));
 }
 
-fn draw_lines(frame: &mut Frame<'_>, area: Rect, first: Vec<Line<'_>>, second: Vec<Line<'_>>) {
-    for (row, line) in area.rows().zip(first.into_iter().chain(second)) {
+fn draw_lines<'a>(frame: &mut Frame<'_>, area: Rect, lines: impl IntoIterator<Item = Line<'a>>) {
+    for (row, line) in area.rows().zip(lines) {
         frame.render_widget(line, row);
     }
 }
@@ -100,27 +96,24 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
     frame.render_widget(right, corner);
 }
 
-/// Parts of a line, the more important first; what has no room on the last row is left out.
-fn fitting(parts: Vec<Vec<Span<'_>>>, width: u16, rows: usize) -> Vec<Line<'_>> {
-    let mut lines = vec![Line::default()];
+/// A line of these parts, the more important first; what has no room is left out, with all that follows.
+fn fitting(parts: Vec<Vec<Span<'_>>>, width: u16) -> Line<'_> {
+    let mut line = Line::default();
     for part in parts {
-        let room = usize::from(width).saturating_sub(lines[lines.len() - 1].width());
         let needed: usize = part.iter().map(Span::width).sum();
-        let gap = if lines[lines.len() - 1].spans.is_empty() { 0 } else { 2 };
-        if needed + gap > room {
-            if lines.len() == rows {
-                break;
-            }
-            lines.push(Line::default());
-        } else if gap > 0 {
-            lines.last_mut().expect("there is one").push_span("  ");
+        let gap = if line.spans.is_empty() { "" } else { "  " };
+        if line.width() + gap.len() + needed > usize::from(width) {
+            break;
         }
-        lines.last_mut().expect("there is one").spans.extend(part);
+        if !gap.is_empty() {
+            line.push_span(gap);
+        }
+        line.spans.extend(part);
     }
-    lines
+    line
 }
 
-fn figure<'a>(name: &'a str, value: String, style: Style) -> Vec<Span<'a>> {
+fn figure<'a>(name: impl Into<Cow<'a, str>>, value: String, style: Style) -> Vec<Span<'a>> {
     vec![Span::styled(name, QUIET), Span::styled(value, style)]
 }
 
@@ -134,7 +127,8 @@ fn responses<'a>(view: &View<'_>) -> Vec<Vec<Span<'a>>> {
     let Some([p50, p99, max, longest]) = view.shown.times.quantiles() else {
         return vec![figure("response ", "n/a".into(), QUIET), limit];
     };
-    let time = |name, time: Duration| figure(name, text(time), if time > deadline { BAD } else { STRONG });
+    let time =
+        |name: &'static str, time: Duration| figure(name, text(time), if time > deadline { BAD } else { STRONG });
     let mut parts =
         vec![time("p50 ", p50), time("p99 ", p99), time("max ", max), limit, time("longest ever ", longest)];
     parts[0].insert(0, Span::styled("response ", QUIET));
@@ -160,7 +154,8 @@ fn fates<'a>(reading: &Reading) -> Vec<Vec<Span<'a>>> {
     };
     let missed = |count| if count > 0 { BAD } else { Style::new() };
     let driver = Fate::Dropped(DropReason::Driver);
-    let of = |name, style: &dyn Fn(u64) -> Style, count: u64| figure(name, count.to_string(), style(count));
+    let of =
+        |name: &'static str, style: &dyn Fn(u64) -> Style, count: u64| figure(name, count.to_string(), style(count));
     vec![
         of("captured ", &|_| STRONG, reading.captured()),
         of("on time ", &|_| GOOD, reading.figures.fate(Fate::OnTime)),
@@ -180,10 +175,12 @@ fn misses<'a>(reading: &Reading) -> Vec<Vec<Span<'a>>> {
     let over = |ratio: Option<f64>| if ratio.is_some_and(|ratio| ratio > 0.0) { BAD } else { GOOD };
     let all = (decided > 0).then(|| 1.0 - on_time as f64 / decided as f64);
     let recent = reading.recent.miss_ratio();
-    let count = |name, count: u64, style| figure(name, count.to_string(), if count > 0 { style } else { Style::new() });
+    let count = |name: &'static str, count: u64, style| {
+        figure(name, count.to_string(), if count > 0 { style } else { Style::new() })
+    };
     vec![
         figure("missed ", share(all), over(all)),
-        figure("last 10 s ", share(recent), over(recent)),
+        figure(format!("last {} s ", WINDOW.as_secs()), share(recent), over(recent)),
         count("suspects ", figures.suspects, WARN),
         count("not purified ", figures.unpurified, WARN),
         count("longest run of misses ", figures.longest_miss_run, WARN),
@@ -207,7 +204,7 @@ fn state<'a>(view: &View<'_>) -> Line<'a> {
         Ok(()) => spans.push(Span::styled("  ready", GOOD)),
         // Said already.
         Err(Unready::Capture { detail, reason, .. }) => {
-            let reason = if detail.is_empty() { reason.as_str() } else { detail };
+            let reason = if detail.is_empty() { reason.to_string() } else { detail.clone() };
             spans.push(Span::styled(format!(": {reason}"), BAD));
         }
         Err(why) => spans.push(Span::styled(format!("  not ready: {why}"), WARN)),
@@ -215,8 +212,8 @@ fn state<'a>(view: &View<'_>) -> Line<'a> {
     Line::from(spans)
 }
 
-fn log<'a>(view: &View<'a>) -> Vec<Line<'a>> {
-    view.facts.log.map(|line| Line::styled(line.trim_start(), QUIET)).into_iter().collect()
+fn log<'a>(view: &View<'a>) -> Option<Line<'a>> {
+    view.facts.log.map(|line| Line::styled(line.trim_start(), QUIET))
 }
 
 #[cfg(test)]

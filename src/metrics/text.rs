@@ -6,7 +6,7 @@
 mod writer;
 
 use super::Facts;
-use crate::board::{Edges, Reading};
+use crate::board::{Edges, Reading, WINDOW};
 use crate::latency::Stage;
 use crate::ledger::Fate;
 use crate::model::file::ModelInfo;
@@ -76,8 +76,11 @@ fn verdicts(out: &mut Writer, reading: &Reading) {
 fn misses(out: &mut Writer, reading: &Reading) {
     let longest = "The most frames in a row, in capture order, without a verdict in time.";
     out.one("puvae_longest_miss_run_frames", Kind::Gauge, longest, reading.figures.longest_miss_run);
-    let ratio = "Share of the frames decided in the last 10 s that had no verdict in time; NaN when there were none.";
-    out.one("puvae_recent_miss_ratio", Kind::Gauge, ratio, reading.recent.miss_ratio().unwrap_or(f64::NAN));
+    let last_s = WINDOW.as_secs();
+    let ratio = format!(
+        "Share of the frames decided in the last {last_s} s that had no verdict in time; NaN when there were none."
+    );
+    out.one("puvae_recent_miss_ratio", Kind::Gauge, &ratio, reading.recent.miss_ratio().unwrap_or(f64::NAN));
 }
 
 fn times(out: &mut Writer, reading: &Reading, edges: &Edges) {
@@ -109,11 +112,11 @@ fn capture(out: &mut Writer, reading: &Reading) {
     let capture = &reading.capture;
     out.family("puvae_capture_state", Kind::Gauge, "What the capture is at: 1 for the one state it is in.");
     for state in CaptureState::ALL {
-        out.sample("puvae_capture_state", &[("state", state.as_str())], u64::from(state == capture.state));
+        out.sample("puvae_capture_state", &[("state", &*state.to_string())], u64::from(state == capture.state));
     }
     out.family("puvae_capture_reason", Kind::Gauge, "Why it is in that state: 1 for the one reason.");
     for reason in CaptureReason::ALL {
-        out.sample("puvae_capture_reason", &[("reason", reason.as_str())], u64::from(reason == capture.reason));
+        out.sample("puvae_capture_reason", &[("reason", &*reason.to_string())], u64::from(reason == capture.reason));
     }
     let counters = &capture.counters;
     for (name, help, count) in [

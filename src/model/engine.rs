@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ModelError;
 use super::library::{self, Places};
+use crate::names::{self, UnknownName};
 
 /// More intra-op threads than any machine this runs on has use for.
 pub const MAX_THREADS: usize = 256;
@@ -34,24 +35,15 @@ pub enum Provider {
 
 impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Provider::Auto => "auto",
-            Provider::Cpu => "cpu",
-            Provider::Cuda => "cuda",
-        })
+        self.serialize(f)
     }
 }
 
 impl FromStr for Provider {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Provider::Auto),
-            "cpu" => Ok(Provider::Cpu),
-            "cuda" => Ok(Provider::Cuda),
-            _ => Err(format!("unknown provider `{text}`, expected auto, cpu or cuda")),
-        }
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        names::parse(text, "provider", "auto, cpu or cuda")
     }
 }
 

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use ort::environment::Environment;
 
+use crate::cache;
+
 /// The environment variable that names the library.
 pub const VARIABLE: &str = "ORT_DYLIB_PATH";
 
@@ -109,18 +111,13 @@ impl Places {
     /// The places of this process: its environment and executable, and `option` before them.
     #[must_use]
     pub fn of_this_process(option: Option<&Path>) -> Self {
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let user_cache = || {
-            variable("XDG_CACHE_HOME")
-                .or_else(|| Some(variable("HOME")?.join(".cache")))
-                .map(|cache| cache.join("puvae"))
-        };
+        let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         let executable = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
         Self {
             option: option.map(Path::to_path_buf),
-            variable: variable(VARIABLE),
+            variable,
             executable,
-            cache: variable("PUVAE_CACHE").or_else(user_cache),
+            cache: cache::folder(|name| std::env::var_os(name)),
             system: ["", ".1"].map(|end| format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}{end}").into()).into(),
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::deliveries::Deliveries;
 use super::error::PipelineError;
 use super::health::{CaptureHealth, CaptureSnapshot, CaptureState};
-use super::outcome::{Held, Outcome, Pictures, Sink, Verdicts};
+use super::outcome::{FrameTensors, Held, Outcome, Sink, Verdicts};
 use super::samples::Samples;
 use super::stages::{Decided, Event, Ticket, guard};
 use super::summary::{Accuracy, Delivery, Faults, MAX_DELIVERIES, Summary, WarmUp};
@@ -220,7 +220,7 @@ impl Books {
     }
 }
 
-fn tell(sinks: &mut [&mut dyn Sink], outcome: &Outcome, pictures: Option<&Pictures>) -> Result<(), PipelineError> {
+fn tell(sinks: &mut [&mut dyn Sink], outcome: &Outcome, pictures: Option<&FrameTensors>) -> Result<(), PipelineError> {
     let frame = outcome.frame;
     for sink in sinks {
         guard("sink", Some(frame), || sink.outcome(outcome, pictures))?

@@ -25,22 +25,11 @@ pub enum CaptureState {
 impl CaptureState {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Running, Self::Stalled, Self::Retrying, Self::Stopped];
-
-    /// The name used in reports.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Stalled => "stalled",
-            Self::Retrying => "retrying",
-            Self::Stopped => "stopped",
-        }
-    }
 }
 
 impl fmt::Display for CaptureState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.serialize(f)
     }
 }
 
@@ -62,16 +51,11 @@ pub enum CaptureReason {
 impl CaptureReason {
     /// Every reason.
     pub const ALL: [Self; 4] = [Self::None, Self::Error, Self::End, Self::Timeout];
+}
 
-    /// The name used in reports.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Error => "error",
-            Self::End => "end",
-            Self::Timeout => "timeout",
-        }
+impl fmt::Display for CaptureReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

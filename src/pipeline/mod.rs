@@ -32,6 +32,7 @@ mod stages;
 mod summary;
 mod warm_up;
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
@@ -40,13 +41,14 @@ pub use crate::clock::StopFlag;
 pub use contract::ContractError;
 pub use error::{PipelineError, PipelineFailure};
 pub use health::{CaptureCounters, CaptureHealth, CaptureReason, CaptureSnapshot, CaptureState};
-pub use outcome::{Held, MAX_REGIONS, Outcome, Pictures, Sink, SinkError, Times, Verdict, Verdicts};
+pub use outcome::{FrameTensors, Held, MAX_REGIONS, Outcome, Sink, SinkError, Times, Verdict, Verdicts};
 pub use run::run;
 pub use summary::{Accuracy, Delivery, Faults, MAX_DELIVERIES, Sample, Summary, WarmUp};
 
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
+use crate::names::{self, UnknownName};
 use crate::preprocess::{Prep, Region};
 
 /// How to run the pipeline.
@@ -93,25 +95,17 @@ pub enum OnUnpurified {
     Hold,
 }
 
-impl OnUnpurified {
-    /// The name used on the command line and in reports.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Drop => "drop",
-            Self::Flag => "flag",
-            Self::Hold => "hold",
-        }
+impl fmt::Display for OnUnpurified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 
 impl FromStr for OnUnpurified {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let all = [Self::Drop, Self::Flag, Self::Hold];
-        let known = all.into_iter().find(|policy| policy.as_str() == text);
-        known.ok_or_else(|| format!("unknown policy `{text}`, expected drop, flag or hold"))
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        names::parse(text, "policy", "drop, flag or hold")
     }
 }
 
@@ -145,7 +139,7 @@ impl Default for CapturePatience {
 impl Default for PipelineConfig {
     fn default() -> Self {
         Self {
-            deadline: Deadline::new(Duration::from_millis(33)).expect("33 ms is not zero"),
+            deadline: Deadline::default(),
             prep: Prep::Plain,
             queue_capacity: NonZeroUsize::MIN,
             purified_capacity: NonZeroUsize::MIN.saturating_add(1),

@@ -84,7 +84,7 @@ impl Outcome {
 
 /// A frame as the models see it, before and after the purifier, one region after the other; used again and again.
 #[derive(Debug, Default)]
-pub struct Pictures {
+pub struct FrameTensors {
     /// `[R, C, H, W]`
     pub input: Array4<f32>,
     /// What the classifier saw; the same as `input` where nothing was purified.
@@ -93,7 +93,7 @@ pub struct Pictures {
     pub(crate) raw: bool,
 }
 
-impl Pictures {
+impl FrameTensors {
     /// `purified` is a purifier's room for the regions of one frame.
     #[must_use]
     pub fn new(purified: Purified) -> Self {
@@ -119,5 +119,5 @@ pub trait Sink {
     ///
     /// # Errors
     /// Whatever keeps it from taking the outcome. It ends the run and no sink is called again.
-    fn outcome(&mut self, outcome: &Outcome, pictures: Option<&Pictures>) -> Result<(), SinkError>;
+    fn outcome(&mut self, outcome: &Outcome, pictures: Option<&FrameTensors>) -> Result<(), SinkError>;
 }

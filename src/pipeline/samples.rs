@@ -5,7 +5,7 @@
 
 use ndarray::{Array4, Axis, Slice};
 
-use super::outcome::{Outcome, Pictures};
+use super::outcome::{FrameTensors, Outcome};
 use super::summary::Sample;
 
 pub(super) struct Samples {
@@ -21,7 +21,7 @@ impl Samples {
         Self { limit, kept: Vec::new(), stride: 1, offered: 0 }
     }
 
-    pub(super) fn offer(&mut self, outcome: &Outcome, pictures: &Pictures) {
+    pub(super) fn offer(&mut self, outcome: &Outcome, pictures: &FrameTensors) {
         let wanted = self.limit > 0 && self.offered.is_multiple_of(self.stride);
         self.offered += 1;
         if !wanted {
@@ -48,7 +48,7 @@ impl Samples {
     }
 }
 
-fn sample(outcome: &Outcome, pictures: &Pictures) -> Sample {
+fn sample(outcome: &Outcome, pictures: &FrameTensors) -> Sample {
     let (_, channels, height, width) = pictures.input.dim();
     let purified = outcome.verdict().is_some_and(|verdict| verdict.purified);
     Sample {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     fn kept(limit: usize, frames: u64) -> Vec<u64> {
-        let pictures = Pictures::new(Purified::new(1, InputShape { channels: 1, height: 1, width: 1 }));
+        let pictures = FrameTensors::new(Purified::new(1, InputShape { channels: 1, height: 1, width: 1 }));
         let mut samples = Samples::new(limit);
         (0..frames).for_each(|frame| samples.offer(&outcome(frame), &pictures));
         samples.into_vec().iter().map(|sample| sample.outcome.frame.0).collect()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::PipelineConfig;
 use super::contract;
 use super::error::PipelineError;
-use super::outcome::Pictures;
+use super::outcome::FrameTensors;
 use super::stages::guard;
 use super::summary::WarmUp;
 use crate::classifier::Classifier;
@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::frame::FrameId;
 use crate::purifier::Purifier;
+use crate::quantile::nearest_rank;
 use ndarray::Array2;
 
 /// The first run tells nothing of the others.
@@ -30,7 +31,7 @@ pub(super) fn warm_up(
     clock: &dyn Clock,
 ) -> Result<WarmUp, PipelineError> {
     let (runs, regions) = (config.warm_up_runs.max(FEWEST_RUNS), config.regions.len().max(1));
-    let mut pictures = Pictures::new(purifier.room(regions));
+    let mut pictures = FrameTensors::new(purifier.room(regions));
     pictures.input.fill(0.5);
     let classes = classifier.classes().len();
     let mut logits = Array2::zeros((regions, classes));
@@ -48,7 +49,7 @@ pub(super) fn warm_up(
 fn purify_once(
     purifier: &mut dyn Purifier,
     ids: &[FrameId],
-    Pictures { input, purified, .. }: &mut Pictures,
+    FrameTensors { input, purified, .. }: &mut FrameTensors,
     classes: usize,
     clock: &dyn Clock,
 ) -> Result<Duration, PipelineError> {
@@ -64,7 +65,7 @@ fn purify_once(
 /// How long it took; the result must be one.
 fn classify_once(
     classifier: &mut dyn Classifier,
-    pictures: &Pictures,
+    pictures: &FrameTensors,
     logits: &mut Array2<f32>,
     clock: &dyn Clock,
 ) -> Result<Duration, PipelineError> {
@@ -92,7 +93,7 @@ fn summarize(purify: &mut [Duration], classify: &mut [Duration], start: Instant,
 
 fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
-    times[times.len() / 2]
+    nearest_rank(times, 50).expect("there are at least two runs")
 }
 
 /// Refuses a deadline that the medians alone exceed.

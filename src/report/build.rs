@@ -6,10 +6,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::schema::{Bucket, Histogram, Latencies, Models, Report, RunInfo, SCHEMA, Sample, Warmup};
+use super::schema::{Bucket, Histogram, Latencies, Models, Report, RunInfo, SCHEMA, Sample, WarmUp};
 use crate::latency::{LatencyHistogram, Stage};
 use crate::model::engine::ProviderReport;
-use crate::pipeline::{self, Summary, WarmUp};
+use crate::pipeline::{self, Summary};
 
 /// Ranges of a histogram for each factor of ten.
 const BUCKETS_PER_DECADE: f64 = 24.0;
@@ -68,8 +68,8 @@ impl Report {
     }
 }
 
-fn warmup(measured: &WarmUp) -> Option<Warmup> {
-    (measured.runs > 0).then(|| Warmup {
+fn warmup(measured: &pipeline::WarmUp) -> Option<WarmUp> {
+    (measured.runs > 0).then(|| WarmUp {
         runs: measured.runs as u64,
         total_us: micros(measured.total),
         first_us: micros(measured.first),

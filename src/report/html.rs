@@ -194,7 +194,7 @@ fn facts(report: &Report) -> String {
     row("source", run.source.clone());
     row("pace", pace(run));
     row("preprocessing", run.prep.to_string());
-    row("on unpurified", run.on_unpurified.as_str().into());
+    row("on unpurified", run.on_unpurified.to_string());
     row("time stamps", run.stamp_source.map_or("n/a", stamps).into());
     row("purifier", report.models.purifier.as_ref().map_or("none".into(), model));
     row("classifier", model(&report.models.classifier));

@@ -31,12 +31,35 @@ pub enum ReportError {
         source: std::io::Error,
     },
     /// Not a report of this version.
-    #[error("{}: not a report of schema {}: {reason}; give a file written by `puvae run --json`", path.display(), schema::SCHEMA)]
+    #[error("{}: not a report of schema {}: {source}; give a file written by `puvae run --json`", path.display(), schema::SCHEMA)]
     NotAReport {
         /// Which file.
         path: std::path::PathBuf,
         /// What is wrong with it.
-        reason: String,
+        source: NotAReport,
+    },
+}
+
+/// Why a text is no report of this version.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAReport {
+    /// Not JSON, or not this shape of JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// Another version's.
+    #[error("it has schema {got}")]
+    Schema {
+        /// Which one.
+        got: u32,
+    },
+    /// A histogram of what no run can measure: its axis would have no end.
+    #[error("latency_us.{histogram} has a range that is impossible: {range:?}")]
+    Impossible {
+        /// Which histogram.
+        histogram: &'static str,
+        /// Its range.
+        range: schema::Bucket,
     },
 }
 
@@ -52,33 +75,32 @@ impl Report {
     /// When the file cannot be read, or is not a report of this schema.
     pub fn read(path: &std::path::Path) -> Result<Self, ReportError> {
         let text = crate::files::read_text(path).map_err(|source| ReportError::Read { path: path.into(), source })?;
-        Self::from_json(&text).map_err(|reason| ReportError::NotAReport { path: path.into(), reason })
+        Self::from_json(&text).map_err(|source| ReportError::NotAReport { path: path.into(), source })
     }
 
     /// Reads the text of a report.
     ///
     /// # Errors
-    /// When it is not a report of this schema; says why.
-    pub fn from_json(text: &str) -> Result<Self, String> {
+    /// When it is not a report of this schema.
+    pub fn from_json(text: &str) -> Result<Self, NotAReport> {
         #[derive(serde::Deserialize)]
         struct Versioned {
             schema: u32,
         }
         // First: a report of another schema lacks what this one has, or has it in another form.
-        match serde_json::from_str(text).map_err(|error| error.to_string())? {
+        match serde_json::from_str(text)? {
             Versioned { schema: schema::SCHEMA } => {
-                let report: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+                let report: Self = serde_json::from_str(text)?;
                 report.measurable()
             }
-            Versioned { schema } => Err(format!("it has schema {schema}")),
+            Versioned { schema } => Err(NotAReport::Schema { got: schema }),
         }
     }
 
-    /// Refuses histograms of what no run can measure: their axes would have no end.
-    fn measurable(self) -> Result<Self, String> {
+    fn measurable(self) -> Result<Self, NotAReport> {
         for (name, histogram) in self.latency_us.named() {
             if let Some(bucket) = histogram.buckets.iter().find(|bucket| !bucket.is_possible()) {
-                return Err(format!("latency_us.{name} has a range that is impossible: {bucket:?}"));
+                return Err(NotAReport::Impossible { histogram: name, range: *bucket });
             }
         }
         Ok(self)

@@ -6,20 +6,23 @@ use plotters::coord::combinators::IntoLogRange;
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 
-use super::compare::MOST_RUNS;
-use super::schema::{Histogram, Report};
+use super::compare::{Comparison, MOST_RUNS};
+use super::schema::{Bucket, Histogram, Report};
 use super::table::duration;
 
 /// Colours that plotters writes and the page replaces by its own, so that dark pages get light lines.
 const INK: RGBColor = RGBColor(1, 0, 0);
-pub(super) const FAINT: RGBColor = RGBColor(2, 0, 0);
+const FAINT: RGBColor = RGBColor(2, 0, 0);
 const DATA: RGBColor = RGBColor(3, 0, 0);
-pub(super) const LIMIT: RGBColor = RGBColor(4, 0, 0);
+const LIMIT: RGBColor = RGBColor(4, 0, 0);
 const PAGE_COLOURS: [(&str, &str); 4] =
     [("#010000", "var(--ink)"), ("#020000", "var(--faint)"), ("#030000", "var(--data)"), ("#040000", "var(--limit)")];
 
 /// Columns of the age plot: more points than these cannot be told apart.
 const COLUMNS: usize = 700;
+
+/// The lowest share that is drawn, where no run has a lower one.
+const HIGHEST_BOTTOM: f64 = 1e-2;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
@@ -30,7 +33,7 @@ pub(super) fn common_range(report: &Report) -> (f64, f64) {
 }
 
 /// The range of durations, in µs, that holds all of these histograms and deadlines.
-pub(super) fn range_of<'a>(histograms: impl Iterator<Item = &'a Histogram>, deadlines_us: &[u64]) -> (f64, f64) {
+fn range_of<'a>(histograms: impl Iterator<Item = &'a Histogram>, deadlines_us: &[u64]) -> (f64, f64) {
     let edges = histograms.flat_map(|histogram| &histogram.buckets).map(|bucket| (bucket.from_us, bucket.to_us));
     let deadlines = deadlines_us.iter().map(|&deadline| (deadline as f64 / 4.0, deadline as f64));
     let wider = |range: (f64, f64), other: (f64, f64)| (range.0.min(other.0), range.1.max(other.1));
@@ -132,15 +135,51 @@ fn thin(points: Vec<(f64, f64)>, duration_s: f64) -> Vec<(f64, f64)> {
         .collect()
 }
 
+/// The response histograms of several runs over each other. As outlines, so that none hides another; in shares, so that runs of different lengths can be compared.
+pub(super) fn responses(comparison: &Comparison, size: (u32, u32)) -> String {
+    let histograms: Vec<&Histogram> = comparison.runs.iter().map(|run| &run.report.latency_us.response).collect();
+    let deadlines: Vec<u64> = comparison.runs.iter().map(|run| run.report.deadline_us).collect();
+    let range = range_of(histograms.iter().copied(), &deadlines);
+    let rarest = histograms.iter().map(|histogram| 1.0 / histogram.count.max(1) as f64).fold(HIGHEST_BOTTOM, f64::min);
+    let (bottom, top) = (rarest / 2.0, 1.5);
+    svg(size, |area| {
+        let mut chart =
+            frame(&area, 56).build_cartesian_2d((range.0..range.1).log_scale(), (bottom..top).log_scale())?;
+        quiet(&mut chart.configure_mesh())
+            .x_labels(12)
+            .y_labels(5)
+            .x_label_formatter(&|us| duration(us.round() as u64))
+            .y_label_formatter(&|share| format!("{} %", (share * 1e6).round() / 1e4))
+            .draw()?;
+        for (at, histogram) in histograms.iter().enumerate() {
+            chart.draw_series(LineSeries::new(outline(histogram, bottom), run_colour(at).stroke_width(2)))?;
+        }
+        for &deadline in &deadlines {
+            let deadline = (deadline as f64).max(range.0);
+            chart.draw_series(LineSeries::new([(deadline, bottom), (deadline, top)], LIMIT.stroke_width(2)))?;
+        }
+        Ok(())
+    })
+}
+
+/// The corners of a histogram's steps, `(µs, share)`, which stand on `bottom`.
+fn outline(histogram: &Histogram, bottom: f64) -> Vec<(f64, f64)> {
+    let step = |bucket: &Bucket| [bucket.from_us, bucket.to_us].map(|us| (us, bucket.share.max(bottom)));
+    let steps = histogram.buckets.iter().flat_map(step);
+    let start = histogram.buckets.first().map(|bucket| (bucket.from_us, bottom));
+    let end = histogram.buckets.last().map(|bucket| (bucket.to_us, bottom));
+    start.into_iter().chain(steps).chain(end).collect()
+}
+
 /// A chart on all of `area`, with `left_px` for the labels of the y axis.
-pub(super) fn frame<'a, 'b>(area: &'a Area<'b>, left_px: u32) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+fn frame<'a, 'b>(area: &'a Area<'b>, left_px: u32) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     let mut chart = ChartBuilder::on(area);
     chart.margin(6).margin_right(16).x_label_area_size(26).y_label_area_size(left_px);
     chart
 }
 
 /// Horizontal lines only, and faint.
-pub(super) fn quiet<'m, 'chart, 'text, X, Y, B: DrawingBackend>(
+fn quiet<'m, 'chart, 'text, X, Y, B: DrawingBackend>(
     mesh: &'m mut MeshStyle<'chart, 'text, X, Y, B>,
 ) -> &'m mut MeshStyle<'chart, 'text, X, Y, B>
 where
@@ -155,11 +194,11 @@ where
 }
 
 /// The colour of a run among others: one that the page replaces by its own.
-pub(super) fn run_colour(at: usize) -> RGBColor {
+fn run_colour(at: usize) -> RGBColor {
     RGBColor(5, 0, u8::try_from(at).expect("a page has few runs"))
 }
 
-pub(super) fn svg(size: (u32, u32), draw: impl FnOnce(Area<'_>) -> Drawn) -> String {
+fn svg(size: (u32, u32), draw: impl FnOnce(Area<'_>) -> Drawn) -> String {
     let mut text = String::new();
     draw(SVGBackend::with_string(&mut text, size).into_drawing_area()).expect("drawing into memory does not fail");
     for (written, colour) in PAGE_COLOURS {

@@ -55,7 +55,7 @@ pub struct Report {
     /// The settings of the run.
     pub run: RunInfo,
     /// Runs of both models before the first frame was asked for; counted apart.
-    pub warmup: Option<Warmup>,
+    pub warmup: Option<WarmUp>,
     /// `[delivered at, response]` of delivered frames, both in µs, from the start of the run; thinned in long runs to the
     /// slowest among each [`Self::deliveries_stride`].
     #[serde(default)]
@@ -203,13 +203,16 @@ pub struct RunInfo {
     pub on_unpurified: OnUnpurified,
     /// Whether a signal ended it.
     pub interrupted: bool,
-    /// What ended it, when it failed.
+    /// What ended it, or the frames that failed, when anything did.
     pub failure: Option<String>,
+    /// Whether the failure is more than frames that failed.
+    #[serde(default)]
+    pub aborted: bool,
 }
 
 /// What the warm-up measured; it is in none of the other figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Warmup {
+pub struct WarmUp {
     /// How often both models ran.
     pub runs: u64,
     /// All of it.

@@ -6,8 +6,8 @@ use arrayvec::ArrayVec;
 use serde::Serialize;
 
 use super::build::micros;
-use crate::frame::FrameId;
-use crate::pipeline::{Held, MAX_REGIONS, Outcome, Pictures, Sink, SinkError, Verdict, Verdicts};
+use crate::frame::{FrameId, StampSource};
+use crate::pipeline::{FrameTensors, Held, MAX_REGIONS, Outcome, Sink, SinkError, Verdict, Verdicts};
 use crate::preprocess::Region;
 
 /// Writes the lines.
@@ -35,7 +35,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     stage: Option<&'static str>,
     captured_us: u64,
-    stamp_source: &'static str,
+    stamp_source: StampSource,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<usize>,
     /// Where the whole frame is the region.
@@ -153,7 +153,7 @@ impl Names {
 }
 
 impl<W: Write> Sink for VerdictLines<W> {
-    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&FrameTensors>) -> Result<(), SinkError> {
         let names = &self.names;
         let whole_frame = names.regions.is_empty();
         let line = Line {
@@ -162,7 +162,7 @@ impl<W: Write> Sink for VerdictLines<W> {
             fate: outcome.fate.as_str(),
             stage: outcome.fate.stage(),
             captured_us: micros(outcome.captured_at),
-            stamp_source: outcome.stamp_source.as_str(),
+            stamp_source: outcome.stamp_source,
             label: outcome.label,
             verdict: outcome.verdict().filter(|_| whole_frame).map(|verdict| names.part(verdict)),
             regions: if whole_frame { Parts::new() } else { names.parts(&outcome.verdicts) },

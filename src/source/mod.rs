@@ -23,7 +23,7 @@ pub use error::SourceError;
 pub use faults::{Fault, FaultError, FaultKind};
 pub use slowed::Slowed;
 pub use synthetic::Synthetic;
-pub use uri::{RawFormat, SourceUri, SourceUriError, Stdin};
+pub use uri::{RawVideo, SourceUri, SourceUriError};
 
 use crate::clock::{Clock, StopFlag};
 use crate::frame::{Frame, FrameId, PixelFormat, StampSource};
@@ -223,7 +223,7 @@ pub fn open(uri: &SourceUri, options: &SourceOptions, clock: Arc<dyn Clock>) -> 
 #[cfg(unix)]
 pub fn open_raw(
     from: std::os::fd::OwnedFd,
-    form: Stdin,
+    form: RawVideo,
     options: &SourceOptions,
     clock: Arc<dyn Clock>,
 ) -> Result<Feed, SourceError> {

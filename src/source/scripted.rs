@@ -3,25 +3,23 @@
 //! It keeps an absolute schedule on the clock it is given, so under a simulated clock everything it says is the same
 //! each time.
 
-use std::io::Cursor;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageFormat};
 use parking_lot::Mutex;
 
+use super::camera::mjpeg;
 use super::faults::{Fault, FaultKind};
 use super::paced::{Picture, Pictures as _};
 use super::synthetic::{Generator, Synthetic};
 use super::{BrokenFrame, FrameFault, Next, PATIENCE, Pacing, Reopen, Source, SourceError, SourceOptions};
 use crate::clock::{Clock, StopFlag};
-use crate::frame::{Frame, FrameId, PixelFormat, Pool, StampSource};
+use crate::frame::{Frame, FrameId, Pool, StampSource};
 
 /// Frames a second when none are asked for.
 const DEFAULT_FPS: f64 = 30.0;
-/// So much of a JPEG file that its header is not whole.
-const CUT_OFF_AT: usize = 20;
+/// A JPEG file that ends within its header (JFIF 1.02).
+const CUT_OFF: [u8; 20] = *b"\xFF\xD8\xFF\xE0\x00\x10JFIF\x00\x01\x02\x00\x00\x01\x00\x01\x00\x00";
 
 /// The device: what stays when the source is opened again.
 struct Device {
@@ -185,7 +183,7 @@ impl ScriptedCamera {
         let reason = if device.has(FaultKind::Marked).is_some() {
             Some(FrameFault::Marked)
         } else {
-            device.has(FaultKind::Corrupt).map(|_| cut_off(&picture, &pixels))
+            device.has(FaultKind::Corrupt).map(|_| cut_off(&picture))
         };
         device.index += 1;
         let stamp_source = StampSource::Driver;
@@ -253,16 +251,8 @@ impl Source for ScriptedCamera {
     }
 }
 
-/// Makes a JPEG file of the picture, cuts it off and tries to read it: what the decoder says.
-fn cut_off(picture: &Picture, pixels: &[u8]) -> FrameFault {
-    let colour = match picture.format {
-        PixelFormat::Gray8 => ExtendedColorType::L8,
-        PixelFormat::Rgb8 => ExtendedColorType::Rgb8,
-    };
-    let side = |side: usize| u32::try_from(side).expect("a synthetic side is at most some thousand pixels");
-    let mut file = Vec::new();
-    let encoded = JpegEncoder::new(&mut file).encode(pixels, side(picture.width), side(picture.height), colour);
-    file.truncate(CUT_OFF_AT);
-    let decoded = encoded.and_then(|()| image::load(Cursor::new(file), ImageFormat::Jpeg));
-    FrameFault::Undecodable(decoded.err().map_or_else(|| "cut off".into(), |error| error.to_string()))
+/// What the decoder says of a JPEG file that ends within its header.
+fn cut_off(picture: &Picture) -> FrameFault {
+    let (size, mut pixels) = ((picture.width, picture.height), Vec::new());
+    mjpeg::decode(&CUT_OFF, size, picture.format, &mut pixels).expect_err("there is no picture in a header")
 }

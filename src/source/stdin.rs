@@ -12,7 +12,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
 
-use super::uri::{RawFormat, Stdin};
+use super::uri::RawVideo;
 use super::{Next, PATIENCE, Pacing, Source, SourceError, SourceOptions};
 use crate::clock::{Clock, StopFlag};
 use crate::frame::{Frame, FrameId, Pool, PooledBytes, StampSource};
@@ -20,7 +20,7 @@ use crate::frame::{Frame, FrameId, Pool, PooledBytes, StampSource};
 /// Raw frames from a file descriptor.
 pub(super) struct RawFrames {
     from: OwnedFd,
-    form: Stdin,
+    form: RawVideo,
     clock: Arc<dyn Clock>,
     /// Frames given so far.
     next: u64,
@@ -32,14 +32,14 @@ pub(super) struct RawFrames {
 
 impl RawFrames {
     /// Reads this process's standard input.
-    pub(super) fn stdin(form: Stdin, options: &SourceOptions, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
+    pub(super) fn stdin(form: RawVideo, options: &SourceOptions, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
         let from = io::stdin().as_fd().try_clone_to_owned().map_err(SourceError::Stdin)?;
         Self::new(from, form, options, clock)
     }
 
     pub(super) fn new(
         from: OwnedFd,
-        form: Stdin,
+        form: RawVideo,
         options: &SourceOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
@@ -91,7 +91,7 @@ impl RawFrames {
         }
         let id = FrameId(self.next);
         self.next += 1;
-        let Stdin { width, height, format: RawFormat(format) } = self.form;
+        let RawVideo { width, height, format } = self.form;
         let (dequeued_at, stamp_source) = (self.clock.now(), StampSource::Dequeue);
         Ok(Some(Next::Frame(Frame {
             id,
@@ -140,7 +140,7 @@ mod tests {
     use crate::frame::PixelFormat;
     use std::io::{PipeWriter, Write as _, pipe};
 
-    const FORM: Stdin = Stdin { width: 3, height: 2, format: RawFormat(PixelFormat::Rgb8) };
+    const FORM: RawVideo = RawVideo { width: 3, height: 2, format: PixelFormat::Rgb8 };
 
     fn frames(options: &SourceOptions) -> (RawFrames, PipeWriter) {
         let (reader, writer) = pipe().unwrap();

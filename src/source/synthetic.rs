@@ -75,7 +75,7 @@ impl Synthetic {
             "seed" => self.seed = number("seed", text, "a whole number")?,
             "faults" => self.faults = text.split(',').map(str::parse).collect::<Result<_, _>>()?,
             "frames" => self.frames = Some(number("frames", text, FRAMES)?),
-            _ => return Err(SourceUriError::UnknownKey { key: key.into() }),
+            _ => return Err(SourceUriError::UnknownKey { kind: KIND, key: key.into(), expected: KEYS }),
         }
         Ok(())
     }
@@ -107,6 +107,9 @@ impl Synthetic {
     }
 }
 
+/// What it is called in errors.
+const KIND: &str = "synthetic source";
+const KEYS: &str = "classes, channels, seed, frames or faults";
 const SIZE: &str = "WIDTHxHEIGHT, each from 1 to 8192";
 const CLASSES: &str = "a number from 2 to 1000";
 const FRAMES: &str = "a number of at least 1";
@@ -116,7 +119,7 @@ fn number<N: std::str::FromStr>(key: &'static str, text: &str, expected: &'stati
 }
 
 fn value(key: &'static str, got: &str, expected: &'static str) -> SourceUriError {
-    SourceUriError::Value { key, got: got.into(), expected }
+    SourceUriError::Value { kind: KIND, key, got: got.into(), expected }
 }
 
 /// Fields along each side of the smallest square grid that has one for each class.

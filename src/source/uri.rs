@@ -30,42 +30,38 @@ pub enum SourceUri {
         labels: Option<PathBuf>,
     },
     /// `stdin:gray|rgb:WxH`: raw frames on standard input.
-    Stdin(Stdin),
+    Stdin(RawVideo),
     /// `synthetic:…`: generated pictures with known labels.
     Synthetic(Synthetic),
 }
 
 /// The form of raw frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stdin {
+pub struct RawVideo {
     /// Columns.
     pub width: usize,
     /// Rows.
     pub height: usize,
-    /// One byte a pixel, or three.
-    pub format: RawFormat,
+    /// One byte a pixel (`gray`, ffmpeg's `-pix_fmt gray`) or three (`rgb`, `-pix_fmt rgb24`).
+    pub format: PixelFormat,
 }
-
-/// The format of raw frames: `gray` (ffmpeg's `-pix_fmt gray`) or `rgb` (`-pix_fmt rgb24`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RawFormat(pub PixelFormat);
 
 /// The longest side of a raw frame.
 const MAX_RAW_SIDE: u16 = 16_384;
 
-impl Stdin {
+impl RawVideo {
     /// Bytes of one frame.
     pub(super) fn bytes(&self) -> usize {
-        self.width * self.height * self.format.0.channels()
+        self.width * self.height * self.format.channels()
     }
 
     fn parse(rest: &str) -> Option<Self> {
         let (format, size) = rest.split_once(':')?;
-        let format = RawFormat(match format {
+        let format = match format {
             "gray" => PixelFormat::Gray8,
             "rgb" => PixelFormat::Rgb8,
             _ => return None,
-        });
+        };
         let (width, height) = sides(size, MAX_RAW_SIDE)?;
         Some(Self { width, height, format })
     }
@@ -121,16 +117,22 @@ pub enum SourceUriError {
         /// Which key.
         key: String,
     },
-    /// A key that `synthetic:` does not have.
-    #[error("synthetic source: unknown key `{key}`, expected classes, channels, seed, frames or faults")]
+    /// A key that this kind of source does not have.
+    #[error("{kind}: unknown key `{key}`, expected {expected}")]
     UnknownKey {
+        /// Which kind of source.
+        kind: &'static str,
         /// What was given.
         key: String,
+        /// The keys that it has.
+        expected: &'static str,
     },
-    /// A value that `synthetic:` cannot use.
-    #[error("synthetic source: {key} is `{got}`, expected {expected}")]
+    /// A value that this kind of source cannot use.
+    #[error("{kind}: {key} is `{got}`, expected {expected}")]
     Value {
-        /// Which key, or "size".
+        /// Which kind of source.
+        kind: &'static str,
+        /// Which key, "size" or "the device".
         key: &'static str,
         /// What was given.
         got: String,
@@ -140,22 +142,6 @@ pub enum SourceUriError {
     /// A fault that is none.
     #[error("synthetic source: {0}")]
     Fault(#[from] FaultError),
-    /// A key that `camera:` does not have.
-    #[error("camera: unknown key `{key}`, expected size, fps, format or backend")]
-    UnknownCameraKey {
-        /// What was given.
-        key: String,
-    },
-    /// A value that `camera:` cannot use.
-    #[error("camera: {key} is `{got}`, expected {expected}")]
-    CameraValue {
-        /// Which key, or "the device".
-        key: &'static str,
-        /// What was given.
-        got: String,
-        /// What is possible.
-        expected: &'static str,
-    },
     /// The classes do not fit into the picture.
     #[error(
         "synthetic source: {width}x{height} is too small to tell {classes} classes apart, expected at least {side}x{side}"
@@ -191,7 +177,7 @@ impl SourceUri {
     #[must_use]
     pub fn size(&self) -> Option<(usize, usize)> {
         match *self {
-            Self::Stdin(Stdin { width, height, .. }) | Self::Synthetic(Synthetic { width, height, .. }) => {
+            Self::Stdin(RawVideo { width, height, .. }) | Self::Synthetic(Synthetic { width, height, .. }) => {
                 Some((width, height))
             }
             Self::Camera(_) | Self::Dir(_) | Self::Idx { .. } => None,
@@ -215,7 +201,7 @@ impl FromStr for SourceUri {
                 Some((images, labels)) => Ok(Self::Idx { images: path(images)?, labels: Some(path(labels)?) }),
                 None => Ok(Self::Idx { images: path(rest)?, labels: None }),
             },
-            "stdin" => Stdin::parse(rest).map(Self::Stdin).ok_or_else(|| SourceUriError::Stdin { got: text.into() }),
+            "stdin" => RawVideo::parse(rest).map(Self::Stdin).ok_or_else(|| SourceUriError::Stdin { got: text.into() }),
             "synthetic" => Ok(Self::Synthetic(Synthetic::parse(rest)?)),
             _ => Err(SourceUriError::Kind { got: text.into() }),
         }
@@ -229,10 +215,10 @@ impl fmt::Display for SourceUri {
             Self::Dir(path) => write!(f, "dir:{}", path.display()),
             Self::Idx { images, labels: None } => write!(f, "idx:{}", images.display()),
             Self::Idx { images, labels: Some(labels) } => write!(f, "idx:{},{}", images.display(), labels.display()),
-            Self::Stdin(Stdin { width, height, format: RawFormat(PixelFormat::Gray8) }) => {
+            Self::Stdin(RawVideo { width, height, format: PixelFormat::Gray8 }) => {
                 write!(f, "stdin:gray:{width}x{height}")
             }
-            Self::Stdin(Stdin { width, height, format: RawFormat(PixelFormat::Rgb8) }) => {
+            Self::Stdin(RawVideo { width, height, format: PixelFormat::Rgb8 }) => {
                 write!(f, "stdin:rgb:{width}x{height}")
             }
             Self::Synthetic(Synthetic { width, height, format, classes, seed, frames, faults }) => {

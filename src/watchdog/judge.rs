@@ -26,7 +26,7 @@ pub enum Unready {
     #[error("the models are not warm yet")]
     Starting,
     /// No frames come.
-    #[error("the capture is {state} (reason: {})", if detail.is_empty() { reason.as_str() } else { detail })]
+    #[error("the capture is {state} (reason: {})", if detail.is_empty() { reason.to_string() } else { detail.clone() })]
     Capture {
         /// What it is at.
         state: CaptureState,

@@ -183,6 +183,7 @@ fn outputs_that_stop_being_finite_end_the_run_at_that_frame_and_keep_what_came_b
     let ledger = balanced(&report);
     assert_eq!(ledger["failed"], 1);
     assert!(report["run"]["failure"].as_str().unwrap().contains("frame 5"));
+    assert_eq!(report["run"]["aborted"], false);
     let lines = fixture.lines("v.jsonl");
     assert_eq!(ledger["captured"], lines.len());
     let of = |frame: u64| lines.iter().find(|line| line["frame"] == frame).unwrap();

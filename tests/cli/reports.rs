@@ -86,6 +86,7 @@ fn verdicts_that_cannot_be_written_to_the_end_fail_the_run_with_its_report() {
     fixture.run(&["--verdicts", "/dev/full", "--json", "r.json"]).expect(1, &["the outcome of frame 0", words]);
     let report = fixture.json("r.json");
     assert!(report["run"]["failure"].as_str().unwrap().contains(words));
+    assert_eq!(report["run"]["aborted"], true);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use puvae::frame::{FrameId, StampSource};
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
 use puvae::pipeline::{
-    self, CaptureHealth, CapturePatience, CaptureReason, CaptureState, Outcome, Pictures, PipelineConfig, Sink,
+    self, CaptureHealth, CapturePatience, CaptureReason, CaptureState, FrameTensors, Outcome, PipelineConfig, Sink,
     SinkError, Summary,
 };
 use puvae::purifier::{Purified, Purifier};
@@ -107,7 +107,7 @@ fn a_driver_that_does_not_return_is_left_to_itself_and_the_source_opened_again()
 struct Slow(Duration);
 
 impl Sink for Slow {
-    fn outcome(&mut self, _: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, _: &Outcome, _: Option<&FrameTensors>) -> Result<(), SinkError> {
         thread::sleep(std::mem::take(&mut self.0));
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::limit::{LIMIT, until};
 use crate::lockstep::{SHAPE, Stub};
 use puvae::clock::{Clock, SimulatedClock, StopFlag, SystemClock};
 use puvae::pipeline::{
-    self, CaptureHealth, CaptureReason, CaptureSnapshot, CaptureState, Outcome, Pictures, PipelineConfig,
+    self, CaptureHealth, CaptureReason, CaptureSnapshot, CaptureState, FrameTensors, Outcome, PipelineConfig,
     PipelineFailure, Sink, SinkError, Summary,
 };
 use puvae::source::{Feed, Next, Pacing, Reopen, Source, SourceError};
@@ -195,7 +195,7 @@ struct Tardy {
 }
 
 impl Sink for Tardy {
-    fn outcome(&mut self, _: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, _: &Outcome, _: Option<&FrameTensors>) -> Result<(), SinkError> {
         until("the capture ends", || self.health.snapshot().state == CaptureState::Stopped);
         self.clock.advance(Duration::from_secs(5));
         Ok(())

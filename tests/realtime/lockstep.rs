@@ -10,7 +10,9 @@ use puvae::deadline::Deadline;
 use puvae::frame::FrameId;
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
-use puvae::pipeline::{self, CaptureHealth, CaptureState, Outcome, Pictures, PipelineConfig, Sink, SinkError, Summary};
+use puvae::pipeline::{
+    self, CaptureHealth, CaptureState, FrameTensors, Outcome, PipelineConfig, Sink, SinkError, Summary,
+};
 use puvae::purifier::{Purified, Purifier};
 use puvae::source::{self, Slowed, SourceOptions, SourceUri};
 
@@ -60,7 +62,7 @@ struct Log {
 }
 
 impl Sink for Log {
-    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&FrameTensors>) -> Result<(), SinkError> {
         self.outcomes.push(outcome.clone());
         self.decided.fetch_add(1, Ordering::SeqCst);
         Ok(())

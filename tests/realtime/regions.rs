@@ -9,7 +9,7 @@ use puvae::clock::{StopFlag, SystemClock};
 use puvae::deadline::Deadline;
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
-use puvae::pipeline::{self, Outcome, Pictures, PipelineConfig, Sink, SinkError, Summary};
+use puvae::pipeline::{self, FrameTensors, Outcome, PipelineConfig, Sink, SinkError, Summary};
 use puvae::preprocess::Region;
 use puvae::source::{self, SourceOptions};
 
@@ -39,7 +39,7 @@ impl Classifier for Bright {
 struct Log(Vec<(Outcome, usize)>);
 
 impl Sink for Log {
-    fn outcome(&mut self, outcome: &Outcome, pictures: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, pictures: Option<&FrameTensors>) -> Result<(), SinkError> {
         self.0.push((outcome.clone(), pictures.map_or(0, |pictures| pictures.input.dim().0)));
         Ok(())
     }

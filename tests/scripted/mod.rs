@@ -14,7 +14,7 @@ use puvae::deadline::Deadline;
 use puvae::frame::{Frame, FrameId, PixelFormat, PooledBytes, StampSource};
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
-use puvae::pipeline::{self, Outcome, Pictures, PipelineConfig, PipelineFailure, Sink, SinkError, Summary};
+use puvae::pipeline::{self, FrameTensors, Outcome, PipelineConfig, PipelineFailure, Sink, SinkError, Summary};
 use puvae::purifier::{Purified, Purifier};
 use puvae::source::{self, Pacing, Source, SourceError};
 
@@ -157,7 +157,7 @@ struct Log {
 }
 
 impl Sink for Log {
-    fn outcome(&mut self, outcome: &Outcome, _: Option<&Pictures>) -> Result<(), SinkError> {
+    fn outcome(&mut self, outcome: &Outcome, _: Option<&FrameTensors>) -> Result<(), SinkError> {
         self.outcomes.push(outcome.clone());
         let _ = self.decided.send(outcome.frame);
         if self.fail_at == Some(outcome.frame) { Err("the disk is full".into()) } else { Ok(()) }

@@ -1,7 +1,7 @@
 //! Finding, choosing and opening.
 
 use puvae::frame::PixelFormat;
-use puvae::source::camera::{self, CameraFormat};
+use puvae::source::camera::{self, CameraFormat, Rate};
 
 use crate::device::{CAMERA, Fault, Vivid, feed, frame, open, refusal};
 
@@ -14,12 +14,12 @@ fn cameras_are_listed_with_their_formats_sizes_and_rates() {
     for camera in cameras {
         assert!(camera.name.contains("vivid"), "{}", camera.name);
         let offers = camera.offers.unwrap();
-        let has = |format, size, rate: &str| {
-            let rate = rate.parse().unwrap();
+        let has = |format, size, rate| {
+            let rate = Rate::new(rate).unwrap();
             let mut of_it = offers.iter().filter(|offer| (offer.format, offer.size) == (format, size));
             of_it.any(|offer| offer.intervals.iter().any(|interval| interval.rate() == rate))
         };
-        assert!(has(CameraFormat::Yuyv, (320, 180), "30") && has(CameraFormat::Grey, (320, 180), "12.5"));
+        assert!(has(CameraFormat::Yuyv, (320, 180), 30.0) && has(CameraFormat::Grey, (320, 180), 12.5));
         assert!(!offers.iter().any(|offer| offer.format == CameraFormat::Mjpeg), "vivid has none");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use puvae::quantile::nearest_rank;
+
 use crate::verdicts::Verdict;
 
 /// What was done to the frames of a part, by the number that stands for it in the file of parts.
@@ -104,8 +106,7 @@ impl Score {
 
     /// The smallest response time that `percent` of the delivered frames do not exceed (nearest rank).
     fn response_us(&self, percent: usize) -> Option<u64> {
-        let rank = (self.response_us.len() * percent).div_ceil(100).max(1);
-        self.response_us.get(rank - 1).copied()
+        nearest_rank(&self.response_us, percent)
     }
 }
 

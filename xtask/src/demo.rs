@@ -14,7 +14,7 @@ use crate::comparison::Comparison;
 use crate::setup::ensure_library;
 use crate::step::{command_step, step};
 use crate::verdicts;
-use crate::workspace::Workspace;
+use crate::workspace::{CLASSIFIER, PURIFIER, Workspace};
 
 /// As long as one frame lasts at 30 frames a second.
 pub(crate) const DEADLINE: &str = "33ms";
@@ -25,8 +25,6 @@ const IMAGES: &str = "examples/frames/fashion-mnist-demo-images.idx3-ubyte.gz";
 const LABELS: &str = "examples/frames/fashion-mnist-demo-labels.idx1-ubyte.gz";
 /// For each frame what was done to it: 0 nothing, 1 FGSM, 2 iFGSM.
 const PARTS: &str = "examples/frames/fashion-mnist-demo-parts.idx1-ubyte.gz";
-const CLASSIFIER: &str = "models/fashion-mnist-classifier-a.onnx";
-const PURIFIER: &str = "models/fashion-mnist-puvae-lite.onnx";
 
 /// Builds `puvae`, runs the demo and prints the comparison on stdout.
 ///
@@ -36,8 +34,7 @@ pub(crate) fn run(deadline: &str) -> Result<()> {
     let workspace = Workspace::find()?;
     // Before a build that takes minutes.
     check_files(&workspace.root)?;
-    let build = ["build", "--release", "--package", "puvae", "--bin", "puvae"];
-    command_step("build puvae", &mut workspace.cargo(&build))?;
+    command_step("build puvae", &mut workspace.build_puvae())?;
     let puvae = workspace.release("puvae");
     compare(workspace, puvae, deadline)
 }

@@ -34,8 +34,7 @@ pub(crate) fn puvae(args: &[OsString]) -> Result<()> {
     let workspace = Workspace::find()?;
     let runtime = ensure_library(Library::Onnxruntime)?;
     let libclang = ensure_library(Library::Libclang)?;
-    let build = ["build", "--release", "--package", "puvae", "--bin", "puvae", "--all-features"];
-    succeed(workspace.cargo(&build).env(Library::Libclang.bundle().variable, libclang))?;
+    succeed(workspace.build_puvae().arg("--all-features").env(Library::Libclang.bundle().variable, libclang))?;
     become_command(Command::new(workspace.release("puvae")).args(args).env("ORT_DYLIB_PATH", runtime))
 }
 

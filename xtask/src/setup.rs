@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context, Result, ensure};
+use puvae::cache;
 
 use crate::bundle::{Bundle, Library};
 use crate::install::install;
@@ -61,36 +62,15 @@ fn own_copy(bundle: &Bundle, value: Option<OsString>) -> Result<Option<PathBuf>>
 /// # Errors
 /// When no variable says where it is.
 pub(crate) fn user_cache() -> Result<PathBuf> {
-    cache_folder(|name| env::var_os(name))
-}
-
-/// `$PUVAE_CACHE`, or `puvae` in the user's cache folder; `puvae` looks for ONNX Runtime in the same place.
-fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
-    let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = path("PUVAE_CACHE")
-        .or_else(|| path("XDG_CACHE_HOME").map(|cache| cache.join("puvae")))
-        .or_else(|| path("HOME").map(|home| home.join(".cache/puvae")))
-        .context(
-            "none of PUVAE_CACHE, XDG_CACHE_HOME and HOME is set; set PUVAE_CACHE to a folder for the libraries",
-        )?;
+    let folder = cache::folder(|name| env::var_os(name)).context(
+        "none of PUVAE_CACHE, XDG_CACHE_HOME and HOME is set; set PUVAE_CACHE to a folder for the libraries",
+    )?;
     Ok(absolute(folder)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_cache_is_found_by_the_first_variable_that_says_something() {
-        let folder = |set: &[(&str, &str)]| {
-            cache_folder(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
-        };
-        let home = ("HOME", "/home/me");
-        assert_eq!(folder(&[("PUVAE_CACHE", "/c"), ("XDG_CACHE_HOME", "/x"), home]).unwrap(), Path::new("/c"));
-        assert_eq!(folder(&[("PUVAE_CACHE", ""), ("XDG_CACHE_HOME", "/x"), home]).unwrap(), Path::new("/x/puvae"));
-        assert_eq!(folder(&[home]).unwrap(), Path::new("/home/me/.cache/puvae"));
-        assert!(folder(&[]).unwrap_err().to_string().contains("set PUVAE_CACHE to a folder"));
-    }
 
     #[test]
     fn a_copy_of_ones_own_is_taken_when_it_exists() {

@@ -7,6 +7,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+/// The shipped models that are shown at work.
+pub(crate) const CLASSIFIER: &str = "models/fashion-mnist-classifier-a.onnx";
+pub(crate) const PURIFIER: &str = "models/fashion-mnist-puvae-lite.onnx";
+
 /// The folders that cargo knows, wherever the user has put them.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Workspace {
@@ -40,6 +44,11 @@ impl Workspace {
         let mut command = cargo();
         command.args(args).current_dir(&self.root);
         command
+    }
+
+    /// Cargo, about to build `puvae` in release mode.
+    pub(crate) fn build_puvae(&self) -> Command {
+        self.cargo(&["build", "--release", "--package", "puvae", "--bin", "puvae"])
     }
 
     /// A program built in release mode.

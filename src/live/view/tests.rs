@@ -6,7 +6,7 @@ use crate::frame::{FrameId, StampSource};
 use crate::ledger::ExpiredAt;
 use crate::live::latest::Latest;
 use crate::model::spec::InputShape;
-use crate::pipeline::{CaptureHealth, CaptureReason, Outcome, Pictures, Sink as _, Times, Verdict};
+use crate::pipeline::{CaptureHealth, CaptureReason, FrameTensors, Outcome, Sink as _, Times, Verdict};
 use crate::purifier::Purified;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -99,8 +99,8 @@ fn outcome(frame: u64, regions: usize) -> Outcome {
 }
 
 /// A slope from black to white in each region, and its negative.
-fn pictures(regions: usize) -> Pictures {
-    let mut pictures = Pictures::new(Purified::new(regions, InputShape { channels: 1, height: SIDE, width: SIDE }));
+fn pictures(regions: usize) -> FrameTensors {
+    let mut pictures = FrameTensors::new(Purified::new(regions, InputShape { channels: 1, height: SIDE, width: SIDE }));
     for ((_, _, y, _), value) in pictures.input.indexed_iter_mut() {
         *value = y as f32 / (SIDE - 1) as f32;
     }

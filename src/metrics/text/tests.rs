@@ -4,7 +4,7 @@ use crate::clock::{Clock, SimulatedClock};
 use crate::deadline::Deadline;
 use crate::frame::{FrameId, StampSource};
 use crate::ledger::{DropReason, ExpiredAt};
-use crate::pipeline::{CaptureHealth, Outcome, Pictures, Sink as _, Times, Verdict, Verdicts};
+use crate::pipeline::{CaptureHealth, FrameTensors, Outcome, Sink as _, Times, Verdict, Verdicts};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ fn outcome(frame: u64, fate: Fate, captured_at: Duration, response: Option<Durat
 }
 
 /// Of a frame that passed the purifier by, or of one that there is no purifier for.
-fn pictures(raw: bool) -> Pictures {
-    Pictures { raw, ..Pictures::default() }
+fn pictures(raw: bool) -> FrameTensors {
+    FrameTensors { raw, ..FrameTensors::default() }
 }
 
 /// Two verdicts, one of them exactly at the deadline, and two misses; then 100 ms without any.

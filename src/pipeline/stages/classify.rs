@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ndarray::Array2;
 
-use super::{Cleaned, Decided, Desk, Event, Pictures, Ticket, guard};
+use super::{Cleaned, Decided, Desk, Event, FrameTensors, Ticket, guard};
 use crate::classifier::{Classifier, top_class};
 use crate::latency::Stage;
 use crate::ledger::{ExpiredAt, FailedAt, Fate};
@@ -52,7 +52,7 @@ impl Classify {
         }
     }
 
-    fn classify(&mut self, ticket: &mut Ticket, pictures: &Pictures) -> Result<Verdicts, PipelineError> {
+    fn classify(&mut self, ticket: &mut Ticket, pictures: &FrameTensors) -> Result<Verdicts, PipelineError> {
         let (stage, frame) = ("classify", ticket.id);
         guard(stage, Some(frame), || self.classifier.classify(pictures.purified.frames.view(), &mut self.logits))?
             .map_err(|source| PipelineError::Model { stage, frame, source })?;
@@ -67,7 +67,7 @@ impl Classify {
         Ok((0..regions).map(|region| self.verdict(region, pictures, response)).collect())
     }
 
-    fn verdict(&self, region: usize, pictures: &Pictures, response: Duration) -> Verdict {
+    fn verdict(&self, region: usize, pictures: &FrameTensors, response: Duration) -> Verdict {
         let best = top_class(self.logits.row(region));
         let (class, confidence) = best.expect("a run with a classifier of fewer than two classes is refused");
         let purified = self.is_defence && !pictures.raw;

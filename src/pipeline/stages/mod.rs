@@ -20,7 +20,7 @@ pub(super) use supervise::Supervisor;
 pub(super) use turn::{Turn, Turns};
 
 use super::error::PipelineError;
-use super::outcome::{Pictures, Times, Verdicts};
+use super::outcome::{FrameTensors, Times, Verdicts};
 use crate::clock::{Clock, StopFlag};
 use crate::deadline::Deadline;
 use crate::frame::{Frame, FrameId, Pooled, StampSource};
@@ -75,7 +75,7 @@ pub(super) struct Captured {
 /// On the second queue.
 pub(super) struct Cleaned {
     ticket: Ticket,
-    pictures: Pooled<Pictures>,
+    pictures: Pooled<FrameTensors>,
 }
 
 /// To the books.
@@ -95,7 +95,7 @@ pub(super) struct Decided {
     pub(super) ticket: Ticket,
     pub(super) fate: Fate,
     /// Present exactly when it has a verdict; the verdict came at `ticket.since`.
-    pub(super) delivered: Option<(Verdicts, Pooled<Pictures>)>,
+    pub(super) delivered: Option<(Verdicts, Pooled<FrameTensors>)>,
 }
 
 /// What every stage has at hand.

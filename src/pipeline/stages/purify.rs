@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::{Captured, Cleaned, Desk, Pictures, Ticket, guard};
+use super::{Captured, Cleaned, Desk, FrameTensors, Ticket, guard};
 use crate::frame::{Frame, FrameId, Pool, Pooled};
 use crate::latency::Stage;
 use crate::ledger::{ExpiredAt, FailedAt, Fate};
@@ -24,7 +24,7 @@ pub(in crate::pipeline) struct Purify {
     pub(in crate::pipeline) is_defence: bool,
     /// Number of classes K of the classifier.
     pub(in crate::pipeline) classes: usize,
-    pub(in crate::pipeline) pool: Pool<Pictures>,
+    pub(in crate::pipeline) pool: Pool<FrameTensors>,
     pub(in crate::pipeline) output: Sender<Cleaned>,
     /// Whether a frame that cannot be purified in time is classified as it is.
     pub(in crate::pipeline) forecast: Option<Forecast>,
@@ -57,9 +57,9 @@ impl Purify {
             self.desk.decide(ticket, Fate::Expired(ExpiredAt::Purify));
             return ControlFlow::Continue(());
         }
-        pictures.raw = self.passes_by(&ticket);
+        pictures.raw = self.let_by(&ticket);
         if pictures.raw {
-            let Pictures { input, purified, .. } = &mut *pictures;
+            let FrameTensors { input, purified, .. } = &mut *pictures;
             purified.frames.assign(input);
         } else if let Err(error) = self.purify(&mut ticket, &mut pictures) {
             return self.desk.fail_or_go_on(ticket, FailedAt::Purify, error);
@@ -74,9 +74,9 @@ impl Purify {
     }
 
     /// Room for a frame's pictures; what a purifier left in it has no other shape than its own room.
-    fn room(&self, frame: FrameId) -> Result<Pooled<Pictures>, PipelineError> {
+    fn room(&self, frame: FrameId) -> Result<Pooled<FrameTensors>, PipelineError> {
         let (stage, count) = ("purify", self.regions.count());
-        let make = || Pictures::new(self.purifier.room(count));
+        let make = || FrameTensors::new(self.purifier.room(count));
         let pictures = guard(stage, Some(frame), || self.pool.take_or(make))?;
         contract::room(&pictures.purified, self.shape, count).map_err(|source| PipelineError::Contract {
             stage,
@@ -87,7 +87,12 @@ impl Purify {
     }
 
     /// The frame's pixels go back to their pool at the end of this.
-    fn preprocess(&mut self, frame: Frame, ticket: &mut Ticket, pictures: &mut Pictures) -> Result<(), PipelineError> {
+    fn preprocess(
+        &mut self,
+        frame: Frame,
+        ticket: &mut Ticket,
+        pictures: &mut FrameTensors,
+    ) -> Result<(), PipelineError> {
         let Frame { width, height, format, ref pixels, .. } = frame;
         let tensor = pictures.input.as_slice_mut().expect("it was made in standard layout");
         let frame = ticket.id;
@@ -97,10 +102,10 @@ impl Purify {
         Ok(())
     }
 
-    /// Whether there is no time left to purify this frame, and the user wants it classified all the same.
-    fn passes_by(&mut self, ticket: &Ticket) -> bool {
+    /// Decides whether there is no time left to purify this frame, and the user wants it classified all the same.
+    fn let_by(&mut self, ticket: &Ticket) -> bool {
         let left = self.left(ticket);
-        self.is_defence && self.forecast.as_mut().is_some_and(|forecast| forecast.exceeds(left))
+        self.is_defence && self.forecast.as_mut().is_some_and(|forecast| forecast.let_by(left))
     }
 
     /// Time until the deadline, from the end of the frame's last step.
@@ -109,7 +114,7 @@ impl Purify {
     }
 
     /// Without a defence nothing is purified: the time to hand the tensor on counts as preprocessing.
-    fn purify(&mut self, ticket: &mut Ticket, pictures: &mut Pictures) -> Result<(), PipelineError> {
+    fn purify(&mut self, ticket: &mut Ticket, pictures: &mut FrameTensors) -> Result<(), PipelineError> {
         let (stage, frame) = ("purify", ticket.id);
         let ids = self.regions.ids(frame);
         guard(stage, Some(frame), || self.purifier.purify(ids, pictures.input.view(), &mut pictures.purified))?
@@ -129,7 +134,7 @@ impl Purify {
 pub(in crate::pipeline) struct Regions {
     /// Empty: the whole frame.
     regions: Vec<Region>,
-    /// One for each region: each keeps what it needs for pictures of its size.
+    /// One for each region, or for the whole frame: each keeps what it needs for pictures of its size.
     preprocessors: Vec<Preprocessor>,
     /// A region's pixels.
     part: Vec<u8>,
@@ -154,11 +159,9 @@ impl Regions {
 
     /// Fills `tensor` `[R, C, H, W]`.
     fn apply(&mut self, picture: &Picture<'_>, tensor: &mut [f32]) -> Result<(), PreprocessError> {
-        let [whole] = self.preprocessors.as_mut_slice() else { return self.each(picture, tensor) };
-        if self.regions.is_empty() { whole.apply(picture, tensor) } else { self.each(picture, tensor) }
-    }
-
-    fn each(&mut self, picture: &Picture<'_>, tensor: &mut [f32]) -> Result<(), PreprocessError> {
+        if self.regions.is_empty() {
+            return self.preprocessors[0].apply(picture, tensor);
+        }
         let size = tensor.len() / self.regions.len();
         let parts = self.regions.iter().zip(&mut self.preprocessors).zip(tensor.chunks_exact_mut(size));
         for ((region, preprocessor), tensor) in parts {
@@ -192,11 +195,11 @@ impl Forecast {
         Self { purify, classify, passed: 0, pause: 1 }
     }
 
-    /// Whether a frame with so much time `left` passes the purifier by.
-    fn exceeds(&mut self, left: Duration) -> bool {
-        let exceeds = self.purify + self.classify > left && self.passed < self.pause;
-        self.passed += u32::from(exceeds);
-        exceeds
+    /// Decides on a frame with so much time `left`: whether it passes the purifier by. If so, it is counted.
+    fn let_by(&mut self, left: Duration) -> bool {
+        let passes = self.purify + self.classify > left && self.passed < self.pause;
+        self.passed += u32::from(passes);
+        passes
     }
 
     /// A frame that had so much time `left` was purified.
@@ -223,7 +226,7 @@ mod tests {
 
     /// How many frames pass by until one is purified, which takes so long.
     fn passed(forecast: &mut Forecast, takes: Duration) -> usize {
-        let passed = (0..).take_while(|_| forecast.exceeds(LEFT)).count();
+        let passed = (0..).take_while(|_| forecast.let_by(LEFT)).count();
         forecast.took(takes, LEFT);
         passed
     }
@@ -245,6 +248,6 @@ mod tests {
     #[test]
     fn a_frame_that_has_waited_for_long_passes_by_and_the_next_one_does_not() {
         let mut forecast = Forecast::new(ms(5), ms(1));
-        assert!(forecast.exceeds(ms(4)) && !forecast.exceeds(LEFT));
+        assert!(forecast.let_by(ms(4)) && !forecast.let_by(LEFT));
     }
 }

@@ -101,10 +101,9 @@ impl Reader {
     fn read(&mut self, opening: Opening) -> Option<Ending> {
         let mut source = match opening {
             Opening::Open(source) => source,
-            Opening::Again(reopen, taken) => match guard("capture", None, || reopen(taken)) {
-                Ok(Ok(source)) => source,
-                Ok(Err(error)) => return Some(Ending::Failed(error)),
-                Err(panicked) => return Some(Ending::Defect(panicked)),
+            Opening::Again(reopen, taken) => match reopen(taken) {
+                Ok(source) => source,
+                Err(error) => return Some(Ending::Failed(error)),
             },
         };
         let ending = self.read_from(&mut *source);

@@ -7,6 +7,7 @@
 //!     └─ what it waits for, how it ended ┘
 //! ```
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -52,12 +53,6 @@ pub(in crate::pipeline) struct Supervisor {
     wait: Duration,
 }
 
-/// What the supervisor does next.
-enum Course {
-    Watch,
-    Leave,
-}
-
 impl Supervisor {
     pub(in crate::pipeline) fn new(
         desk: Desk,
@@ -91,7 +86,7 @@ impl Supervisor {
         self.health.start(self.desk.clock.now());
         self.begin(Opening::Open(feed.source), turns);
         let mut grace = GRACE_TICKS;
-        while let Course::Watch = self.watch() {
+        while self.watch().is_continue() {
             if self.desk.stop.is_set() && !matches!(*self.waiting.lock(), Waiting::Pipeline) {
                 if grace == 0 {
                     tracing::warn!("capture: {NOT_STOPPED}; its thread is left to itself");
@@ -114,11 +109,12 @@ impl Supervisor {
         }
     }
 
-    fn watch(&mut self) -> Course {
+    /// Waits for an ending, or looks after the reader; breaks once the capture is over.
+    fn watch(&mut self) -> ControlFlow<()> {
         match self.endings.recv_timeout(TICK) {
             Ok((opening, ending)) if opening == self.opening => self.ended(ending),
             // From a reader that was left to itself and came back after all.
-            Ok(_) => Course::Watch,
+            Ok(_) => ControlFlow::Continue(()),
             // Nothing yet: a sender is kept here.
             Err(_) => self.look(),
         }
@@ -148,7 +144,7 @@ impl Supervisor {
         }
     }
 
-    fn ended(&mut self, ending: Ending) -> Course {
+    fn ended(&mut self, ending: Ending) -> ControlFlow<()> {
         match ending {
             Ending::End => self.over(),
             Ending::Defect(defect) => self.fail(defect),
@@ -167,7 +163,7 @@ impl Supervisor {
                 }
             },
         }
-        Course::Leave
+        ControlFlow::Break(())
     }
 
     /// What was wrong when the run was told to stop stays known; a source that came to its end had nothing wrong with it.
@@ -186,7 +182,7 @@ impl Supervisor {
     }
 
     /// Opens the source again after a wait; the wait is longer each time nothing came in between.
-    fn again(&mut self, reopen: Reopen, reason: CaptureReason, detail: &str) -> Course {
+    fn again(&mut self, reopen: Reopen, reason: CaptureReason, detail: &str) -> ControlFlow<()> {
         // At once: what an abandoned reader brings during the wait is not wanted either.
         self.opening += 1;
         if let Some(intake) = self.intake.lock().as_mut() {
@@ -203,18 +199,18 @@ impl Supervisor {
         self.desk.clock.sleep_until(now + self.wait, &self.desk.stop);
         if self.desk.stop.is_set() {
             self.over();
-            return Course::Leave;
+            return ControlFlow::Break(());
         }
         self.wait = (self.wait * 2).min(LONGEST_WAIT);
         self.frames_before = frames;
         self.begin(Opening::Again(reopen, frames), None);
-        Course::Watch
+        ControlFlow::Continue(())
     }
 
     /// Looks at the clock while the reader waits for the source: does it return, do frames come, is it closed?
-    fn look(&mut self) -> Course {
+    fn look(&mut self) -> ControlFlow<()> {
         if self.desk.stop.is_set() {
-            return Course::Watch;
+            return ControlFlow::Continue(());
         }
         let now = self.desk.clock.now();
         if let Some(ending) = self.not_closed(now) {
@@ -224,12 +220,12 @@ impl Supervisor {
             return self.ended(ending);
         }
         if !self.live {
-            return Course::Watch;
+            return ControlFlow::Continue(());
         }
         let (call, patience, asked) = match *self.waiting.lock() {
             Waiting::Opening { since } => (since, OPENING_PATIENCE, None),
             Waiting::Source { call, asked } => (call, self.patience.abandon_after, Some(asked)),
-            Waiting::Pipeline | Waiting::Closing { .. } => return Course::Watch,
+            Waiting::Pipeline | Waiting::Closing { .. } => return ControlFlow::Continue(()),
         };
         let longer_than = |patience, since| now.saturating_duration_since(since) > patience;
         if longer_than(patience, call)
@@ -242,7 +238,7 @@ impl Supervisor {
         if asked.is_some_and(|asked| longer_than(self.patience.stall_after, asked)) {
             self.stalled(now);
         }
-        Course::Watch
+        ControlFlow::Continue(())
     }
 
     /// How the reader ended, when closing its source takes too long.

@@ -3,7 +3,6 @@
 //! What is compared is worked out once, in `rows`; the terminal's table and the page are two views of it.
 
 mod page;
-mod plot;
 mod rows;
 mod table;
 
@@ -26,7 +25,7 @@ pub struct Run {
 /// Two or more runs; the first is what the others are held against.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
-    runs: Vec<Run>,
+    pub(super) runs: Vec<Run>,
 }
 
 /// There is nothing to compare, or too much.

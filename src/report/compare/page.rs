@@ -1,8 +1,9 @@
 //! The comparison as a page.
 
+use super::Comparison;
 use super::rows::Section;
-use super::{Comparison, plot};
 use crate::report::html::{WIDE, page, push, text};
+use crate::report::plot;
 use crate::report::table::{duration, headline};
 
 pub(super) fn render(comparison: &Comparison) -> String {

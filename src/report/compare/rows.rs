@@ -106,7 +106,7 @@ impl Comparison {
             self.setting("pace", |report| pace(&report.run)),
             self.setting("preparation", |report| report.run.prep.to_string()),
             self.setting("regions", |report| regions(&report.run.regions)),
-            self.setting("on unpurified", |report| report.run.on_unpurified.as_str().into()),
+            self.setting("on unpurified", |report| report.run.on_unpurified.to_string()),
             self.setting("purifier", |report| report.models.purifier.as_ref().map_or("none".into(), path)),
             self.setting("classifier", |report| path(&report.models.classifier)),
             self.setting("seed", |report| report.run.seed.to_string()),

@@ -77,7 +77,7 @@ fn open_once(
 /// The rate may be given in the URI or as an option, and twice only if both say the same.
 pub(super) fn with_rate(spec: &CameraSpec, fps: Option<f64>) -> Result<CameraSpec, SourceError> {
     let Some(got) = fps else { return Ok(spec.clone()) };
-    let rate: Rate = got.to_string().parse().map_err(|()| SourceError::CameraFps { got })?;
+    let rate = Rate::new(got).ok_or(SourceError::CameraFps { got })?;
     match spec.rate {
         Some(uri) if uri != rate => {
             let (camera, flag, uri) = (spec.device.to_string(), rate.to_string(), uri.to_string());

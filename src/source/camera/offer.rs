@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(sizes(wanted, limits.0, limits.1), [(16, 16), (640, 480), (648, 480), (1920, 1080)]);
         assert_eq!(sizes(Some((650, 480)), limits.0, limits.1)[2], (648, 480), "650 is on no step");
         let interval = |denominator| Interval { numerator: 1, denominator };
-        let rates = intervals("25".parse().ok(), interval(60), interval(1));
+        let rates = intervals(Rate::new(25.0), interval(60), interval(1));
         assert_eq!(rates.iter().map(|one| one.rate().to_string()).collect::<Vec<_>>(), ["1", "25", "30", "60"]);
     }
 }

@@ -11,14 +11,14 @@ use crate::frame::{Frame, PixelFormat, Pool};
 use crate::source::{BrokenFrame, FrameFault, Next};
 
 /// Decodes the pictures of one opening.
-pub(super) struct Pictures {
+pub(super) struct Decoder {
     format: CameraFormat,
     layout: Layout,
     pixels: PixelFormat,
     pool: Pool<Vec<u8>>,
 }
 
-impl Pictures {
+impl Decoder {
     /// For frames of `mode`, of which rows lie `stride` bytes apart. A grey camera gives grey whatever is wanted.
     pub(super) fn new(mode: Mode, stride: usize, wanted: PixelFormat) -> Self {
         let (width, height) = (mode.size.0 as usize, mode.size.1 as usize);

@@ -20,7 +20,7 @@ use super::error::{CameraError, Reason};
 use super::limited::{self, PAUSE};
 use super::meter::Meter;
 use super::offer::{Interval, Offer, choose};
-use super::picture::Pictures;
+use super::picture::Decoder;
 use super::spec::{CameraDevice, CameraFormat, CameraSpec};
 use crate::clock::Clock;
 use crate::frame::PixelFormat;
@@ -39,7 +39,7 @@ pub(super) struct Camera {
     /// Frames that nokhwa gave, those that were let go among them.
     taken: u32,
     meter: Meter,
-    pictures: Pictures,
+    decoder: Decoder,
     clock: Arc<dyn Clock>,
     /// When the last frame was given.
     answered: Option<Instant>,
@@ -54,8 +54,8 @@ impl Camera {
         let wanted = NokhwaFormat::new_from(mode.size.0, mode.size.1, frame_format(mode.format), rate);
         let exact = RequestedFormat::with_formats(RequestedFormatType::Exact(wanted), &FORMATS);
         device.set_camera_requset(exact).map_err(refused(&camera, "set the format"))?;
-        let pictures = Pictures::new(mode, 0, pixels);
-        Ok(Self { camera, device, streams: false, taken: 0, meter: Meter::default(), pictures, clock, answered: None })
+        let decoder = Decoder::new(mode, 0, pixels);
+        Ok(Self { camera, device, streams: false, taken: 0, meter: Meter::default(), decoder, clock, answered: None })
     }
 
     /// Lets frames flow.
@@ -87,7 +87,7 @@ impl limited::Capture for Camera {
             }
             // What was let go shows in these numbers.
             let place = self.meter.place(Some(self.taken), dequeued_at, None);
-            break self.pictures.next(place, dequeued_at, Ok(&bytes));
+            break self.decoder.next(place, dequeued_at, Ok(&bytes));
         };
         self.answered = Some(self.clock.now());
         Ok(next)

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use crate::source::SourceUriError;
 use crate::source::uri::{pairs, sides};
@@ -61,6 +60,24 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// The lowest rate that can be asked for, in frames a second.
+    pub const LOWEST: f64 = 0.001;
+    /// The highest rate that can be asked for, in frames a second.
+    pub const HIGHEST: f64 = 1000.0;
+
+    /// So many frames a second; `None` of a rate that cannot be asked for.
+    #[must_use]
+    pub fn new(fps: f64) -> Option<Self> {
+        let possible = (Self::LOWEST..=Self::HIGHEST).contains(&fps);
+        possible.then_some(Self { millihertz: (fps * 1000.0).round() as u32 })
+    }
+
+    /// Frames a second.
+    #[must_use]
+    pub fn fps(self) -> f64 {
+        f64::from(self.millihertz) / 1000.0
+    }
+
     /// As near as makes no difference: 30 and 29.97 are both said of NTSC's 30000/1001.
     #[must_use]
     pub fn is_about(self, other: Self) -> bool {
@@ -70,19 +87,7 @@ impl Rate {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", f64::from(self.millihertz) / 1000.0)
-    }
-}
-
-impl FromStr for Rate {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let rate: f64 = text.parse().map_err(|_| ())?;
-        if (0.001..=1000.0).contains(&rate) {
-            return Ok(Self { millihertz: (rate * 1000.0).round() as u32 });
-        }
-        Err(())
+        self.fps().fmt(f)
     }
 }
 
@@ -121,6 +126,9 @@ impl fmt::Display for CameraSpec {
     }
 }
 
+/// What it is called in errors.
+const KIND: &str = "camera";
+const KEYS: &str = "size, fps, format or backend";
 const DEVICE: &str = "a number, such as 0, or a device, such as /dev/video0";
 /// The longest side that can be asked for.
 const MAX_SIDE: u16 = 16_384;
@@ -151,7 +159,7 @@ impl CameraSpec {
     fn set(&mut self, key: &str, text: &str) -> Result<(), SourceUriError> {
         match key {
             "size" => self.size = Some(sides(text, MAX_SIDE).ok_or_else(|| value("size", text, SIZE))?),
-            "fps" => self.rate = Some(text.parse().map_err(|()| value("fps", text, FPS))?),
+            "fps" => self.rate = Some(text.parse().ok().and_then(Rate::new).ok_or_else(|| value("fps", text, FPS))?),
             "format" => {
                 self.format = Some(match text {
                     "grey" => CameraFormat::Grey,
@@ -167,14 +175,14 @@ impl CameraSpec {
                     _ => return Err(value("backend", text, "system or nokhwa")),
                 };
             }
-            _ => return Err(SourceUriError::UnknownCameraKey { key: key.into() }),
+            _ => return Err(SourceUriError::UnknownKey { kind: KIND, key: key.into(), expected: KEYS }),
         }
         Ok(())
     }
 }
 
 fn value(key: &'static str, got: &str, expected: &'static str) -> SourceUriError {
-    SourceUriError::CameraValue { key, got: got.into(), expected }
+    SourceUriError::Value { kind: KIND, key, got: got.into(), expected }
 }
 
 #[cfg(test)]
@@ -212,8 +220,8 @@ mod tests {
 
     #[test]
     fn ntscs_rate_counts_as_thirty_but_not_as_twenty_five() {
-        let rate = |text: &str| text.parse::<Rate>().unwrap();
-        assert!(rate("30").is_about(rate("29.97")) && !rate("30").is_about(rate("25")));
-        assert_eq!(rate("12.5").to_string(), "12.5");
+        let rate = |fps| Rate::new(fps).unwrap();
+        assert!(rate(30.0).is_about(rate(29.97)) && !rate(30.0).is_about(rate(25.0)));
+        assert_eq!(rate(12.5).to_string(), "12.5");
     }
 }

@@ -22,7 +22,7 @@ use super::error::{CameraError, Reason};
 use super::limited::{self, PAUSE};
 use super::meter::Meter;
 use super::offer::{Mode, Offer, choose};
-use super::picture::Pictures;
+use super::picture::Decoder;
 use super::spec::{CameraDevice, CameraFormat, CameraSpec};
 use super::v4l_offers;
 use super::v4l_stream::ClosableStream;
@@ -42,7 +42,7 @@ const OLD: Duration = Duration::from_millis(250);
 pub(super) struct Camera {
     tap: Tap,
     meter: Meter,
-    pictures: Pictures,
+    decoder: Decoder,
     clock: Arc<dyn Clock>,
     /// When somebody was last answered, with a frame or with that there is none.
     answered: Option<Instant>,
@@ -57,10 +57,10 @@ impl Camera {
         let stride = set(&camera, &device, mode)?;
         let stream =
             Stream::with_buffers(&device, Type::VideoCapture, BUFFERS).map_err(refused(&camera, "give buffers"))?;
-        let pictures = Pictures::new(mode, stride, pixels);
+        let decoder = Decoder::new(mode, stride, pixels);
         let stream = ClosableStream::new(camera.clone(), stream);
         let tap = Tap { camera, stream, buffers: 0, streams: false, holds: false };
-        Ok(Self { tap, meter: Meter::default(), pictures, clock, answered: None })
+        Ok(Self { tap, meter: Meter::default(), decoder, clock, answered: None })
     }
 }
 
@@ -89,7 +89,7 @@ impl limited::Capture for Camera {
                 continue;
             }
             let place = self.meter.place(Some(about.sequence), dequeued_at, age);
-            break self.pictures.next(place, dequeued_at, contents(buffer, &about));
+            break self.decoder.next(place, dequeued_at, contents(buffer, &about));
         };
         self.answered = Some(self.clock.now());
         Ok(next)
