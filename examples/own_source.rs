@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use puvae::clock::{Clock as _, StopFlag, SystemClock};
-use puvae::frame::{Frame, FrameId, PixelFormat, PooledBytes, StampSource};
+use puvae::frame::{Capture, Frame, FrameId, PixelFormat, PooledBytes, StampSource};
 use puvae::idx;
 use puvae::model::engine::{Engine, EngineOptions};
 use puvae::model::file::check_pair;
@@ -42,13 +42,15 @@ impl Source for Driver {
             Err(RecvTimeoutError::Timeout) => return Ok(Next::Nothing),
             Err(RecvTimeoutError::Disconnected) => return Ok(Next::End),
         };
-        let id = FrameId(self.next);
+        let capture = Capture {
+            id: FrameId(self.next),
+            lost: 0, // where your driver counts what it dropped, say so here: it goes into the ledger
+            at: captured_at,
+            stamp_source: StampSource::Driver,
+        };
         self.next += 1;
         Ok(Next::Frame(Frame {
-            id,
-            lost: 0, // where your driver counts what it dropped, say so here: it goes into the ledger
-            captured_at,
-            stamp_source: StampSource::Driver,
+            capture,
             dequeued_at: SystemClock.now(),
             width: self.width,
             height: self.height,

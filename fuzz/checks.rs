@@ -86,7 +86,7 @@ pub fn stdin(data: &[u8]) {
     let mut frames = bytes.chunks_exact(whole);
     for (id, expected) in frames.by_ref().enumerate() {
         let Ok(Next::Frame(frame)) = source.next(&StopFlag::new()) else { panic!("no frame {id}") };
-        assert_eq!((frame.id.0, frame.lost, &frame.pixels[..]), (id as u64, 0, expected));
+        assert_eq!((frame.capture.id.0, frame.capture.lost, &frame.pixels[..]), (id as u64, 0, expected));
         assert_eq!((frame.width, frame.height, frame.format), (form.width, form.height, format));
     }
     match (source.next(&StopFlag::new()), frames.remainder().len()) {

@@ -34,17 +34,24 @@ pub enum StampSource {
     Schedule,
 }
 
-/// One captured picture.
-#[derive(Debug)]
-pub struct Frame {
+/// Which frame it is and when it was captured, as its source says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capture {
     /// Its number: one more than that of the frame before, and one more for each that was lost between them.
     pub id: FrameId,
     /// Frames that the driver says it lost directly before this one.
     pub lost: u64,
     /// When it was captured; the deadline counts from here.
-    pub captured_at: Instant,
+    pub at: Instant,
     /// Who says so.
     pub stamp_source: StampSource,
+}
+
+/// One captured picture.
+#[derive(Debug)]
+pub struct Frame {
+    /// Which one, and when.
+    pub capture: Capture,
     /// When this process had its raw bytes; decoding begins here.
     pub dequeued_at: Instant,
     /// Columns.

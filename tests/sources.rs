@@ -101,12 +101,12 @@ fn frames_are_numbered_whole_labelled_and_in_order_of_time() {
             let frames = all(&mut *source);
             assert_eq!(frames.len(), FRAMES, "{uri}");
             for (index, frame) in frames.iter().enumerate() {
-                assert_eq!(frame.id, FrameId(index as u64), "{uri}");
+                assert_eq!(frame.capture.id, FrameId(index as u64), "{uri}");
                 assert_eq!(frame.pixels.len(), frame.width * frame.height * frame.format.channels(), "{uri}");
                 assert!(frame.label.is_some_and(|label| label < 3), "{uri}");
             }
-            assert!(frames.is_sorted_by_key(|frame| frame.captured_at), "{uri}");
-            assert!(frames.iter().all(|frame| frame.captured_at >= clock.start()), "{uri}");
+            assert!(frames.is_sorted_by_key(|frame| frame.capture.at), "{uri}");
+            assert!(frames.iter().all(|frame| frame.capture.at >= clock.start()), "{uri}");
         }
     });
 }
@@ -185,8 +185,8 @@ fn a_paced_source_stamps_frames_with_the_moment_they_were_due() {
         let stop = StopFlag::new();
         for index in 0..FRAMES as u32 {
             let frame = next_frame(&mut *source, &stop).unwrap();
-            assert_eq!(frame.captured_at - clock.start(), Duration::from_millis(125) * index, "{uri}");
-            assert_eq!(frame.stamp_source, StampSource::Schedule);
+            assert_eq!(frame.capture.at - clock.start(), Duration::from_millis(125) * index, "{uri}");
+            assert_eq!(frame.capture.stamp_source, StampSource::Schedule);
             if index == 5 {
                 clock.advance(Duration::from_millis(300)); // Nobody asks for two frames: they are late, and say so.
             }
@@ -202,7 +202,7 @@ fn a_source_that_waits_stamps_frames_with_the_moment_they_were_taken() {
         assert_eq!(source.pacing(), Pacing::Unpaced);
         clock.advance(Duration::from_millis(40));
         let frame = next_frame(&mut *source, &StopFlag::new()).unwrap();
-        assert_eq!((frame.captured_at, frame.stamp_source), (clock.now(), StampSource::Dequeue), "{uri}");
+        assert_eq!((frame.capture.at, frame.capture.stamp_source), (clock.now(), StampSource::Dequeue), "{uri}");
     });
 }
 
@@ -426,10 +426,10 @@ fn a_picture_that_was_cut_off_is_named_when_its_turn_comes() {
     let stop = StopFlag::new();
     let mut broken = None;
     let frames = std::iter::from_fn(|| match source.next(&stop).unwrap() {
-        Next::Frame(frame) => Some(frame.id.0),
+        Next::Frame(frame) => Some(frame.capture.id.0),
         Next::Broken(frame) => {
             broken = Some(frame.reason.to_string());
-            Some(frame.id.0)
+            Some(frame.capture.id.0)
         }
         _ => None,
     });

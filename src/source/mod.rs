@@ -17,7 +17,7 @@ mod synthetic;
 mod uri;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use error::SourceError;
 pub use faults::{Fault, FaultError, FaultKind};
@@ -26,7 +26,7 @@ pub use synthetic::Synthetic;
 pub use uri::{RawVideo, SourceUri, SourceUriError};
 
 use crate::clock::{Clock, StopFlag};
-use crate::frame::{Frame, FrameId, PixelFormat, StampSource};
+use crate::frame::{Capture, Frame, PixelFormat};
 use paced::Paced;
 
 /// The lowest rate at which a file can be played, in frames a second: one in about a quarter of an hour.
@@ -85,14 +85,8 @@ pub enum Next {
 /// A frame that came, but is not fit to be used: all that is known of it.
 #[derive(Debug)]
 pub struct BrokenFrame {
-    /// Its number, as of every frame.
-    pub id: FrameId,
-    /// Frames that the driver says it lost directly before this one.
-    pub lost: u64,
-    /// When it was captured.
-    pub captured_at: Instant,
-    /// Who says so.
-    pub stamp_source: StampSource,
+    /// Which one, and when, as of every frame.
+    pub capture: Capture,
     /// What is wrong with it.
     pub reason: FrameFault,
 }

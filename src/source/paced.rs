@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{BrokenFrame, FrameFault, Next, Pacing, Source, SourceError, SourceOptions};
 use crate::clock::{Clock, StopFlag};
-use crate::frame::{Frame, FrameId, PixelFormat, Pool, StampSource};
+use crate::frame::{Capture, Frame, FrameId, PixelFormat, Pool, StampSource};
 
 /// Pictures that can be had by their number.
 pub(super) trait Pictures: Send {
@@ -63,34 +63,23 @@ impl<P: Pictures> Source for Paced<P> {
         if self.next >= self.end {
             return Ok(Next::End);
         }
-        let (captured_at, stamp_source, dequeued_at) = self.wait(stop);
+        let (at, stamp_source, dequeued_at) = self.wait(stop);
         if stop.is_set() {
             self.end = self.next;
             return Ok(Next::End);
         }
         let mut pixels = self.pool.take_or(Vec::new);
-        let id = FrameId(self.next);
+        let capture = Capture { id: FrameId(self.next), lost: 0, at, stamp_source };
         self.next += 1;
-        let Picture { width, height, format, label } = match self.pictures.read(id.0, &mut pixels) {
+        let Picture { width, height, format, label } = match self.pictures.read(capture.id.0, &mut pixels) {
             Ok(picture) => picture,
             // The other pictures can be had all the same.
             Err(error) => {
                 let reason = FrameFault::Picture(error.to_string());
-                return Ok(Next::Broken(BrokenFrame { id, lost: 0, captured_at, stamp_source, reason }));
+                return Ok(Next::Broken(BrokenFrame { capture, reason }));
             }
         };
-        Ok(Next::Frame(Frame {
-            id,
-            lost: 0,
-            captured_at,
-            stamp_source,
-            dequeued_at,
-            width,
-            height,
-            format,
-            pixels,
-            label,
-        }))
+        Ok(Next::Frame(Frame { capture, dequeued_at, width, height, format, pixels, label }))
     }
 
     fn frames(&self) -> Option<u64> {

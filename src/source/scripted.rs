@@ -14,7 +14,7 @@ use super::paced::{Picture, Pictures as _};
 use super::synthetic::{Generator, Synthetic};
 use super::{BrokenFrame, FrameFault, Next, PATIENCE, Pacing, Reopen, Source, SourceError, SourceOptions};
 use crate::clock::{Clock, StopFlag};
-use crate::frame::{Frame, FrameId, Pool, StampSource};
+use crate::frame::{Capture, Frame, FrameId, Pool, StampSource};
 
 /// Frames a second when none are asked for.
 const DEFAULT_FPS: f64 = 30.0;
@@ -173,12 +173,13 @@ impl ScriptedCamera {
 
     /// The frame that is due, whole or broken.
     fn frame(&mut self, device: &mut Device) -> Result<Next, SourceError> {
-        let (dequeued_at, captured_at) = (self.clock.now(), self.stamp(device));
+        let (dequeued_at, at) = (self.clock.now(), self.stamp(device));
         let mut pixels = self.pool.take_or(Vec::new);
         let generator = if device.has(FaultKind::Resize).is_some() { &mut device.large } else { &mut device.generator };
         let picture = generator.read(device.index, &mut pixels)?;
         let lost = std::mem::take(&mut self.lost);
         let id = FrameId(self.frames + lost);
+        let capture = Capture { id, lost, at, stamp_source: StampSource::Driver };
         self.frames += lost + 1;
         let reason = if device.has(FaultKind::Marked).is_some() {
             Some(FrameFault::Marked)
@@ -186,23 +187,11 @@ impl ScriptedCamera {
             device.has(FaultKind::Corrupt).map(|_| cut_off(&picture))
         };
         device.index += 1;
-        let stamp_source = StampSource::Driver;
         if let Some(reason) = reason {
-            return Ok(Next::Broken(BrokenFrame { id, lost, captured_at, stamp_source, reason }));
+            return Ok(Next::Broken(BrokenFrame { capture, reason }));
         }
         let Picture { width, height, format, label } = picture;
-        Ok(Next::Frame(Frame {
-            id,
-            lost,
-            captured_at,
-            stamp_source,
-            dequeued_at,
-            width,
-            height,
-            format,
-            pixels,
-            label,
-        }))
+        Ok(Next::Frame(Frame { capture, dequeued_at, width, height, format, pixels, label }))
     }
 }
 

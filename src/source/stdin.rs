@@ -15,7 +15,7 @@ use rustix::io::{Errno, read};
 use super::uri::RawVideo;
 use super::{Next, PATIENCE, Pacing, Source, SourceError, SourceOptions};
 use crate::clock::{Clock, StopFlag};
-use crate::frame::{Frame, FrameId, Pool, PooledBytes, StampSource};
+use crate::frame::{Capture, Frame, FrameId, Pool, PooledBytes, StampSource};
 
 /// Raw frames from a file descriptor.
 pub(super) struct RawFrames {
@@ -89,22 +89,12 @@ impl RawFrames {
             self.partial = Some((pixels, filled, captured_at));
             return Ok(None);
         }
-        let id = FrameId(self.next);
+        let (id, stamp_source) = (FrameId(self.next), StampSource::Dequeue);
+        let capture = Capture { id, lost: 0, at: captured_at, stamp_source };
         self.next += 1;
         let RawVideo { width, height, format } = self.form;
-        let (dequeued_at, stamp_source) = (self.clock.now(), StampSource::Dequeue);
-        Ok(Some(Next::Frame(Frame {
-            id,
-            lost: 0,
-            captured_at,
-            stamp_source,
-            dequeued_at,
-            width,
-            height,
-            format,
-            pixels,
-            label: None,
-        })))
+        let dequeued_at = self.clock.now();
+        Ok(Some(Next::Frame(Frame { capture, dequeued_at, width, height, format, pixels, label: None })))
     }
 }
 
@@ -162,7 +152,7 @@ mod tests {
         assert!(matches!(source.next(&stop), Ok(Next::Nothing)), "a part of a frame is none");
         writer.write_all(&[2; 20]).unwrap();
         let first = frame(source.next(&stop).unwrap());
-        assert_eq!((first.id, first.width, first.height, first.format), (FrameId(0), 3, 2, PixelFormat::Rgb8));
+        assert_eq!((first.capture.id, first.width, first.height, first.format), (FrameId(0), 3, 2, PixelFormat::Rgb8));
         assert_eq!(first.pixels[..], [[1; 10].as_slice(), &[2; 8]].concat());
         writer.write_all(&[3; 6]).unwrap();
         assert_eq!(frame(source.next(&stop).unwrap()).pixels[12..], [3; 6]);

@@ -13,7 +13,7 @@ use ndarray::ArrayView4;
 use parking_lot::Mutex;
 use puvae::clock::{Clock as _, StopFlag, SystemClock};
 use puvae::deadline::Deadline;
-use puvae::frame::{FrameId, StampSource};
+use puvae::frame::{Capture, FrameId, StampSource};
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
 use puvae::pipeline::{
@@ -119,13 +119,10 @@ struct Broken(u64);
 impl Source for Broken {
     fn next(&mut self, _: &StopFlag) -> Result<Next, SourceError> {
         self.0 += 1;
-        let (id, captured_at) = (FrameId(self.0 - 1), SystemClock.now());
-        let (stamp_source, reason) = (StampSource::Driver, FrameFault::Marked);
-        Ok(if self.0 > 500 {
-            Next::End
-        } else {
-            Next::Broken(BrokenFrame { id, lost: 0, captured_at, stamp_source, reason })
-        })
+        let (id, stamp_source) = (FrameId(self.0 - 1), StampSource::Driver);
+        let capture = Capture { id, lost: 0, at: SystemClock.now(), stamp_source };
+        let broken = BrokenFrame { capture, reason: FrameFault::Marked };
+        Ok(if self.0 > 500 { Next::End } else { Next::Broken(broken) })
     }
 
     fn pacing(&self) -> Pacing {

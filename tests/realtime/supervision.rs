@@ -12,7 +12,7 @@ use crate::lockstep::{SHAPE, Stub};
 use parking_lot::Mutex;
 use puvae::clock::{Clock, SimulatedClock, StopFlag};
 use puvae::deadline::Deadline;
-use puvae::frame::{Frame, FrameId, PixelFormat, PooledBytes, StampSource};
+use puvae::frame::{Capture, Frame, FrameId, PixelFormat, PooledBytes, StampSource};
 use puvae::pipeline::{self, CaptureCounters, PipelineConfig};
 use puvae::source::{Feed, Next, Pacing, Reopen, Source, SourceError};
 
@@ -73,10 +73,7 @@ impl<N, C: FnMut()> Drop for Told<N, C> {
 fn frame(id: u64, clock: &SimulatedClock) -> Next {
     let now = clock.now();
     Next::Frame(Frame {
-        id: FrameId(id),
-        lost: 0,
-        captured_at: now,
-        stamp_source: StampSource::Driver,
+        capture: Capture { id: FrameId(id), lost: 0, at: now, stamp_source: StampSource::Driver },
         dequeued_at: now,
         width: SHAPE.width,
         height: SHAPE.height,

@@ -11,7 +11,7 @@ use ndarray::{Array2, ArrayView4};
 use puvae::classifier::Classifier;
 use puvae::clock::{Clock, SimulatedClock, StopFlag};
 use puvae::deadline::Deadline;
-use puvae::frame::{Frame, FrameId, PixelFormat, PooledBytes, StampSource};
+use puvae::frame::{Capture, Frame, FrameId, PixelFormat, PooledBytes, StampSource};
 use puvae::model::ModelError;
 use puvae::model::spec::InputShape;
 use puvae::pipeline::{self, FrameTensors, Outcome, PipelineConfig, PipelineFailure, Sink, SinkError, Summary};
@@ -229,12 +229,10 @@ impl Script {
     /// The next frame, captured `age` ago.
     pub(crate) fn frame(&mut self, age: Duration) -> Frame {
         self.frames += 1;
+        let (id, stamp_source) = (FrameId(self.frames - 1), StampSource::Driver);
         Frame {
-            id: FrameId(self.frames - 1),
-            lost: 0,
+            capture: Capture { id, lost: 0, at: self.clock.now() - age, stamp_source },
             dequeued_at: self.clock.now(),
-            captured_at: self.clock.now() - age,
-            stamp_source: StampSource::Driver,
             width: SHAPE.width,
             height: SHAPE.height,
             format: PixelFormat::Gray8,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use puvae::clock::StopFlag;
-use puvae::frame::FrameId;
+use puvae::frame::{Capture, FrameId};
 use puvae::source::{Next, Source};
 
 /// Plays one opening of a source: frames are whole, numbered from 0 with each gap explained, none is stamped before the
@@ -11,13 +11,13 @@ use puvae::source::{Next, Source};
 pub(crate) fn conforms(source: &mut dyn Source, now: impl Fn() -> Instant) -> bool {
     let (stop, mut frames, mut newest) = (StopFlag::new(), 0, None);
     loop {
-        let (id, lost, captured_at) = match source.next(&stop) {
+        let Capture { id, lost, at, .. } = match source.next(&stop) {
             Ok(Next::Frame(frame)) => {
                 assert_eq!(frame.pixels.len(), frame.width * frame.height * frame.format.channels());
-                assert!(frame.captured_at <= frame.dequeued_at && frame.dequeued_at <= now());
-                (frame.id, frame.lost, frame.captured_at)
+                assert!(frame.capture.at <= frame.dequeued_at && frame.dequeued_at <= now());
+                frame.capture
             }
-            Ok(Next::Broken(frame)) => (frame.id, frame.lost, frame.captured_at),
+            Ok(Next::Broken(frame)) => frame.capture,
             Ok(Next::Nothing) => continue,
             Ok(Next::Lost(count)) => {
                 frames += count;
@@ -30,7 +30,7 @@ pub(crate) fn conforms(source: &mut dyn Source, now: impl Fn() -> Instant) -> bo
             Err(_) => return false,
         };
         assert_eq!(id, FrameId(frames + lost), "each gap is explained");
-        assert!(newest.is_none_or(|newest| captured_at >= newest) && captured_at <= now(), "time never goes back");
-        (frames, newest) = (id.0 + 1, Some(captured_at));
+        assert!(newest.is_none_or(|newest| at >= newest) && at <= now(), "time never goes back");
+        (frames, newest) = (id.0 + 1, Some(at));
     }
 }

@@ -20,9 +20,9 @@ fn a_frame_that_the_driver_marks_is_broken_and_has_a_number() {
     vivid.order(Fault::Marked, 1);
     let marked = (0..10).find_map(|_| broken(&mut *source)).expect("one frame is marked");
     assert_eq!(marked.reason, FrameFault::Marked);
-    assert!(marked.id > before.id && marked.captured_at > before.captured_at);
+    assert!(marked.capture.id > before.capture.id && marked.capture.at > before.capture.at);
     let after = frame(&mut *source);
-    assert_eq!(after.id.0, marked.id.0 + 1 + after.lost);
+    assert_eq!(after.capture.id.0, marked.capture.id.0 + 1 + after.capture.lost);
 }
 
 #[test]
@@ -45,10 +45,10 @@ fn a_stalled_camera_is_waited_for_in_short_steps_and_goes_on_by_itself() {
     }
     vivid.order(Fault::Dropped, 0);
     let after = frame(&mut *source);
-    println!("{nothing} times nothing, then frame {} with {} lost before it", after.id, after.lost);
+    println!("{nothing} times nothing, then frame {} with {} lost before it", after.capture.id, after.capture.lost);
     assert!(nothing >= 5, "{nothing}");
-    let exposed = exposed_between(before.captured_at, after.captured_at);
-    assert!((exposed - (after.id.0 - before.id.0) as f64).abs() < 1.0, "{exposed}");
+    let exposed = exposed_between(before.capture.at, after.capture.at);
+    assert!((exposed - (after.capture.id.0 - before.capture.id.0) as f64).abs() < 1.0, "{exposed}");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_camera_that_is_unplugged_ends_and_is_there_again_when_it_is_plugged_in() {
         // The device comes back when nobody holds it any more.
         drop((source, vivid));
         let mut source = feed.reopen.unwrap()(0).unwrap();
-        assert_eq!(frame(&mut *source).id.0, 0, "it counts from 0 again");
+        assert_eq!(frame(&mut *source).capture.id.0, 0, "it counts from 0 again");
     }
 }
 
@@ -84,7 +84,7 @@ fn a_stream_that_the_driver_ends_is_told_and_can_be_opened_again() {
     let text = error(&mut *source);
     assert!(text.starts_with("/dev/video0: the camera gives no more frames: Input/output error"), "{text}");
     drop(source);
-    assert_eq!(frame(&mut *feed.reopen.unwrap()(0).unwrap()).id.0, 0);
+    assert_eq!(frame(&mut *feed.reopen.unwrap()(0).unwrap()).capture.id.0, 0);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_stream_that_the_driver_ends_is_told_and_can_be_opened_again() {
 fn nokhwa_gives_the_same_pictures() {
     let _vivid = Vivid::healthy();
     let through_nokhwa = frames(&mut *open(NOKHWA), 20).pop().unwrap();
-    assert_eq!((through_nokhwa.id.0, through_nokhwa.lost), (19, 0), "it knows nothing of losses");
+    assert_eq!((through_nokhwa.capture.id.0, through_nokhwa.capture.lost), (19, 0), "it knows nothing of losses");
     let direct = frame(&mut *open(CAMERA));
     // Below the words and the clock that vivid writes over its test pattern.
     let lower = 160 * 320;

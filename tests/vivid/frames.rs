@@ -16,17 +16,17 @@ use crate::device::{CAMERA, Fault, Vivid, exposed_between, feed, frame, frames, 
 fn accounted(source: &mut dyn Source, count: usize) -> u64 {
     let frames = frames(source, count);
     let (first, last) = (&frames[0], &frames[count - 1]);
-    assert_eq!((first.id.0, first.lost), (0, 0));
+    assert_eq!((first.capture.id.0, first.capture.lost), (0, 0));
     for pair in frames.windows(2) {
-        assert_eq!(pair[1].id.0, pair[0].id.0 + 1 + pair[1].lost);
-        assert!(pair[0].captured_at <= pair[1].captured_at);
+        assert_eq!(pair[1].capture.id.0, pair[0].capture.id.0 + 1 + pair[1].capture.lost);
+        assert!(pair[0].capture.at <= pair[1].capture.at);
     }
     for frame in &frames {
-        assert_eq!(frame.stamp_source, StampSource::Driver);
-        assert!(frame.captured_at <= frame.dequeued_at && frame.dequeued_at <= now());
+        assert_eq!(frame.capture.stamp_source, StampSource::Driver);
+        assert!(frame.capture.at <= frame.dequeued_at && frame.dequeued_at <= now());
     }
-    let lost: u64 = frames.iter().map(|frame| frame.lost).sum();
-    let (exposed, counted) = (exposed_between(first.captured_at, last.captured_at), last.id.0 as f64);
+    let lost: u64 = frames.iter().map(|frame| frame.capture.lost).sum();
+    let (exposed, counted) = (exposed_between(first.capture.at, last.capture.at), last.capture.id.0 as f64);
     println!("{count} frames, {lost} lost; {exposed:.2} intervals by the stamps, {counted} by the numbers");
     assert!((exposed - counted).abs() < 1.0, "{exposed} frames by the stamps, {counted} by the numbers");
     lost
@@ -116,7 +116,7 @@ fn a_stamp_from_the_future_is_replaced() {
     vivid.stamp_at_end(true);
     let mut source = open(CAMERA);
     for frame in frames(&mut *source, 10) {
-        assert_eq!((frame.stamp_source, frame.captured_at), (StampSource::Dequeue, frame.dequeued_at));
+        assert_eq!((frame.capture.stamp_source, frame.capture.at), (StampSource::Dequeue, frame.dequeued_at));
     }
     vivid.stamp_at_end(false);
 }
@@ -129,10 +129,10 @@ fn after_a_pause_nothing_old_is_given() {
     frames(&mut *source, 5);
     std::thread::sleep(Duration::from_secs(1));
     let frame = frame(&mut *source);
-    let age = now() - frame.captured_at;
-    println!("{} frames were let go, the next is {age:?} old", frame.lost);
+    let age = now() - frame.capture.at;
+    println!("{} frames were let go, the next is {age:?} old", frame.capture.lost);
     assert!(age < Duration::from_millis(500), "{age:?}");
-    assert!(frame.lost >= 20, "{}", frame.lost);
+    assert!(frame.capture.lost >= 20, "{}", frame.capture.lost);
 }
 
 #[test]
@@ -144,12 +144,12 @@ fn a_limit_holds_over_all_openings_and_stopping_is_final() {
     let feed = puvae::source::open(&CAMERA.parse().unwrap(), &options, clock).unwrap();
     let mut source = feed.source;
     assert_eq!(source.frames(), Some(12));
-    let before = frames(&mut *source, 5).last().unwrap().id.0 + 1;
+    let before = frames(&mut *source, 5).last().unwrap().capture.id.0 + 1;
     drop(source);
     let mut source = feed.reopen.unwrap()(before).unwrap();
     let mut after = 0;
     while let Next::Frame(frame) = crate::device::something(&mut *source).unwrap() {
-        after = frame.id.0 + 1;
+        after = frame.capture.id.0 + 1;
     }
     assert!(before + after <= 12 && after > 0, "{before} and {after}");
     drop(source);

@@ -91,6 +91,6 @@ fn a_refused_step_is_named_and_the_camera_can_be_opened_again() {
         let text = crate::device::error(&mut *source);
         assert!(text.starts_with(&format!("/dev/video0: the driver refused to {step}: ")), "{text}");
         drop(source);
-        assert_eq!(frame(&mut *feed.reopen.unwrap()(0).unwrap()).id.0, 0);
+        assert_eq!(frame(&mut *feed.reopen.unwrap()(0).unwrap()).capture.id.0, 0);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::{Captured, Desk, Ticket, Turn};
-use crate::frame::{Frame, FrameId, StampSource};
+use crate::frame::{Capture, Frame, FrameId, StampSource};
 use crate::latency::Stage;
 use crate::ledger::{DropReason, FailedAt, Fate};
 use crate::pipeline::PipelineError;
@@ -56,10 +56,10 @@ impl Intake {
 
     pub(super) fn frame(&mut self, mut frame: Frame, turn: Option<Turn>) -> Result<ControlFlow<()>, PipelineError> {
         let now = self.desk.clock.now();
-        frame.captured_at = self.believable(frame.captured_at, frame.dequeued_at.min(now));
-        frame.id = self.number(frame.id, frame.lost, frame.captured_at, frame.stamp_source)?;
+        frame.capture.at = self.believable(frame.capture.at, frame.dequeued_at.min(now));
+        frame.capture.id = self.number(frame.capture)?;
         self.health.frame(now);
-        let mut ticket = Ticket::new(&frame, turn);
+        let mut ticket = Ticket::new(frame.capture, frame.label, turn);
         ticket.mark(Stage::Capture, frame.dequeued_at.min(now));
         ticket.mark(Stage::Decode, now);
         let (flow, replaced) = match self.output.send(Captured { ticket, frame }) {
@@ -75,26 +75,30 @@ impl Intake {
         Ok(flow)
     }
 
-    pub(super) fn broken(&mut self, frame: BrokenFrame, turn: Option<Turn>) -> Result<ControlFlow<()>, PipelineError> {
+    pub(super) fn broken(
+        &mut self,
+        BrokenFrame { mut capture, reason }: BrokenFrame,
+        turn: Option<Turn>,
+    ) -> Result<ControlFlow<()>, PipelineError> {
         let now = self.desk.clock.now();
-        let captured_at = self.believable(frame.captured_at, now);
-        let id = self.number(frame.id, frame.lost, captured_at, frame.stamp_source)?;
+        capture.at = self.believable(capture.at, now);
+        capture.id = self.number(capture)?;
         self.health.frame(now);
         self.health.count(|counters| counters.broken += 1);
-        let ticket = Ticket::without_picture(id, captured_at, frame.stamp_source, turn);
-        self.desk.fault(ticket, FailedAt::Capture, PipelineError::Broken { frame: id, reason: frame.reason });
+        let ticket = Ticket::new(capture, None, turn);
+        self.desk.fault(ticket, FailedAt::Capture, PipelineError::Broken { frame: capture.id, reason });
         Ok(ControlFlow::Continue(()))
     }
 
     /// Frames that were lost and have no frame behind them.
     pub(super) fn lost(&mut self, count: u64) -> Result<ControlFlow<()>, PipelineError> {
         let now = self.desk.clock.now();
-        let captured_at = self.believable(now, now);
-        self.lose(count, captured_at, StampSource::Dequeue);
+        let at = self.believable(now, now);
+        self.lose(count, at, StampSource::Dequeue);
         Ok(ControlFlow::Continue(()))
     }
 
-    fn lose(&mut self, count: u64, captured_at: Instant, stamp_source: StampSource) {
+    fn lose(&mut self, count: u64, at: Instant, stamp_source: StampSource) {
         let first = self.health.count(|counters| {
             let first = counters.captured;
             counters.captured += count;
@@ -102,8 +106,8 @@ impl Intake {
             first
         });
         for id in first..first + count {
-            let ticket = Ticket::without_picture(FrameId(id), captured_at, stamp_source, None);
-            self.desk.decide(ticket, Fate::Dropped(DropReason::Driver));
+            let capture = Capture { id: FrameId(id), lost: 0, at, stamp_source };
+            self.desk.decide(Ticket::new(capture, None, None), Fate::Dropped(DropReason::Driver));
         }
     }
 
@@ -120,18 +124,13 @@ impl Intake {
     }
 
     /// The frame's number within the run; the frames that were lost before it meet their fate here.
-    fn number(
-        &mut self,
-        claimed: FrameId,
-        lost: u64,
-        captured_at: Instant,
-        stamp_source: StampSource,
-    ) -> Result<FrameId, PipelineError> {
+    fn number(&mut self, capture: Capture) -> Result<FrameId, PipelineError> {
+        let Capture { id: claimed, lost, at, stamp_source } = capture;
         let expected = FrameId((self.captured() - self.before).saturating_add(lost));
         if claimed != expected {
             return Err(PipelineError::FrameNumber { expected, got: claimed });
         }
-        self.lose(lost, captured_at, stamp_source);
+        self.lose(lost, at, stamp_source);
         Ok(self.health.count(|counters| {
             counters.captured += 1;
             FrameId(counters.captured - 1)

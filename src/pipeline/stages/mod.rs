@@ -23,7 +23,7 @@ use super::error::PipelineError;
 use super::outcome::{FrameTensors, Times, Verdicts};
 use crate::clock::{Clock, StopFlag};
 use crate::deadline::Deadline;
-use crate::frame::{Frame, FrameId, Pooled, StampSource};
+use crate::frame::{Capture, Frame, FrameId, Pooled, StampSource};
 use crate::latency::Stage;
 use crate::ledger::{DropReason, FailedAt, Fate};
 
@@ -43,14 +43,9 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
-    fn new(frame: &Frame, turn: Option<Turn>) -> Self {
-        let Frame { id, captured_at, stamp_source, label, .. } = *frame;
-        Self { id, captured_at, stamp_source, label, since: captured_at, times: Times::default(), _turn: turn }
-    }
-
-    /// Of a frame that was lost or broken.
-    fn without_picture(id: FrameId, captured_at: Instant, stamp_source: StampSource, turn: Option<Turn>) -> Self {
-        Self { id, captured_at, stamp_source, label: None, since: captured_at, times: Times::default(), _turn: turn }
+    fn new(capture: Capture, label: Option<usize>, turn: Option<Turn>) -> Self {
+        let Capture { id, at, stamp_source, lost: _ } = capture;
+        Self { id, captured_at: at, stamp_source, label, since: at, times: Times::default(), _turn: turn }
     }
 
     /// The step the frame was in ends `now` and counts as `stage`.

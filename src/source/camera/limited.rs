@@ -42,8 +42,8 @@ impl<C> Limited<C> {
     /// Where a frame would be one too many, the lost ones before it that are not.
     fn limit(&mut self, next: Next) -> Next {
         let frames = match &next {
-            Next::Frame(frame) => frame.lost + 1,
-            Next::Broken(frame) => frame.lost + 1,
+            Next::Frame(frame) => frame.capture.lost + 1,
+            Next::Broken(frame) => frame.capture.lost + 1,
             Next::Lost(count) => *count,
             Next::Nothing | Next::End => 0,
         };
@@ -77,7 +77,7 @@ impl<C: Capture> Source for Limited<C> {
 mod tests {
     use super::*;
     use crate::clock::SimulatedClock;
-    use crate::frame::{FrameId, StampSource};
+    use crate::frame::{self, FrameId, StampSource};
     use crate::source::{BrokenFrame, FrameFault};
 
     /// Loses so many frames before each.
@@ -85,9 +85,9 @@ mod tests {
 
     impl Capture for Lossy {
         fn capture(&mut self) -> Result<Next, CameraError> {
-            let captured_at = SimulatedClock::new().start();
-            let (id, stamp_source, reason) = (FrameId(0), StampSource::Driver, FrameFault::Marked);
-            Ok(Next::Broken(BrokenFrame { id, lost: self.0, captured_at, stamp_source, reason }))
+            let (at, stamp_source) = (SimulatedClock::new().start(), StampSource::Driver);
+            let capture = frame::Capture { id: FrameId(0), lost: self.0, at, stamp_source };
+            Ok(Next::Broken(BrokenFrame { capture, reason: FrameFault::Marked }))
         }
     }
 
@@ -95,7 +95,7 @@ mod tests {
     fn given(lost: u64, limit: Limit) -> u64 {
         let (mut source, stop) = (Limited::new(Lossy(lost), limit), StopFlag::new());
         let frames = |next| match next {
-            Ok(Next::Broken(frame)) => Some(frame.lost + 1),
+            Ok(Next::Broken(frame)) => Some(frame.capture.lost + 1),
             Ok(Next::Lost(count)) => Some(count),
             _ => None,
         };

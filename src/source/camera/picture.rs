@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
-use super::meter::Place;
 use super::mjpeg;
 use super::offer::Mode;
 use super::raw::{self, Layout};
 use super::spec::CameraFormat;
-use crate::frame::{Frame, PixelFormat, Pool};
+use crate::frame::{Capture, Frame, PixelFormat, Pool};
 use crate::source::{BrokenFrame, FrameFault, Next};
 
 /// Decodes the pictures of one opening.
@@ -27,16 +26,12 @@ impl Decoder {
         Self { format: mode.format, layout, pixels, pool: Pool::new() }
     }
 
-    /// The frame at `place`, of `bytes` or broken for a reason.
-    pub(super) fn next(&self, place: Place, dequeued_at: Instant, bytes: Result<&[u8], FrameFault>) -> Next {
-        let Place { id, lost, captured_at, stamp_source } = place;
+    /// The frame of this capture, of `bytes` or broken for a reason.
+    pub(super) fn next(&self, capture: Capture, dequeued_at: Instant, bytes: Result<&[u8], FrameFault>) -> Next {
         let mut pixels = self.pool.take_or(Vec::new);
         match bytes.and_then(|bytes| self.decode(bytes, &mut pixels)) {
             Ok(()) => Next::Frame(Frame {
-                id,
-                lost,
-                captured_at,
-                stamp_source,
+                capture,
                 dequeued_at,
                 width: self.layout.width,
                 height: self.layout.height,
@@ -44,7 +39,7 @@ impl Decoder {
                 pixels,
                 label: None,
             }),
-            Err(reason) => Next::Broken(BrokenFrame { id, lost, captured_at, stamp_source, reason }),
+            Err(reason) => Next::Broken(BrokenFrame { capture, reason }),
         }
     }
 

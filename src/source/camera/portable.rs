@@ -86,8 +86,8 @@ impl limited::Capture for Camera {
                 continue;
             }
             // What was let go shows in these numbers.
-            let place = self.meter.place(Some(self.taken), dequeued_at, None);
-            break self.decoder.next(place, dequeued_at, Ok(&bytes));
+            let capture = self.meter.capture(Some(self.taken), dequeued_at, None);
+            break self.decoder.next(capture, dequeued_at, Ok(&bytes));
         };
         self.answered = Some(self.clock.now());
         Ok(next)

@@ -88,8 +88,8 @@ impl limited::Capture for Camera {
                 kept -= 1;
                 continue;
             }
-            let place = self.meter.place(Some(about.sequence), dequeued_at, age);
-            break self.decoder.next(place, dequeued_at, contents(buffer, &about));
+            let capture = self.meter.capture(Some(about.sequence), dequeued_at, age);
+            break self.decoder.next(capture, dequeued_at, contents(buffer, &about));
         };
         self.answered = Some(self.clock.now());
         Ok(next)
