@@ -53,3 +53,23 @@ fn panel(area: &Area<'_>, name: &str, points: &[(f64, f64)]) -> Result<(), Box<d
     chart.draw_series(points.iter().map(|&point| Circle::new(point, 2, BLUE.filled())))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    #[test]
+    fn whoever_has_the_old_curves_open_still_sees_them_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("curves.svg");
+        let series = |last: f64| Series::from([("loss", vec![(0.0, 1.0), (1.0, last)])]);
+        write(&path, &series(0.5)).unwrap();
+        let (old, mut open) = (std::fs::read_to_string(&path).unwrap(), std::fs::File::open(&path).unwrap());
+        write(&path, &series(0.25)).unwrap();
+        let mut seen = String::new();
+        open.read_to_string(&mut seen).unwrap();
+        assert!(seen == old && seen.starts_with("<svg") && seen.trim_end().ends_with("</svg>"), "{seen}");
+        assert_ne!(std::fs::read_to_string(&path).unwrap(), old);
+    }
+}
