@@ -45,7 +45,8 @@ def attacks_of(parameters):
     """foolbox's attack with the parameters of ours, and the epsilon to call it with."""
     (name, values), = parameters["attack"].items()
     if name == "CarliniWagner":
-        attack = fb.attacks.L2CarliniWagnerAttack(steps=100, confidence=0, abort_early=True, **CW[values["preset"]])
+        confidence = values.get("confidence", 0)
+        attack = fb.attacks.L2CarliniWagnerAttack(steps=100, confidence=confidence, abort_early=True, **CW[values["preset"]])
         return attack, None
     epsilon = values["epsilon"]
     step, steps = (epsilon, 1) if name == "Fgsm" else (values["alpha"], values["steps"])

@@ -97,9 +97,8 @@ pub fn train(learner: &mut dyn Learner, run: &Run) -> Result<()> {
         .with_context(|| format!("{}: cannot create the run's folder", run.out.display()))?;
     let mut run = run.clone();
     let mut log = start(learner, &mut run)?;
-    let bar = progress::bar(&run.header.kind, learner.steps_before(run.header.epochs));
-    bar.set_position(learner.steps_before(log.len() as u32) as u64);
-    bar.reset_eta();
+    let [done, all] = [log.len() as u32, run.header.epochs].map(|epochs| learner.steps_before(epochs));
+    let bar = progress::bar_from(&run.header.kind, done, all);
     for epoch in log.len() as u32..run.header.epochs {
         let started = Instant::now();
         random::begin_epoch(run.header.seed, epoch);

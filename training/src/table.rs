@@ -271,7 +271,7 @@ fn adaptive_cells(name: &str, outcome: &Outcome) -> Vec<String> {
 fn attack_that_knows(row: &OutcomeRow) -> String {
     let rounds: Vec<String> = row.after_rounds.iter().map(|left| format!("{left:.1}")).collect();
     let text = format!("{} {:.1}", row.attack, row.accuracy);
-    if rounds.len() > 2 && row.attack.starts_with("then ") {
+    if rounds.len() > 2 && row.came_after_others() {
         format!("{text} (after each start {})", rounds.join(", "))
     } else {
         text

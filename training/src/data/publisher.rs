@@ -119,9 +119,7 @@ impl Remote {
         if !packed.exists() && !placed {
             let fetched = files::replace_with(&packed, |partial| {
                 self.download(partial)?;
-                self.check(partial, true)
-                    .with_context(|| self.url())
-                    .inspect_err(|_| drop(std::fs::remove_file(partial)))
+                self.check(partial, true).with_context(|| self.url())
             });
             fetched.with_context(|| self.by_hand(folder))?;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::adaptive::{MADE_ON, Outcome, SQUARE};
+use super::adaptive::{MADE_ON, Outcome, OutcomeRow, SQUARE};
 use super::interval::clearly_above;
 use super::{BLACK_BOX, CLEAN, NOISE, Row, UNDEFENDED};
 use crate::attack::Attack;
@@ -12,8 +12,8 @@ use crate::runs;
 
 /// Share of zero gradients, and accuracy under an attack without a bound, above which an attack is not believed, in percent.
 const TOO_MANY: f64 = 5.0;
-/// Share of the images that the last of several starts may break, in percent, before more of them are called for.
-const LAST_START: f64 = 1.0;
+/// Share of the images that the last of several starts may break, in percent, before more of them are called for; one of a hundred may.
+const LAST_START: f64 = 1.01;
 
 /// Purifiers that learned from the very target they are to defend, whose attacks they then know. `target` and `defences` are headers
 /// of checkpoints.
@@ -141,8 +141,12 @@ pub fn of_outcome(name: &str, outcome: &Outcome, rows: &[Row]) -> Vec<String> {
             ));
         }
     }
-    for row in &outcome.rows {
+    // A thorough attacker goes on with what his first attacks left.
+    let went_on = outcome.rows.iter().any(OutcomeRow::came_after_others);
+    for row in outcome.rows.iter().filter(|row| row.came_after_others() == went_on) {
+        // Nothing is less than nothing: where all is broken, no attack need do more.
         if let [.., before, last] = row.after_rounds[..]
+            && outcome.worst > 0.0
             && before - last > LAST_START
         {
             found.push(format!(
@@ -226,7 +230,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::Cell;
-    use super::super::adaptive::{ATTACKER, Effort, OutcomeRow};
+    use super::super::adaptive::{ATTACKER, Effort};
     use super::*;
 
     fn row(attack: &str, parameters: Option<Attack>, undefended: f64) -> Row {
@@ -376,11 +380,15 @@ mod tests {
         );
         let carried = Outcome { rows: vec![attacked("then made on another", 0.0, 60.0)], ..outcome(0.0, 0.0, 0.0) };
         assert_eq!(text(&carried), "", "that is the other's gradient");
-        let mut climbing = outcome(0.0, 0.0, 0.0);
+        let mut climbing = outcome(2.0, 0.0, 0.0);
         climbing.rows[0].after_rounds = vec![9.0, 5.0, 2.0];
         assert_eq!(
             text(&climbing),
             "d, selector-margin untargeted: the last of 3 starts still breaks 3.0 % of the images: more would leave less"
         );
+        let mut went_on = climbing.clone();
+        went_on.rows.push(attacked("then every class in turn", 2.0, 0.0));
+        assert_eq!(text(&went_on), "", "what came then had no more to find");
+        assert_eq!(text(&Outcome { worst: 0.0, ..climbing }), "", "there is nothing less");
     }
 }

@@ -142,6 +142,12 @@ pub struct OutcomeRow {
 }
 
 impl OutcomeRow {
+    /// Whether the attack was tried only on what all before it left.
+    #[must_use]
+    pub fn came_after_others(&self) -> bool {
+        self.attack.starts_with("then ")
+    }
+
     /// What an attack on the images that were `standing` left.
     pub(super) fn of(attack: String, left: &Left, standing: &Tensor) -> Self {
         // The others were not attacked: they have no gradient that could be zero.
