@@ -34,6 +34,12 @@ pub enum StampSource {
     Schedule,
 }
 
+impl fmt::Display for StampSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 /// Which frame it is and when it was captured, as its source says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capture {
@@ -152,6 +158,15 @@ impl<T: Default + fmt::Debug> fmt::Debug for Pooled<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_says_when_a_frame_was_captured_has_one_name_in_text_and_in_reports() {
+        for (source, name) in
+            [(StampSource::Driver, "driver"), (StampSource::Dequeue, "dequeue"), (StampSource::Schedule, "schedule")]
+        {
+            assert_eq!((source.to_string().as_str(), serde_json::to_value(source).unwrap()), (name, name.into()));
+        }
+    }
 
     #[test]
     fn a_dropped_buffer_is_handed_out_again() {

@@ -1,18 +1,24 @@
 //! Putting a new file in the place of an old one in one step: whoever reads it sees the old content or the new, whatever ends the
 //! program and however full the disk is.
+//!
+//! A program that is killed meanwhile leaves the half-written file, `.NAME.PROCESS.partial`. Nobody else removes it: whether that
+//! process is gone cannot be told in a folder that several machines share.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Links that are followed one after the other: as many as Linux follows.
 const MOST_LINKS: usize = 40;
 
 /// Puts a file in the place of the one at `path`, which need not be there. `write` gets the path of a new, empty file beside
-/// it and fills that.
+/// it and fills that file itself, not another one that it puts there.
 ///
 /// A link stays one: what it leads to is replaced, or made. The new file may be read and written by whoever might do so with
-/// the old one.
+/// the old one, and by its owner alone until it is whole. It is on the disk under its name before this returns, where the system lets
+/// folders be synced.
 ///
 /// # Errors
 /// When `write` fails or the file cannot be put in place: the old content is still there, and nothing else is left.
@@ -20,10 +26,8 @@ pub fn replace_with<E: From<io::Error>>(path: &Path, write: impl FnOnce(&Path) -
     let target = behind_links(path);
     let partial = beside(&target);
     let replaced = fill(&partial, &target, write).and_then(|()| Ok(fs::rename(&partial, &target)?));
-    if replaced.is_err() {
-        // Best effort: the error that matters is the one above.
-        let _ = fs::remove_file(&partial);
-    }
+    // Best effort, both: the file is in its place, or the error that matters is the one above.
+    let _ = if replaced.is_ok() { sync_folder_of(&target) } else { fs::remove_file(&partial) };
     replaced
 }
 
@@ -33,7 +37,7 @@ pub fn replace_with<E: From<io::Error>>(path: &Path, write: impl FnOnce(&Path) -
 /// When there cannot.
 pub fn check_replaceable(path: &Path) -> io::Result<()> {
     let partial = beside(&behind_links(path));
-    File::create(&partial)?;
+    create(&partial, true)?;
     fs::remove_file(&partial)
 }
 
@@ -59,14 +63,41 @@ fn fill<E: From<io::Error>>(
     target: &Path,
     write: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
-    let file = File::create(partial)?;
-    if let Ok(old) = fs::metadata(target) {
-        // Before there is anything in it. Best effort: a file system without permissions must not cost the file.
+    let old = fs::metadata(target).ok();
+    let file = create(partial, old.is_some())?;
+    write(partial)?;
+    if let Some(old) = old {
+        // Not before: `write` could not open what may be read only. Best effort: a file system without permissions must not
+        // cost the file.
         let _ = file.set_permissions(old.permissions());
     }
-    write(partial)?;
-    // Without this the new name may be on the disk before the content is.
-    Ok(File::open(partial)?.sync_all()?)
+    // Without this the new name may be on the disk before the content is. This handle may write, as some systems ask for.
+    Ok(file.sync_all()?)
+}
+
+/// A new, empty file; `private` is its owner's alone.
+fn create(partial: &Path, private: bool) -> io::Result<File> {
+    // A program that was killed may have had the same number.
+    fs::remove_file(partial)
+        .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if private {
+        options.mode(0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = private;
+    options.open(partial)
+}
+
+/// Without this a power cut may undo that `target` has its name. Elsewhere than on Unix a folder cannot be opened for it.
+fn sync_folder_of(target: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -134,20 +165,47 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn who_may_read_the_old_file_may_read_the_new_one_from_its_first_byte() {
+    fn who_might_read_the_old_file_may_read_the_new_one_and_nobody_else_ever() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.json");
-        replace(&path, "old").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        let mut while_written = 0;
-        replace_with(&path, |partial| {
-            fs::write(partial, "new")?;
-            while_written = mode(partial);
-            Ok::<(), io::Error>(())
-        })
-        .unwrap();
-        assert_eq!((while_written, mode(&path)), (0o600, 0o600));
+        replace(&path, "old").unwrap();
+        // One that may be read only can be replaced as well: its owner may write the new one until it is whole.
+        for old in [0o600, 0o444, 0o640] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(old)).unwrap();
+            // What a killed program left, open to all.
+            fs::write(beside(&path), "half").unwrap();
+            let mut while_written = 0;
+            replace_with(&path, |partial| {
+                while_written = mode(partial);
+                fs::write(partial, format!("{old:o}"))
+            })
+            .unwrap();
+            assert_eq!((while_written, mode(&path)), (0o600, old));
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{old:o}"));
+        }
+        assert_eq!(names(folder.path()), ["report.json"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_file_is_as_open_as_any_other() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let [usual, ours] = ["usual", "ours"].map(|name| folder.path().join(name));
+        fs::write(&usual, "").unwrap();
+        replace(&ours, "").unwrap();
+        let [usual, ours] = [usual, ours].map(|path| fs::metadata(path).unwrap().permissions().mode());
+        assert_eq!(usual, ours);
+    }
+
+    #[test]
+    fn the_folder_of_a_bare_name_is_the_one_the_program_was_started_in() {
+        sync_folder_of(Path::new("report.json")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        sync_folder_of(&folder.path().join("report.json")).unwrap();
+        let nowhere = sync_folder_of(&folder.path().join("nowhere/report.json"));
+        assert_eq!(nowhere.is_err(), cfg!(unix));
     }
 }

@@ -6,6 +6,8 @@
 
 mod purifier;
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 pub use purifier::{Distance, PurifierSpec, Score, Selection, SuspectThreshold};
@@ -19,6 +21,9 @@ pub const SPEC_VERSION: u32 = 1;
 /// More than any classifier's input; keeps an absurd spec from asking for all memory.
 const MAX_SIDE_PX: usize = 1 << 14;
 
+/// More than any classifier's; keeps an absurd spec from asking for all memory.
+const MAX_CLASSES: usize = 1 << 16;
+
 /// What a model file is for, what it takes and what it returns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,7 +34,7 @@ pub struct ModelSpec {
     pub role: Role,
     /// Shape of one input picture.
     pub input: InputShape,
-    /// Class names, in the order of the logits; of a purifier, those of the data it was made for.
+    /// Class names, 2 to 65 536, in the order of the logits; of a purifier, those of the data it was made for.
     pub classes: Vec<String>,
     /// Present exactly when `role` is [`Role::Purifier`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,7 +128,7 @@ impl ModelSpec {
     /// Reads and checks a spec.
     ///
     /// # Errors
-    /// When the text is not a spec, has another version or contradicts itself (no classes, an empty
+    /// When the text is not a spec, has another version or contradicts itself (no classes, an empty or absurdly large
     /// picture, a purifier without purifier fields or the other way round).
     pub fn from_json(text: &str) -> Result<Self, SpecError> {
         #[derive(Deserialize)]
@@ -147,11 +152,12 @@ impl ModelSpec {
 
     fn check(&self) -> Result<(), SpecError> {
         let contradiction = |text: String| Err(SpecError::Contradiction(text));
-        if self.classes.len() < 2 {
-            return contradiction(format!("{} class names, expected at least 2", self.classes.len()));
+        if !(2..=MAX_CLASSES).contains(&self.classes.len()) {
+            return contradiction(format!("{} class names, expected 2 to {MAX_CLASSES}", self.classes.len()));
         }
-        if let Some(name) = self.classes.iter().enumerate().find(|(at, name)| self.classes[..*at].contains(name)) {
-            return contradiction(format!("class {:?} stands there twice", name.1));
+        let mut seen = HashSet::new();
+        if let Some(name) = self.classes.iter().find(|name| !seen.insert(*name)) {
+            return contradiction(format!("class {name:?} stands there twice"));
         }
         if let Some(index) = self.classes.iter().position(|name| name.trim().is_empty()) {
             return contradiction(format!("class {index} has no name"));
@@ -171,7 +177,7 @@ impl ModelSpec {
             ));
         }
         match &self.purifier {
-            Some(purifier) => purifier.check(),
+            Some(purifier) => purifier.check(self.classes.len()),
             None => Ok(()),
         }
     }
@@ -268,6 +274,13 @@ mod tests {
         assert!(refused(ModelSpec { classes, ..spec() }).contains("class \"a\" stands there twice"));
         let classes = vec!["a".into(), " ".into()];
         assert!(refused(ModelSpec { classes, ..spec() }).contains("class 1 has no name"));
+        let named = |count: usize| (0..count).map(|at| at.to_string()).collect();
+        for count in [1, (1 << 16) + 1] {
+            let words = format!("{count} class names, expected 2 to 65536");
+            assert!(refused(ModelSpec { classes: named(count), ..spec() }).contains(&words));
+        }
+        let classifier = ModelSpec { role: Role::Classifier, purifier: None, classes: named(1 << 16), ..spec() };
+        assert!(ModelSpec::from_json(&classifier.to_json()).is_ok());
     }
 
     #[test]
@@ -284,6 +297,22 @@ mod tests {
             assert!(error.contains(&words), "{error}");
         }
         assert!(refused(1 << 14).is_ok());
+    }
+
+    #[test]
+    fn latent_noise_that_is_absurd_in_all_is_a_contradiction() {
+        let selection = Some(Selection { latent: 1 << 12, ..selection() });
+        let purifier = Some(PurifierSpec { selection, score: None, suspect_above: None });
+        let checked = |count: usize| {
+            let classes = (0..count).map(|at| at.to_string()).collect();
+            ModelSpec::from_json(&ModelSpec { purifier: purifier.clone(), classes, ..spec() }.to_json())
+        };
+        assert!(checked(1 << 10).is_ok());
+        let error = checked((1 << 10) + 1).unwrap_err().to_string();
+        assert!(
+            error.contains("1025 classes with latent 4096 each, expected at most 4194304 values in all"),
+            "{error}"
+        );
     }
 
     #[test]

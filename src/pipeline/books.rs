@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::deliveries::Deliveries;
 use super::error::PipelineError;
-use super::health::{CaptureHealth, CaptureSnapshot, CaptureState};
+use super::health::{CaptureSnapshot, CaptureState, RunHealth};
 use super::outcome::{FrameTensors, Held, Outcome, Sink, Verdicts};
 use super::samples::Samples;
 use super::stages::{Decided, Event, Ticket, guard};
@@ -41,7 +41,7 @@ pub(super) struct Books {
     on_unpurified: OnUnpurified,
     /// The newest verdicts, with their frame's number and capture.
     newest: Option<(FrameId, Instant, Verdicts)>,
-    health: CaptureHealth,
+    health: RunHealth,
     faults: Option<Faults>,
     /// When a frame failed last.
     failed_at: Option<Instant>,
@@ -51,7 +51,7 @@ pub(super) struct Books {
 }
 
 impl Books {
-    pub(super) fn new(config: &PipelineConfig, warm_up: WarmUp, start: Instant) -> Self {
+    pub(super) fn new(config: &PipelineConfig, health: RunHealth, warm_up: WarmUp, start: Instant) -> Self {
         Self {
             deadline: config.deadline,
             warm_up,
@@ -70,7 +70,7 @@ impl Books {
             samples: Samples::new(config.samples),
             on_unpurified: config.on_unpurified,
             newest: None,
-            health: config.health.clone(),
+            health,
             faults: None,
             failed_at: None,
             failure: None,

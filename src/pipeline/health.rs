@@ -97,7 +97,8 @@ pub struct CaptureSnapshot {
 
 /// A handle on the state of the capture; clones share it.
 ///
-/// Whoever updates it holds its lock for a few assignments only, so no stuck stage can keep a reader waiting.
+/// Whoever updates it holds its lock for a few assignments only, so no stuck stage can keep a reader waiting. Of several
+/// runs at a time with one handle it shows the one that has changed last, whole; the runs themselves do not read it.
 #[derive(Debug, Clone, Default)]
 pub struct CaptureHealth(Arc<Mutex<CaptureSnapshot>>);
 
@@ -107,58 +108,77 @@ impl CaptureHealth {
     pub fn snapshot(&self) -> CaptureSnapshot {
         self.0.lock().clone()
     }
+}
 
-    /// Frames so far: the left side of the ledger.
-    pub(super) fn captured(&self) -> u64 {
-        self.0.lock().counters.captured
+/// How the capture of one run is doing. Each change is shown to whoever looks from outside; nothing is read there, since
+/// another run may share that handle. Clones are of the same run.
+#[derive(Clone)]
+pub(super) struct RunHealth {
+    own: Arc<Mutex<CaptureSnapshot>>,
+    shown: CaptureHealth,
+}
+
+impl RunHealth {
+    /// As before any run, and so it is shown.
+    pub(super) fn new(shown: CaptureHealth) -> Self {
+        let health = Self { own: Arc::default(), shown };
+        health.change(|_| ());
+        health
     }
 
-    /// As before any run.
-    pub(super) fn reset(&self) {
-        *self.0.lock() = CaptureSnapshot::default();
+    /// How the capture of this run is doing now.
+    pub(super) fn snapshot(&self) -> CaptureSnapshot {
+        self.own.lock().clone()
     }
 
-    /// Back to the beginning, and running.
+    fn change<T>(&self, change: impl FnOnce(&mut CaptureSnapshot) -> T) -> T {
+        let mut own = self.own.lock();
+        let changed = change(&mut own);
+        // Before `own` is unlocked: nothing older is ever shown after it.
+        *self.shown.0.lock() = own.clone();
+        changed
+    }
+
+    /// Begins to run.
     pub(super) fn start(&self, now: Instant) {
-        *self.0.lock() =
-            CaptureSnapshot { state: CaptureState::Running, since: Some(now), ..CaptureSnapshot::default() };
+        self.change(|health| (health.state, health.since) = (CaptureState::Running, Some(now)));
     }
 
     /// Counts something.
-    pub(super) fn count<T>(&self, change: impl FnOnce(&mut CaptureCounters) -> T) -> T {
-        change(&mut self.0.lock().counters)
+    pub(super) fn count(&self, count: impl FnOnce(&mut CaptureCounters)) {
+        self.change(|health| count(&mut health.counters));
     }
 
     /// A frame came, whole or broken: whatever was wrong is over, unless the capture is.
     pub(super) fn frame(&self, now: Instant) {
-        let mut health = self.0.lock();
-        if health.state == CaptureState::Stopped {
-            return;
-        }
-        if health.state != CaptureState::Running {
+        self.change(|health| {
+            if matches!(health.state, CaptureState::Stopped | CaptureState::Running) {
+                return;
+            }
             if health.state == CaptureState::Retrying {
                 health.counters.recovered += 1;
             }
             (health.state, health.reason, health.since) = (CaptureState::Running, CaptureReason::None, Some(now));
             health.detail.clear();
-        }
+        });
     }
 
     /// Enters another state; whether that, or its detail, is news. The end of the capture is final, and while one retry
     /// follows the other the time of the first stays.
     pub(super) fn enter(&self, state: CaptureState, reason: CaptureReason, detail: &str, now: Instant) -> bool {
-        let mut health = self.0.lock();
-        let is_news = health.state != state || health.detail != detail;
-        if health.state == CaptureState::Stopped {
-            return false;
-        }
-        if health.state != state {
-            (health.state, health.since) = (state, Some(now));
-        }
-        health.reason = reason;
-        health.detail.clear();
-        health.detail.push_str(detail);
-        is_news
+        self.change(|health| {
+            let is_news = health.state != state || health.detail != detail;
+            if health.state == CaptureState::Stopped {
+                return false;
+            }
+            if health.state != state {
+                (health.state, health.since) = (state, Some(now));
+            }
+            health.reason = reason;
+            health.detail.clear();
+            health.detail.push_str(detail);
+            is_news
+        })
     }
 }
 
@@ -169,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_capture_is_final() {
-        let (health, now) = (CaptureHealth::default(), SimulatedClock::new().start());
+        let (health, now) = (RunHealth::new(CaptureHealth::default()), SimulatedClock::new().start());
         health.start(now);
         health.enter(CaptureState::Stopped, CaptureReason::Timeout, "it hangs", now);
         health.frame(now);
@@ -181,9 +201,25 @@ mod tests {
 
     #[test]
     fn a_state_is_news_once() {
-        let (health, now) = (CaptureHealth::default(), SimulatedClock::new().start());
+        let (health, now) = (RunHealth::new(CaptureHealth::default()), SimulatedClock::new().start());
         health.start(now);
         let retrying = |detail| health.enter(CaptureState::Retrying, CaptureReason::Error, detail, now);
         assert_eq!(["gone", "gone", "busy", "gone"].map(retrying), [true, false, true, true]);
+    }
+
+    #[test]
+    fn of_two_runs_with_one_handle_that_is_shown_which_changed_last() {
+        let (shown, now) = (CaptureHealth::default(), SimulatedClock::new().start());
+        let one = RunHealth::new(shown.clone());
+        one.start(now);
+        one.count(|counters| counters.captured = 7);
+        let other = RunHealth::new(shown.clone());
+        assert_eq!(shown.snapshot(), CaptureSnapshot::default());
+        other.start(now);
+        other.count(|counters| counters.lost = 2);
+        assert_eq!(shown.snapshot(), other.snapshot());
+        one.count(|counters| counters.captured += 1);
+        let counted = |health: &RunHealth| (health.snapshot().counters.captured, health.snapshot().counters.lost);
+        assert_eq!((counted(&one), counted(&other), shown.snapshot()), ((8, 0), (0, 2), one.snapshot()));
     }
 }

@@ -75,7 +75,8 @@ pub struct PipelineConfig {
     pub on_unpurified: OnUnpurified,
     /// When a live source is late.
     pub patience: CapturePatience,
-    /// Where the state of the capture can be seen from outside.
+    /// Where the state of the capture can be seen from outside. Clones of a configuration share it: of several runs at a time
+    /// it shows the one that has changed last. Their summaries are each run's own; give each its own to see all of them.
     pub health: CaptureHealth,
 }
 

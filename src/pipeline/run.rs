@@ -9,6 +9,7 @@ use ndarray::Array2;
 
 use super::books::Books;
 use super::error::{FEWEST_CLASSES, PipelineError, PipelineFailure};
+use super::health::RunHealth;
 use super::outcome::{MAX_REGIONS, Sink};
 use super::stages::{Classify, Desk, Forecast, Intake, Purify, Regions, Supervisor, Turns, guard};
 use super::summary::{Summary, WarmUp};
@@ -41,17 +42,17 @@ pub fn run(
     stop: &StopFlag,
     sinks: &mut [&mut dyn Sink],
 ) -> Result<Summary, Box<PipelineFailure>> {
-    config.health.reset();
+    let health = RunHealth::new(config.health.clone());
     let (warmed, refusal) = guard("warm-up", None, || prepare(&mut *purifier, &mut *classifier, config, &*clock))
         .unwrap_or_else(|panicked| (WarmUp::default(), Some(panicked)));
-    let mut books = Books::new(config, warmed, clock.now());
+    let mut books = Books::new(config, health.clone(), warmed, clock.now());
     if let Some(refusal) = refusal {
         books.fail(refusal);
     } else {
         let (events, reports) = sync_channel(EVENTS);
         let abort = stop.child();
         let desk = Desk { clock: Arc::clone(&clock), deadline: config.deadline, events, stop: abort.clone() };
-        let stages = Stages::new(desk, feed.into(), purifier, classifier, config, &warmed);
+        let stages = Stages::new(desk, feed.into(), purifier, classifier, config, health, &warmed);
         thread::scope(|scope| match stages.start(scope) {
             Ok(()) => books.keep(&reports, sinks, &abort),
             Err(error) => books.fail(error),
@@ -110,6 +111,7 @@ impl Stages {
         purifier: Box<dyn Purifier>,
         classifier: Box<dyn Classifier>,
         config: &PipelineConfig,
+        health: RunHealth,
         warmed: &WarmUp,
     ) -> Self {
         let (when_full, turns) = match feed.source.pacing() {
@@ -141,7 +143,6 @@ impl Stages {
             forecast: (config.on_unpurified == OnUnpurified::Flag)
                 .then(|| Forecast::new(warmed.purify, warmed.classify)),
         };
-        let health = config.health.clone();
         let intake = Intake::new(desk.clone(), to_purify, health.clone());
         let (reopen, pacing) = (feed.reopen.clone(), feed.source.pacing());
         let capture = Supervisor::new(desk.clone(), intake, reopen, pacing, config.patience, health);

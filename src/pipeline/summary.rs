@@ -112,9 +112,9 @@ pub struct WarmUp {
     pub total: Duration,
     /// Purifier and classifier together in the very first run, which is far slower than the others.
     pub first: Duration,
-    /// Median of the purifier over the other runs.
+    /// Median of the purifier over the other runs; of an even number the upper one.
     pub purify: Duration,
-    /// Median of the classifier over the other runs.
+    /// Median of the classifier over the other runs; of an even number the upper one.
     pub classify: Duration,
     /// Purifier and classifier together in the slowest of the other runs.
     pub slowest: Duration,

@@ -14,7 +14,6 @@ use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::frame::FrameId;
 use crate::purifier::Purifier;
-use crate::quantile::nearest_rank;
 use ndarray::Array2;
 
 /// The first run tells nothing of the others.
@@ -91,9 +90,10 @@ fn summarize(purify: &mut [Duration], classify: &mut [Duration], start: Instant,
     }
 }
 
+/// Of an even number the upper one: what is refused must rather be too much than too little.
 fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
-    nearest_rank(times, 50).expect("there are at least two runs")
+    times[times.len() / 2]
 }
 
 /// Refuses a deadline that the medians alone exceed.
@@ -134,6 +134,14 @@ mod tests {
             slowest: us(3050),
         };
         assert_eq!(measured(), expected);
+    }
+
+    #[test]
+    fn of_an_even_number_of_runs_the_upper_median_counts() {
+        assert_eq!([2, 4].map(|runs| median(&mut [9, 2, 1, 30].map(us)[..runs])), [us(9), us(9)]);
+        let now = SimulatedClock::new().start();
+        let warmed = summarize(&mut [us(0), us(2000), us(9000)], &mut [us(0), us(100), us(100)], now, now);
+        assert!(check_possible(&warmed, Deadline::new(us(2100)).unwrap()).is_err());
     }
 
     #[test]

@@ -18,3 +18,4 @@ mod long;
 mod overload;
 mod regions;
 mod supervision;
+mod together;

@@ -62,7 +62,11 @@ fn own_copy(bundle: &Bundle, value: Option<OsString>) -> Result<Option<PathBuf>>
 /// # Errors
 /// When no variable says where it is.
 pub(crate) fn user_cache() -> Result<PathBuf> {
-    let folder = cache::folder(|name| env::var_os(name)).context(
+    cache_folder(|name| env::var_os(name))
+}
+
+fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
+    let folder = cache::folder(variable).context(
         "none of PUVAE_CACHE, XDG_CACHE_HOME and HOME is set; set PUVAE_CACHE to a folder for the libraries",
     )?;
     Ok(absolute(folder)?)
@@ -71,6 +75,16 @@ pub(crate) fn user_cache() -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cache_is_an_absolute_folder_or_an_error_that_says_what_to_set() {
+        let set = |value: &'static str| move |name: &str| (name == "PUVAE_CACHE").then(|| value.into());
+        assert_eq!(cache_folder(set("/c")).unwrap(), Path::new("/c"));
+        assert!(cache_folder(set("c")).unwrap().is_absolute());
+        let text = cache_folder(|_| None).unwrap_err().to_string();
+        assert!(text.contains("none of PUVAE_CACHE, XDG_CACHE_HOME and HOME is set"), "{text}");
+        assert!(text.contains("set PUVAE_CACHE to a folder for the libraries"), "{text}");
+    }
 
     #[test]
     fn a_copy_of_ones_own_is_taken_when_it_exists() {

@@ -6,6 +6,8 @@ use super::SpecError;
 
 /// More than any purifier's; keeps an absurd spec from asking for all memory.
 const MAX_LATENT: usize = 1 << 14;
+/// The same of the noise for one frame, K·Z values.
+const MAX_NOISE: usize = 1 << 22;
 
 /// What only purifiers have.
 ///
@@ -25,7 +27,7 @@ pub struct PurifierSpec {
 /// How a purifier selects one of its candidates, one for each class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
-    /// Latent dimensions Z of the `noise` input `[N, K, Z]`, 1 to 16 384.
+    /// Latent dimensions Z of the `noise` input `[N, K, Z]`, 1 to 16 384; K·Z is at most 4 194 304.
     pub latent: usize,
     /// Standard deviation σ_ε of the latent noise (the caller scales the noise by it).
     pub sigma_eps: f32,
@@ -124,13 +126,21 @@ pub struct SuspectThreshold {
 }
 
 impl PurifierSpec {
-    pub(super) fn check(&self) -> Result<(), SpecError> {
+    /// `classes` is how many there are, K.
+    pub(super) fn check(&self, classes: usize) -> Result<(), SpecError> {
         let contradiction = |text: String| Err(SpecError::Contradiction(text));
         if let Some(Selection { latent, sigma_eps, .. }) = self.selection
             && (!(1..=MAX_LATENT).contains(&latent) || !sigma_eps.is_finite() || sigma_eps < 0.0)
         {
             return contradiction(format!(
                 "latent {latent} and sigma_eps {sigma_eps}, expected 1 to {MAX_LATENT} and a finite value of at least 0"
+            ));
+        }
+        if let Some(Selection { latent, .. }) = self.selection
+            && classes.saturating_mul(latent) > MAX_NOISE
+        {
+            return contradiction(format!(
+                "{classes} classes with latent {latent} each, expected at most {MAX_NOISE} values in all"
             ));
         }
         if let Some(Score::MeanPowerToInput { exponent }) = self.score

@@ -14,7 +14,7 @@ use crate::frame::{Capture, Frame, FrameId, StampSource};
 use crate::latency::Stage;
 use crate::ledger::{DropReason, FailedAt, Fate};
 use crate::pipeline::PipelineError;
-use crate::pipeline::health::CaptureHealth;
+use crate::pipeline::health::RunHealth;
 use crate::queue::Sender;
 use crate::source::BrokenFrame;
 
@@ -22,7 +22,9 @@ use crate::source::BrokenFrame;
 pub(in crate::pipeline) struct Intake {
     desk: Desk,
     output: Sender<Captured>,
-    health: CaptureHealth,
+    health: RunHealth,
+    /// Frames so far, lost and broken ones among them: the next one's number.
+    captured: u64,
     /// How many frames there were before the source was opened, this time.
     before: u64,
     /// Which opening of the source it takes frames from.
@@ -35,18 +37,18 @@ pub(in crate::pipeline) struct Intake {
 pub(super) type SharedIntake = Arc<Mutex<Option<Intake>>>;
 
 impl Intake {
-    pub(in crate::pipeline) fn new(desk: Desk, output: Sender<Captured>, health: CaptureHealth) -> Self {
-        Self { desk, output, health, before: 0, opening: 0, newest: None }
+    pub(in crate::pipeline) fn new(desk: Desk, output: Sender<Captured>, health: RunHealth) -> Self {
+        Self { desk, output, health, captured: 0, before: 0, opening: 0, newest: None }
     }
 
     /// From now on only frames of this opening are taken, which count from 0 again.
     pub(super) fn reopen(&mut self, opening: u64) {
         self.opening = opening;
-        self.before = self.captured();
+        self.before = self.captured;
     }
 
     pub(super) fn captured(&self) -> u64 {
-        self.health.captured()
+        self.captured
     }
 
     /// Whether frames of `opening` are still wanted.
@@ -99,13 +101,8 @@ impl Intake {
     }
 
     fn lose(&mut self, count: u64, at: Instant, stamp_source: StampSource) {
-        let first = self.health.count(|counters| {
-            let first = counters.captured;
-            counters.captured += count;
-            counters.lost += count;
-            first
-        });
-        for id in first..first + count {
+        let first = self.count(count, count);
+        for id in first..self.captured {
             let capture = Capture { id: FrameId(id), lost: 0, at, stamp_source };
             self.desk.decide(Ticket::new(capture, None, None), Fate::Dropped(DropReason::Driver));
         }
@@ -126,14 +123,22 @@ impl Intake {
     /// The frame's number within the run; the frames that were lost before it meet their fate here.
     fn number(&mut self, capture: Capture) -> Result<FrameId, PipelineError> {
         let Capture { id: claimed, lost, at, stamp_source } = capture;
-        let expected = FrameId((self.captured() - self.before).saturating_add(lost));
+        let expected = FrameId((self.captured - self.before).saturating_add(lost));
         if claimed != expected {
             return Err(PipelineError::FrameNumber { expected, got: claimed });
         }
         self.lose(lost, at, stamp_source);
-        Ok(self.health.count(|counters| {
-            counters.captured += 1;
-            FrameId(counters.captured - 1)
-        }))
+        Ok(FrameId(self.count(1, 0)))
+    }
+
+    /// Enters new frames, `lost` ones among them, where the books find them; the first one's number.
+    fn count(&mut self, frames: u64, lost: u64) -> u64 {
+        let first = self.captured;
+        self.captured += frames;
+        self.health.count(|counters| {
+            counters.captured = self.captured;
+            counters.lost += lost;
+        });
+        first
     }
 }

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use super::capture::{Intake, SharedIntake};
 use super::reader::{Ending, Opening, Reader, Waiting};
 use super::{Desk, Turns};
-use crate::pipeline::health::{CaptureHealth, CaptureReason, CaptureState};
+use crate::pipeline::health::{CaptureReason, CaptureState, RunHealth};
 use crate::pipeline::{CapturePatience, PipelineError};
 use crate::source::{Feed, OPENING_PATIENCE, Pacing, Reopen};
 
@@ -36,7 +36,7 @@ const NOT_STOPPED: &str = "the source did not return when it was told to stop";
 pub(in crate::pipeline) struct Supervisor {
     desk: Desk,
     patience: CapturePatience,
-    health: CaptureHealth,
+    health: RunHealth,
     intake: SharedIntake,
     reopen: Option<Reopen>,
     /// Only a live source can be late.
@@ -60,7 +60,7 @@ impl Supervisor {
         reopen: Option<Reopen>,
         pacing: Pacing,
         patience: CapturePatience,
-        health: CaptureHealth,
+        health: RunHealth,
     ) -> Self {
         let waiting = Arc::new(Mutex::new(Waiting::Pipeline));
         let (tell, endings) = channel();
