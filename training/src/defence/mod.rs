@@ -77,8 +77,9 @@ pub fn purify_all(defence: &dyn Defence, x: &Tensor, seed: i64, bar: &ProgressBa
     tch::manual_seed(seed);
     let parts: Vec<Cleaned> = batches(x.size()[0] as usize, defence.batch())
         .map(|range| {
+            let cleaned = tch::no_grad(|| defence.purify(&x.narrow(0, range.start as i64, range.len() as i64)));
             bar.inc(range.len() as u64);
-            tch::no_grad(|| defence.purify(&x.narrow(0, range.start as i64, range.len() as i64)))
+            cleaned
         })
         .collect();
     bar.finish_and_clear();
