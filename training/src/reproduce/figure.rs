@@ -138,10 +138,17 @@ impl Figure {
     pub(super) fn trained(&self, dataset: &str) -> String {
         let networks = self.series.iter().filter(|series| !UNTRAINED.contains(&series.name.as_str()));
         let (untold, told): (Vec<&Series>, Vec<&Series>) = networks.partition(|series| series.about.is_null());
-        let lengths = told.into_iter().map(|series| table::trained_for(&series.name, &series.about, dataset));
-        let untold = untold.into_iter().map(|series| format!("{} in an earlier run that does not tell", series.name));
-        let lengths: Vec<String> = lengths.chain(untold).collect();
-        if lengths.is_empty() { String::new() } else { format!("Trained: {}.\n\n", lengths.join(", ")) }
+        let told = told.into_iter().map(|series| table::trained_for(&series.name, &series.about, dataset));
+        let told: Vec<String> = told.collect();
+        let untold: Vec<&str> = untold.into_iter().map(|series| series.name.as_str()).collect();
+        let mut sentences = Vec::new();
+        if !told.is_empty() {
+            sentences.push(format!("Trained: {}.", told.join(", ")));
+        }
+        if !untold.is_empty() {
+            sentences.push(format!("How long {} had been trained, these earlier runs do not tell.", untold.join(", ")));
+        }
+        if sentences.is_empty() { String::new() } else { sentences.join(" ") + "\n\n" }
     }
 
     /// The commands that made it, each but the first with the lines that it made.
@@ -244,6 +251,19 @@ mod tests {
         let second = Figure { command: "second".into(), series: vec![another], ..figure(false) };
         second.put(&path).unwrap();
         assert_eq!(Figure::read(&path).unwrap().made_by(), "Made by `second` on none; one line by `none`");
+    }
+
+    #[test]
+    fn the_training_of_a_line_is_told_or_it_is_said_that_it_is_not() {
+        let about = serde_json::json!({ "epoch": 6, "config": {} });
+        let of = |name: &str, about| Series { about, ..Series::new(name, vec![[0.1, 5.0]]) };
+        let untold = serde_json::Value::Null;
+        let series = vec![of("undefended", untold.clone()), of("a", about), of("b", untold.clone()), of("c", untold)];
+        assert_eq!(
+            Figure { series, ..figure(false) }.trained("mnist"),
+            "Trained: a for 6 epochs. How long b, c had been trained, these earlier runs do not tell.\n\n"
+        );
+        assert_eq!(Figure { series: vec![], ..figure(false) }.trained("mnist"), "");
     }
 
     #[test]
