@@ -90,7 +90,7 @@ fn first_attacker() -> u32 {
 impl Outcome {
     /// In what the attacker of an earlier version was weaker, where this outcome shows it.
     #[must_use]
-    pub(crate) fn weakness(&self) -> Option<&'static str> {
+    pub fn weakness(&self) -> Option<&'static str> {
         match self.attacker {
             1 => Some(
                 "began all attacks at the same random points, so that his starts are fewer different tries than they look",
