@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use puvae_training::classifier::{AdversarialTraining, Architecture, Classifier, ClassifierConfig, ClassifierTask};
+use puvae_training::data::Split;
 use puvae_training::defence::magnet::{Magnet, MagnetConfig, MagnetTask};
 use puvae_training::defence::trivial::{Binarise, ClassMean, MedianFilter};
 use puvae_training::defence::{Cleaned, Defence, purify_all};
@@ -267,10 +268,21 @@ fn a_masked_gradient_shows_in_the_figures() {
     assert!(signs.contains("masking: an attack without a bound still leaves"), "{signs}");
 }
 
-/// Makes every picture the one that it holds, and keeps those whose gradient was asked for.
+/// Makes every picture the one that it holds, and keeps those that it was shown, with whether their gradient was asked for.
 struct Recorder {
     picture: Tensor,
-    asked: Mutex<Vec<Tensor>>,
+    shown: Mutex<Vec<(Tensor, bool)>>,
+}
+
+impl Recorder {
+    fn of(data: &Split) -> Self {
+        Self { picture: data.all().x, shown: Mutex::default() }
+    }
+
+    /// How far from the picture that one lies.
+    fn far(&self, shown: &Tensor) -> f64 {
+        (shown - &self.picture).abs().max().double_value(&[])
+    }
 }
 
 impl Defence for Recorder {
@@ -279,9 +291,7 @@ impl Defence for Recorder {
     }
 
     fn purify(&self, x: &Tensor) -> Cleaned {
-        if x.requires_grad() {
-            self.asked.lock().unwrap().push(x.detach().copy());
-        }
+        self.shown.lock().unwrap().push((x.detach().copy(), x.requires_grad()));
         Cleaned { frames: &self.picture + x * 0.0, label: None, score: None }
     }
 }
@@ -291,38 +301,21 @@ fn every_start_of_every_attack_is_another_random_point() {
     let _turn = my_turn();
     let classifier = trained(None);
     let data = squares(1, CLASSES, 2);
-    let picture = data.all().x;
-    let recorder = Recorder { picture: picture.shallow_clone(), asked: Mutex::default() };
+    let recorder = Recorder::of(&data);
     let victim = Defended { defence: Some(&recorder), classifier: &classifier };
     let one_step = Effort { steps: 1, restarts: 3, ..effort(0.3) };
     for seed in [1, 2] {
         adaptive::run(victim, "recorder", &data, seed, one_step, &[]).unwrap();
     }
-    let starts = recorder.asked.into_inner().unwrap();
+    let shown = recorder.shown.lock().unwrap();
+    let starts: Vec<&Tensor> = shown.iter().filter(|(_, asked)| *asked).map(|(shown, _)| shown).collect();
     // Twice four attacks from three starts, and one without a bound.
     assert_eq!(starts.len(), 2 * (4 * 3 + 1));
     for (index, start) in starts.iter().enumerate() {
         assert!(starts[..index].iter().all(|before| before != start), "start {index} is an earlier one");
-        let far = (start - &picture).abs().max().double_value(&[]);
+        let far = recorder.far(start);
         let bound = if index % 13 == 12 { 1.0 } else { 0.3 };
         assert!(far <= bound + 1e-6 && far > bound * 0.9, "start {index}: {far}");
-    }
-}
-
-/// Makes every picture the one that it holds, and keeps how far from it each picture lies that it was shown.
-struct Witness {
-    picture: Tensor,
-    far: Mutex<Vec<f64>>,
-}
-
-impl Defence for Witness {
-    fn name(&self) -> String {
-        "witness".into()
-    }
-
-    fn purify(&self, x: &Tensor) -> Cleaned {
-        self.far.lock().unwrap().push((x.detach() - &self.picture).abs().max().double_value(&[]));
-        Cleaned { frames: &self.picture + x * 0.0, label: None, score: None }
     }
 }
 
@@ -331,12 +324,12 @@ fn no_attack_leaves_its_ball_however_large_its_steps() {
     let _turn = my_turn();
     let classifier = trained(None);
     let data = squares(1, CLASSES, 2);
-    let witness = Witness { picture: data.all().x, far: Mutex::default() };
-    let victim = Defended { defence: Some(&witness), classifier: &classifier };
+    let recorder = Recorder::of(&data);
+    let victim = Defended { defence: Some(&recorder), classifier: &classifier };
     let bare = Defended { defence: None, classifier: &classifier };
     let effort = Effort { alpha: 0.5, steps: 3, thorough: Some(Thorough { queries: 40 }), ..effort(0.2) };
-    adaptive::run(victim, "witness", &data, 1, effort, &[("undefended", bare)]).unwrap();
-    let far = witness.far.into_inner().unwrap();
+    adaptive::run(victim, "recorder", &data, 1, effort, &[("undefended", bare)]).unwrap();
+    let far: Vec<f64> = recorder.shown.lock().unwrap().iter().map(|(shown, _)| recorder.far(shown)).collect();
     // The last attack is the one without a bound: its steps, its end and its best point.
     let (within, beyond) = far.split_at(far.len() - (3 + 2));
     assert!(within.len() > 100 && within.iter().all(|&far| far <= 0.2 + 1e-6), "{within:?}");
