@@ -15,6 +15,7 @@ pub mod clock;
 #[cfg(feature = "runtime")]
 pub mod frame;
 pub mod idx;
+pub mod picture;
 #[cfg(feature = "runtime")]
 pub mod source;
 #[cfg(feature = "runtime")]

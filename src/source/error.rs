@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::camera::CameraError;
 use super::{HIGHEST_FPS, LOWEST_FPS};
 use crate::idx::IdxError;
+use crate::picture::PictureError;
 
 /// Why a source cannot be opened or played.
 #[derive(Debug, thiserror::Error)]
@@ -53,44 +54,9 @@ pub enum SourceError {
         /// What to do.
         hint: &'static str,
     },
-    /// A folder holds something that is no picture.
-    #[error("{}: not a picture of a known type, expected one of {expected}; remove it from the folder or hide it with a leading dot", path.display())]
-    UnknownType {
-        /// Which file.
-        path: PathBuf,
-        /// The known file name extensions.
-        expected: String,
-    },
-    /// A pipe, a device or a folder under a picture's name.
-    #[error("{}: not a regular file, expected a picture; remove it from the folder or hide it with a leading dot", path.display())]
-    NotRegular {
-        /// Which one.
-        path: PathBuf,
-    },
-    /// A picture is broken.
-    #[error("{}: broken picture: {}; replace it or remove it from the folder", path.display(), source.to_string().trim_end())]
-    Broken {
-        /// Which file.
-        path: PathBuf,
-        /// What the decoder said.
-        source: Box<dyn Error + Send + Sync>,
-    },
-    /// A picture that would take too much memory.
-    #[error(
-        "{}: {width}×{height} pixels take {bytes} bytes, expected at most {limit}; make the picture smaller or remove it from the folder", path.display()
-    )]
-    TooLarge {
-        /// Which file.
-        path: PathBuf,
-        /// Columns, by the header.
-        width: u32,
-        /// Rows, by the header.
-        height: u32,
-        /// Bytes of the decoded picture.
-        bytes: u64,
-        /// The most bytes.
-        limit: u64,
-    },
+    /// A picture was refused.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
     /// A sub-folder is named after no class.
     #[error("{}: the folder's name is no class of the classifier, expected one of {} or a number below {}; rename it", path.display(), classes.join(", "), classes.len())]
     UnknownClass {
@@ -170,14 +136,11 @@ pub enum SourceError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::source::FrameFault;
 
     #[test]
     fn what_a_decoder_says_stays_on_one_line() {
         let fault = FrameFault::Undecodable("no more bytes\n".into()).to_string();
         assert!(fault.starts_with("the frame could not be decoded: no more bytes; check"), "{fault}");
-        let broken = SourceError::Broken { path: "a.png".into(), source: "no more bytes\n".into() }.to_string();
-        assert_eq!(broken, "a.png: broken picture: no more bytes; replace it or remove it from the folder");
     }
 }

@@ -7,18 +7,9 @@ use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader};
-
 use super::SourceError;
 use super::paced::{Picture, Pictures};
-use crate::frame::PixelFormat;
-
-/// File name extensions of pictures, in lower case.
-const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm", "pbm"];
-
-/// Bytes that a decoded picture may have: more than a 60-megapixel camera's, and far less than a forged header can claim.
-const MAX_PICTURE_BYTES: u64 = 256 << 20;
+use crate::picture;
 
 pub(super) struct Folder {
     folder: PathBuf,
@@ -42,7 +33,7 @@ impl Folder {
         if pictures.is_empty() {
             return Err(SourceError::Empty { path: path.into(), hint: "give a folder of pictures" });
         }
-        pictures.iter().try_for_each(|(picture, _)| check(picture))?;
+        pictures.iter().try_for_each(|(file, _)| picture::check(file))?;
         Ok(Self { folder: path.into(), pictures })
     }
 }
@@ -119,74 +110,16 @@ fn class_of(folder: &str, classes: &[String]) -> Option<usize> {
     by_name.or_else(|| folder.parse().ok().filter(|&label| label < classes.len()))
 }
 
-fn broken(path: &Path, error: ImageError) -> SourceError {
-    match error {
-        ImageError::IoError(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
-            SourceError::Io { path: path.into(), source }
-        }
-        error => SourceError::Broken { path: path.into(), source: error.into() },
-    }
-}
-
-/// Checks the type, and the header by the file's contents.
-fn check(path: &Path) -> Result<(), SourceError> {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    if !EXTENSIONS.contains(&extension.as_str()) {
-        return Err(SourceError::UnknownType { path: path.into(), expected: EXTENSIONS.join(", ") });
-    }
-    decoder(path).map(drop)
-}
-
-/// Ready to decode; refuses a picture that would not fit into memory, whatever its header promises.
-fn decoder(path: &Path) -> Result<impl ImageDecoder, SourceError> {
-    let io = |source| SourceError::Io { path: path.into(), source };
-    // To open a pipe is to wait for who writes into it.
-    if !fs::metadata(path).map_err(io)?.is_file() {
-        return Err(SourceError::NotRegular { path: path.into() });
-    }
-    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(io)?;
-    let decoder = reader.into_decoder().map_err(|error| broken(path, error))?;
-    let ((width, height), bytes) = (decoder.dimensions(), decoder.total_bytes());
-    if bytes > MAX_PICTURE_BYTES {
-        return Err(SourceError::TooLarge { path: path.into(), width, height, bytes, limit: MAX_PICTURE_BYTES });
-    }
-    Ok(decoder)
-}
-
 impl Pictures for Folder {
     fn len(&self) -> Option<u64> {
         Some(self.pictures.len() as u64)
     }
 
-    /// Decodes straight into `pixels`; pictures that lie on their side as their EXIF tag says are turned upright, 16-bit
-    /// ones and those with transparency (which is ignored) are converted.
     fn read(&mut self, index: u64, pixels: &mut Vec<u8>) -> Result<Picture, SourceError> {
         let index = usize::try_from(index).expect("the index is below the number of pictures in the list");
         let (path, label) = &self.pictures[index];
-        let mut decoder = decoder(path)?;
-        let orientation = decoder.orientation().map_err(|error| broken(path, error))?;
-        let format = match decoder.color_type() {
-            ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16 => PixelFormat::Gray8,
-            _ => PixelFormat::Rgb8,
-        };
-        let as_it_is = matches!(decoder.color_type(), ColorType::L8 | ColorType::Rgb8);
-        let (width, height) = if as_it_is && orientation == Orientation::NoTransforms {
-            let sides = decoder.dimensions();
-            let bytes = usize::try_from(decoder.total_bytes()).expect("the decoder limits a picture's size");
-            pixels.resize(bytes, 0);
-            decoder.read_image(pixels).map_err(|error| broken(path, error))?;
-            sides
-        } else {
-            let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| broken(path, error))?;
-            picture.apply_orientation(orientation);
-            let sides = (picture.width(), picture.height());
-            *pixels = match format {
-                PixelFormat::Gray8 => picture.into_luma8().into_raw(),
-                PixelFormat::Rgb8 => picture.into_rgb8().into_raw(),
-            };
-            sides
-        };
-        Ok(Picture { width: width as usize, height: height as usize, format, label: *label })
+        let picture::Header { width, height, format } = picture::read(path, pixels)?;
+        Ok(Picture { width, height, format, label: *label })
     }
 
     fn files(&self) -> Vec<String> {

@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use image::{DynamicImage, ImageDecoder as _, ImageReader};
 use puvae::model::spec::InputShape;
-use puvae::preprocess::{Picture, PixelFormat, Prep, Preprocessor};
+use puvae::picture;
+use puvae::preprocess::{Picture, Prep, Preprocessor};
 use tch::Tensor;
 
 use super::split::{Split, permutation};
@@ -126,39 +126,14 @@ fn decode_all(files: &[(PathBuf, i64)], shape: InputShape, bar: &ProgressBar) ->
 
 fn decode_part(files: &[(PathBuf, i64)], shape: InputShape, bytes: &mut [u8], bar: &ProgressBar) -> Result<()> {
     let mut prepare = Preprocessor::new(Prep::Plain, shape);
-    let mut values = vec![0.0; shape.pixels()];
+    let (mut pixels, mut values) = (Vec::new(), vec![0.0; shape.pixels()]);
     for ((path, _), bytes) in files.iter().zip(bytes.chunks_mut(shape.pixels())) {
-        decode(path, &mut prepare, &mut values)?;
+        let picture::Header { width, height, format } = picture::read(path, &mut pixels)?;
+        prepare
+            .apply(&Picture { width, height, format, pixels: &pixels }, &mut values)
+            .with_context(|| format!("{}: cannot prepare the picture", path.display()))?;
         bytes.iter_mut().zip(&values).for_each(|(byte, value)| *byte = (value * 255.0).round() as u8);
         bar.inc(1);
     }
     Ok(())
-}
-
-/// The picture as a person would hold it: turned as its EXIF tag says.
-fn upright(path: &Path) -> Result<DynamicImage> {
-    ensure!(path.is_file(), "not a regular file");
-    let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
-    let orientation = decoder.orientation()?;
-    let mut picture = DynamicImage::from_decoder(decoder)?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
-}
-
-fn decode(path: &Path, prepare: &mut Preprocessor, values: &mut [f32]) -> Result<()> {
-    let picture = upright(path).with_context(|| {
-        format!(
-            "{}: not a picture that can be read, expected png, jpeg, bmp or pnm; repair or remove it",
-            path.display()
-        )
-    })?;
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
-    let (format, pixels) = if picture.color().has_color() {
-        (PixelFormat::Rgb8, picture.into_rgb8().into_raw())
-    } else {
-        (PixelFormat::Gray8, picture.into_luma8().into_raw())
-    };
-    prepare
-        .apply(&Picture { width, height, format, pixels: &pixels }, values)
-        .with_context(|| format!("{}: cannot prepare the picture", path.display()))
 }
