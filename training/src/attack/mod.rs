@@ -4,6 +4,7 @@
 //! An attack only proposes. The harness clips the proposal to the ε-ball (where the attack has one) and to `[0, 1]` and
 //! decides what it achieved, so an attack cannot report its own success.
 
+mod apgd;
 mod carlini_wagner;
 mod goal;
 mod gradient;
@@ -18,6 +19,7 @@ use tch::{Kind, Tensor};
 use crate::data::{Split, batches, by_batch};
 use crate::progress;
 use crate::random::{self, Draws};
+pub use apgd::apgd;
 pub use carlini_wagner::{CarliniWagner, Preset};
 pub use goal::{Aim, Goal};
 pub(crate) use goal::{at_class, wrong_classes};

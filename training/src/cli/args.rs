@@ -92,7 +92,7 @@ pub(super) struct Adaptive {
     /// Its random starts.
     #[arg(long, default_value_t = 5)]
     pub(super) adaptive_restarts: u32,
-    /// He goes on with what is left: every wrong class in turn, also from random starts, pictures made on the other defences, a search without gradients.
+    /// He goes on with what is left: every wrong class in turn, also from random starts and by Auto-PGD, pictures made on the other defences, a search without gradients.
     #[arg(long)]
     pub(super) adaptive_thorough: bool,
     /// Queries of that search (Square Attack) for each image.

@@ -5,7 +5,8 @@
 //! logits with the gradient through the defence, and, where it selects a class itself, at that selection.
 //! Every attack has several random starts and is run targeted and untargeted; an image counts as right only if it
 //! stays right. A thorough attacker goes on with what is left: every wrong class in turn, from the picture itself, from what the
-//! defence makes of it as that class and from random points; pictures that he makes on the other defences; and a search without gradients.
+//! defence makes of it as that class and from random points, in steps of a fixed length and then in such as adapt; pictures that he makes on
+//! the other defences; and a search without gradients.
 
 mod attacker;
 mod outcome;
@@ -18,7 +19,7 @@ use crate::classifier::Classifier;
 use crate::data::{Batch, Split, by_batch};
 use crate::defence::Defence;
 use crate::progress::timed;
-use attacker::{Attacker, Start, Try};
+use attacker::{Attacker, Start, Steps, Try};
 use outcome::percent;
 pub use outcome::{ATTACKER, Effort, Outcome, OutcomeRow, Thorough};
 pub(super) use outcome::{MADE_ON, SQUARE};
@@ -33,7 +34,8 @@ const UNBOUNDED_IMAGES: usize = 100;
 const EVERY_CLASS: u64 = 4;
 const SEARCH: u64 = 5;
 const UNBOUNDED: u64 = 6;
-const FIRST_NEIGHBOUR: u64 = 7;
+const ADAPTING: u64 = 7;
+const FIRST_NEIGHBOUR: u64 = 8;
 
 /// Where an attacker pushes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,15 +189,21 @@ impl<'a> AdaptiveAttack<'a> {
     ) -> (Tensor, Vec<OutcomeRow>) {
         let Batch { x, y } = &self.images;
         let others = wrong_classes(&self.scores(objective), y);
-        let starts = [Start::Picture, Start::Candidate].into_iter();
-        let starts = starts.chain((0..self.effort.restarts).map(|_| Start::Random));
-        let every_class = starts.map(|start| others.iter().map(|goal| Try { goal, start }).collect());
+        let random = || (0..self.effort.restarts).map(|_| Start::Random);
+        let every_class = |start| others.iter().map(|goal| Try { goal, start }).collect::<Vec<_>>();
         let away = Goal::Untargeted(y.shallow_clone());
-        let mut stages = vec![(
-            "then every class in turn".to_owned(),
-            self.attacker(self.victim, objective, EVERY_CLASS),
-            every_class.collect::<Vec<Vec<_>>>(),
-        )];
+        let mut stages = vec![
+            (
+                "then every class in turn".to_owned(),
+                self.attacker(self.victim, objective, EVERY_CLASS),
+                [Start::Picture, Start::Candidate].into_iter().chain(random()).map(every_class).collect::<Vec<_>>(),
+            ),
+            (
+                "then the same by Auto-PGD".to_owned(),
+                Attacker { steps: Steps::Adapting, ..self.attacker(self.victim, objective, ADAPTING) },
+                random().map(every_class).collect(),
+            ),
+        ];
         for (number, (name, model)) in (FIRST_NEIGHBOUR..).zip(neighbours.iter().filter(|(name, _)| *name != self.name))
         {
             let tries = [Start::Picture, Start::Random].map(|start| vec![Try { goal: &away, start }]);
@@ -227,7 +235,15 @@ impl<'a> AdaptiveAttack<'a> {
     }
 
     fn attacker(&self, model: Defended<'a>, objective: Objective, number: u64) -> Attacker<'a> {
-        Attacker { model, victim: self.victim, objective, effort: self.effort, seed: self.seed, number }
+        Attacker {
+            model,
+            victim: self.victim,
+            objective,
+            effort: self.effort,
+            steps: Steps::Fixed,
+            seed: self.seed,
+            number,
+        }
     }
 
     fn label(&self, attack: &str) -> String {

@@ -367,7 +367,9 @@ fn a_search_compares_pictures_under_the_same_draw_of_the_defence() {
     let times = |draw: &f64| draws.iter().filter(|other| *other == draw).count();
     assert_eq!(draws.iter().map(times).max(), Some(60), "each query under the draw of the others");
     let once = draws.iter().filter(|draw| times(draw) == 1).count();
-    assert!(once > 100, "a descent follows another draw at each step: {once}");
+    assert!(once > 100, "a descent in fixed steps follows another draw at each: {once}");
+    let evaluations = effort.steps as usize + 1;
+    assert!(draws.iter().any(|draw| times(draw) == evaluations), "one whose steps adapt keeps its draw");
 }
 
 #[test]
@@ -382,12 +384,14 @@ fn a_thorough_attacker_goes_on_with_what_the_others_left() {
 
     let outcome = adaptive::run(masked, "masking", &data, 1, thorough(200), &neighbours).unwrap();
     let names: Vec<&str> = outcome.rows.iter().skip(4).map(|row| row.attack.as_str()).collect();
-    assert_eq!(names, ["then every class in turn", "then made on undefended", "then a search without gradients"]);
+    let [adapting, made_on, search] =
+        ["then the same by Auto-PGD", "then made on undefended", "then a search without gradients"];
+    assert_eq!(names, ["then every class in turn", adapting, made_on, search]);
     let rounds: Vec<usize> = outcome.rows.iter().map(|row| row.after_rounds.len()).collect();
-    assert_eq!(rounds, [2, 2, 2, 2, 4, 2, 0], "random starts; before them the picture and a candidate");
+    assert_eq!(rounds, [2, 2, 2, 2, 4, 2, 2, 0], "random starts; before them, once, the picture and a candidate");
     let left: Vec<f64> = outcome.rows.iter().skip(4).map(|row| row.accuracy).collect();
-    assert!(left.is_sorted_by(|before, after| before >= after) && left[2] == outcome.worst, "{outcome:?}");
-    assert!(left[1] < left[0], "the undefended classifier has the gradients that the mask hides: {outcome:?}");
+    assert!(left.is_sorted_by(|before, after| before >= after) && left[3] == outcome.worst, "{outcome:?}");
+    assert!(left[2] < left[1], "the undefended classifier has the gradients that the mask hides: {outcome:?}");
 
     let alone = adaptive::run(masked, "masking", &data, 1, thorough(200), &[]).unwrap();
     let [.., gradients, search] = &alone.rows[..] else { panic!("{alone:?}") };

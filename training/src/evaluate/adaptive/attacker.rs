@@ -1,10 +1,12 @@
 //! One kind of attack through a defence: from several starts, on those images that still stand.
 
-use tch::{Kind, Tensor};
+use std::cell::OnceCell;
+
+use tch::{Device, Kind, Tensor};
 
 use super::outcome::percent;
 use super::{Defended, Effort, Objective};
-use crate::attack::{Goal, clip, nearer, random_point, square, value_and_gradient};
+use crate::attack::{Goal, apgd, clip, nearer, random_point, square, value_and_gradient};
 use crate::data::batches;
 use crate::{progress, random};
 
@@ -26,6 +28,16 @@ pub(super) struct Try<'a> {
     pub(super) start: Start,
 }
 
+/// How long the steps of a descent are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Steps {
+    /// As the effort says.
+    Fixed,
+    /// Each image's as long as its own progress allows (Auto-PGD), which whatever the defence draws must not hide: it is the same
+    /// at every step.
+    Adapting,
+}
+
 /// An attacker of a victim, or of another one whose pictures he takes to it.
 pub(super) struct Attacker<'a> {
     /// Whose gradients and scores he follows.
@@ -34,6 +46,7 @@ pub(super) struct Attacker<'a> {
     pub(super) victim: Defended<'a>,
     pub(super) objective: Objective,
     pub(super) effort: Effort,
+    pub(super) steps: Steps,
     pub(super) seed: u64,
     /// Of his attacks on the victim; each draws from a random stream of its own.
     pub(super) number: u64,
@@ -133,32 +146,56 @@ impl Attacker<'_> {
         }
     }
 
-    /// One start: which images `[N]` are right at its end and at its best point, and whose first gradient was zero.
+    /// One start: which images `[N]` are right at what was found, and whose first gradient was zero.
     fn descend_from(&self, from: &Tensor, x: &Tensor, y: &Tensor, goal: &Goal) -> (Tensor, Tensor) {
+        let flat = OnceCell::new();
+        let value_and_gradient = |x: &Tensor| {
+            let (value, gradient) =
+                value_and_gradient(x, |x| self.objective.loss(goal, &self.model.scores(self.objective, x)));
+            flat.get_or_init(|| gradient.abs().flatten(1, -1).amax(1, false).eq(0.0));
+            (value, gradient)
+        };
+        let Effort { epsilon, steps, .. } = self.effort;
+        let right = match self.steps {
+            Steps::Fixed => {
+                let (end, best) = self.fixed_steps(value_and_gradient, from, x);
+                self.stays_right(&end, x, y).logical_and(&self.stays_right(&best, x, y))
+            }
+            Steps::Adapting => {
+                let draw = Tensor::randint(i64::MAX, [1], (Kind::Int64, Device::Cpu)).int64_value(&[0]);
+                let under_one_draw = |x: &Tensor| {
+                    tch::manual_seed(draw);
+                    value_and_gradient(x)
+                };
+                self.stays_right(&apgd(under_one_draw, from, x, epsilon, steps), x, y)
+            }
+        };
+        (right, flat.into_inner().expect("the effort was checked: at least one step"))
+    }
+
+    /// Where steps of the same length end, and the best point on the way.
+    fn fixed_steps(
+        &self,
+        value_and_gradient: impl Fn(&Tensor) -> (Tensor, Tensor),
+        from: &Tensor,
+        x: &Tensor,
+    ) -> (Tensor, Tensor) {
         let Effort { epsilon, alpha, steps, .. } = self.effort;
         let (low, high) = ((x - epsilon).clamp_min(0.0), (x + epsilon).clamp_max(1.0));
         let mut at = from.shallow_clone();
         let mut best = at.shallow_clone();
-        let mut least = Tensor::full([y.numel() as i64], f64::INFINITY, (Kind::Float, x.device()));
-        let mut flat = None;
+        let mut least = Tensor::full([x.size()[0]], f64::INFINITY, (Kind::Float, x.device()));
         for step in 0..steps {
-            let (loss, gradient) = self.gradient(&at, goal);
-            let _ = flat.get_or_insert_with(|| gradient.abs().flatten(1, -1).amax(1, false).eq(0.0));
-            (best, least) = nearer(&best, &least, &at, &loss);
+            let (value, gradient) = value_and_gradient(&at);
+            (best, least) = nearer(&best, &least, &at, &value);
             let size = if step < steps.div_ceil(2) { alpha } else { alpha / 4.0 };
             at = (at - gradient.sign() * size).clamp_tensor(Some(&low), Some(&high));
         }
-        let right = self.stays_right(&at, x, y).logical_and(&self.stays_right(&best, x, y));
-        (right, flat.expect("the effort was checked: at least one step"))
+        (at, best)
     }
 
     /// Whether each image `[N]` is right at what was found for it: an attack only proposes, here it is clipped and judged.
     fn stays_right(&self, found: &Tensor, x: &Tensor, y: &Tensor) -> Tensor {
         self.victim.right(&clip(found, x, self.effort.epsilon), y)
-    }
-
-    /// The attacker's loss of each image `[N]`, and its gradient `[N, C, H, W]`.
-    fn gradient(&self, x: &Tensor, goal: &Goal) -> (Tensor, Tensor) {
-        value_and_gradient(x, |x| self.objective.loss(goal, &self.model.scores(self.objective, x)))
     }
 }

@@ -11,7 +11,7 @@ use super::attacker::Left;
 use crate::attack::check_epsilon;
 
 /// Which attacker this is; what a weaker one left is measured anew ([`Outcome::weakness`]).
-pub const ATTACKER: u32 = 3;
+pub const ATTACKER: u32 = 4;
 /// What the row of pictures that were made on another defence begins with.
 pub(in crate::evaluate) const MADE_ON: &str = "then made on ";
 /// The row of the search without gradients.
@@ -33,7 +33,8 @@ pub struct Effort {
     pub thorough: Option<Thorough>,
 }
 
-/// How a thorough attacker goes on: every wrong class in turn, what he makes on the other defences, a search without gradients.
+/// How a thorough attacker goes on: every wrong class in turn, also by Auto-PGD, what he makes on the other defences, a search without
+/// gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Thorough {
     /// Queries of the search for each image.
@@ -96,8 +97,9 @@ impl Outcome {
                 "began all attacks at the same random points, so that his starts are fewer different tries than they look",
             ),
             2 if self.effort.thorough.is_some() => Some(
-                "took no random starts for the wrong classes in turn, and in the search compared pictures under different draws of the latent noise",
+                "took no random starts for the wrong classes in turn, and in the search compared pictures under different draws of the latent noise; nor Auto-PGD",
             ),
+            3 if self.effort.thorough.is_some() => Some("took steps of a fixed length only, without Auto-PGD"),
             _ => None,
         }
     }
