@@ -38,10 +38,9 @@ pub(super) fn of(dataset: &str, channels: i64, size: Size, target: Architecture)
     let grey = channels == 1;
     let other = source_for(target);
     let (sources, stages) = match (size, dataset, target) {
-        (Size::Paper, ..) if grey => {
+        (Size::Paper, ..) => {
             (vec![other], vec![Stage::new(include_str!("../../recipes/paper-weaker-kl.toml"), 10, 1e-3)])
         }
-        (Size::Paper, ..) => (vec![other], vec![Stage::new("", 10, 1e-3)]),
         (Size::Lite, "mnist", _) => {
             let first = match target {
                 A => Stage::new(include_str!("../../recipes/first-stage.toml"), 8, 2e-3),
