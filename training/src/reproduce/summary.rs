@@ -85,11 +85,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::evaluate::adaptive::ATTACKER;
 
     /// Results of one defence with this outcome.
     fn results(about: Value, worst: f64, change: impl FnOnce(&mut Value)) -> Results {
         let outcome = json!({
-            "attacker": 3, "effort": { "epsilon": 0.3, "alpha": 0.03, "steps": 40, "restarts": 5 }, "n": 64, "clean": 90.0,
+            "attacker": ATTACKER, "effort": { "epsilon": 0.3, "alpha": 0.03, "steps": 40, "restarts": 5 }, "n": 64, "clean": 90.0,
             "rows": [], "worst": worst, "unbounded": 0.0
         });
         let mut results = json!({
@@ -117,10 +118,14 @@ mod tests {
             results(network(), worst, move |results: &mut Value| {
                 thorough(results);
                 results["adaptive"]["d"]["attacker"] = json!(attacker);
-                results["adaptive"]["d"]["n"] = json!(if attacker == 3 { 100 } else { 200 });
+                results["adaptive"]["d"]["n"] = json!(if attacker == ATTACKER { 100 } else { 200 });
             })
         };
-        assert_eq!(shown(&[more(2, 75.0), more(3, 60.0)]), 60.0, "the present attacker's, though of fewer images");
+        assert_eq!(
+            shown(&[more(2, 75.0), more(ATTACKER, 60.0)]),
+            60.0,
+            "the present attacker's, though of fewer images"
+        );
 
         type Change = fn(&mut Value);
         let others: [(&str, Change); 6] = [

@@ -9,7 +9,7 @@ use puvae_training::checkpoint::Header;
 use puvae_training::classifier::{Architecture, Classifier, ClassifierConfig};
 use puvae_training::data::DataSet;
 use puvae_training::defence::{Cleaned, Defence};
-use puvae_training::evaluate::adaptive::{Effort, Thorough};
+use puvae_training::evaluate::adaptive::{ATTACKER, Effort, Thorough};
 use puvae_training::evaluate::{self, Contestant, Destination, Guard, Measures, Participants, Results, Resume};
 use puvae_training::nn::params::Params;
 use puvae_training::runs::Trained;
@@ -418,7 +418,7 @@ fn what_an_earlier_attacker_left_is_measured_anew() {
     let whole = evaluated(&path, false, &measures(0.2), u32::MAX).unwrap();
     let mut earlier = json(&path);
     let outcome = earlier["adaptive"]["undefended"].as_object_mut().unwrap();
-    assert_eq!(outcome.remove("attacker"), Some(json!(3)));
+    assert_eq!(outcome.remove("attacker"), Some(json!(ATTACKER)));
     outcome.insert("worst".into(), json!(99.0));
     std::fs::write(&path, earlier.to_string()).unwrap();
     let results = evaluated(&path, true, &measures(0.2), 0).unwrap();
