@@ -143,9 +143,13 @@ pub fn of_outcome(name: &str, outcome: &Outcome, rows: &[Row]) -> Vec<String> {
     }
     // A thorough attacker goes on with what his first attacks left.
     let went_on = outcome.rows.iter().any(OutcomeRow::came_after_others);
-    for row in outcome.rows.iter().filter(|row| row.came_after_others() == went_on) {
+    for (index, row) in outcome.rows.iter().enumerate().filter(|(_, row)| row.came_after_others() == went_on) {
+        // What an attack left that was tried on what the one before it left is less by what its first start broke.
+        let before_it = index.checked_sub(1).map(|index| &outcome.rows[index]).filter(|row| row.came_after_others());
+        let left: Vec<f64> = before_it.map(|row| row.accuracy).into_iter().chain(row.after_rounds.clone()).collect();
         // Nothing is less than nothing: where all is broken, no attack need do more.
-        if let [.., before, last] = row.after_rounds[..]
+        if let [.., before, last] = left[..]
+            && !row.after_rounds.is_empty()
             && outcome.worst > 0.0
             && before - last > LAST_START
         {
@@ -389,6 +393,12 @@ mod tests {
         let mut went_on = climbing.clone();
         went_on.rows.push(attacked("then every class in turn", 2.0, 0.0));
         assert_eq!(text(&went_on), "", "what came then had no more to find");
+        let mut once_more = attacked("then the same by Auto-PGD", 0.5, 0.0);
+        once_more.after_rounds = vec![0.5];
+        went_on.rows.push(once_more);
+        went_on.worst = 0.5;
+        let sign = "then the same by Auto-PGD: the last of 1 starts still breaks 1.5 % of the images";
+        assert!(text(&went_on).contains(sign), "of what the one before it left: {}", text(&went_on));
         assert_eq!(text(&Outcome { worst: 0.0, ..climbing }), "", "there is nothing less");
     }
 }

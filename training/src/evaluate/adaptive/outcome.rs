@@ -163,3 +163,28 @@ impl OutcomeRow {
 pub(super) fn percent(flags: &Tensor) -> f64 {
     100.0 * flags.to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_earlier_thorough_attacker_was_weaker_in_something() {
+        let effort =
+            Effort { epsilon: 0.3, alpha: 0.03, steps: 40, restarts: 5, thorough: Some(Thorough { queries: 9 }) };
+        let of = |attacker| Outcome {
+            attacker,
+            effort,
+            n: 64,
+            clean: 90.0,
+            rows: Vec::new(),
+            worst: 80.0,
+            unbounded: 0.0,
+            seconds: 0.0,
+        };
+        for earlier in 1..ATTACKER {
+            assert!(of(earlier).weakness().is_some() && !of(earlier).is_current("d", &[]), "{earlier}");
+        }
+        assert!(of(ATTACKER).weakness().is_none() && of(ATTACKER).is_current("d", &[]));
+    }
+}
