@@ -240,7 +240,7 @@ pub(crate) struct ReportArgs {
 }
 
 impl RunArgs {
-    /// The flags, over the configuration file if there is one.
+    /// The flags, over the configuration file if there is one; says of a model that a flag names where the file pinned another one.
     pub(crate) fn into_config(self) -> Result<Config, ConfigError> {
         let below = self.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
         let flags = Config {
@@ -267,7 +267,19 @@ impl RunArgs {
             force: self.force.then_some(true),
             read_from: None,
         };
-        Ok(flags.over(below))
+        let pins = |config: &Config| [config.purifier_sha256.is_some(), config.classifier_sha256.is_some()];
+        let pinned = pins(&below);
+        let config = flags.over(below);
+        let none = config.purifier == Some(PurifierChoice::None);
+        let free = [!pins(&config)[0] && !none, !pins(&config)[1]];
+        for ((flag, pinned), free) in ["--purifier", "--classifier"].into_iter().zip(pinned).zip(free) {
+            if pinned && free {
+                tracing::warn!(
+                    "{flag} names another file than the one that the configuration pins, so its SHA-256 is not checked; give {flag}-sha256 as well"
+                );
+            }
+        }
+        Ok(config)
     }
 }
 

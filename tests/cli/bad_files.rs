@@ -326,6 +326,19 @@ fn pinned_models_run_and_the_hash_is_the_one_that_inspect_shows_in_either_case()
     assert_eq!(fixture.json("r.json")["models"]["purifier"]["sha256"], purifier);
 }
 
+#[test]
+fn a_flag_that_leaves_the_pinned_model_for_another_says_that_it_is_not_checked() {
+    let fixture = Fixture::new();
+    let hash = sha256(&fixture, "c.onnx");
+    let pinned = format!("purifier = \"other.onnx\"\npurifier-sha256 = \"{hash}\"\n");
+    std::fs::write(fixture.path().join("run.toml"), pinned).unwrap();
+    let words = "--purifier names another file than the one that the configuration pins, so its SHA-256 is not checked; give --purifier-sha256 as well";
+    fixture.run(&["--config", "run.toml"]).expect(0, &[words]);
+    let own = sha256(&fixture, "p.onnx");
+    let checked = fixture.run(&["--config", "run.toml", "--purifier-sha256", &own]).expect(0, &[]);
+    assert!(!checked.stderr.contains("not checked"), "{}", checked.stderr);
+}
+
 /// As `puvae inspect` prints it.
 fn sha256(fixture: &Fixture, model: &str) -> String {
     let ran = fixture.puvae(&["inspect", model]).expect(0, &[]);

@@ -240,7 +240,7 @@ fn adaptive(text: &mut String, results: &Results) {
     for (name, outcome) in &results.adaptive {
         table_row(text, adaptive_cells(name, outcome));
     }
-    let mut earlier = BTreeMap::<&str, Vec<&str>>::new();
+    let mut earlier = BTreeMap::<String, Vec<&str>>::new();
     for (name, outcome) in &results.adaptive {
         outcome.weakness().into_iter().for_each(|weakness| earlier.entry(weakness).or_default().push(name));
     }

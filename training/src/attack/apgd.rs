@@ -95,6 +95,8 @@ fn checks(steps: u32) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::attack::value_and_gradient;
     use crate::turns::my_turn;
@@ -117,6 +119,41 @@ mod tests {
         let many = apgd(valley, &x, &x, 0.3, 100);
         let far = |x: &Tensor| (x - 0.43).abs().max().double_value(&[]);
         assert!(far(&many) < 0.005 && far(&many) < far(&few), "{} and {}", far(&many), far(&few));
+    }
+
+    /// Two images of one pixel, whose values and gradients are given, so that each step follows from the paper by hand: at the first check
+    /// both came nearer all the time; at the second one has found nothing better since, though its last steps came nearer.
+    #[test]
+    fn each_image_steps_as_the_authors_say() {
+        let _turn = my_turn();
+        let values = [
+            [1.0f32, 0.9, 0.8, 0.7, 0.6, 0.5, 0.8, 0.7, 0.65, 0.60, 0.60, 0.60],
+            [1.0f32, 0.9, 0.8, 0.7, 0.6, 0.5, 0.8, 0.7, 0.65, 0.40, 0.60, 0.60],
+        ];
+        let points = [
+            // Back at the fifth point, with half the step and no momentum.
+            [0.5, 0.1, 0.6, 0.35, 0.7, 0.3375, 0.66875, 0.325, 0.670_312_5, 0.328_906_25, 0.6375, 0.4125],
+            [0.5, 0.1, 0.6, 0.35, 0.7, 0.3375, 0.66875, 0.325, 0.670_312_5, 0.328_906_25, 0.671_875, 0.328_710_94],
+        ];
+        assert_eq!(checks(20)[..3], [5, 9, 12]);
+        let both = |of: &dyn Fn(usize) -> f32| Tensor::from_slice(&[of(0), of(1)]);
+        let pixels = |of: &dyn Fn(usize) -> f32| both(of).reshape([2, 1, 1, 1]);
+        let asked = Cell::new(0);
+        let given = |x: &Tensor| {
+            let step = asked.replace(asked.get() + 1);
+            let (value, sign) = if step < 12 {
+                let expected = pixels(&|image| points[image][step]);
+                assert!(x.allclose(&expected, 0.0, 1e-6, false), "step {step}: {x}");
+                (both(&|image| values[image][step]), if step.is_multiple_of(2) { 1.0 } else { -1.0 })
+            } else {
+                (both(&|_| 0.6), 1.0)
+            };
+            (value, x.full_like(sign))
+        };
+        let x = Tensor::full([2, 1, 1, 1], 0.5, (Kind::Float, tch::Device::Cpu));
+        let found = apgd(given, &x, &x, 0.4, 20);
+        assert_eq!(asked.get(), 21);
+        assert!(found.allclose(&pixels(&|image| points[image][[5, 9][image]]), 0.0, 1e-6, false), "{found}");
     }
 
     /// The nearest point of the goal lies outside.

@@ -6,7 +6,7 @@
 //! Every attack has several random starts and is run targeted and untargeted; an image counts as right only if it
 //! stays right. A thorough attacker goes on with what is left: every wrong class in turn, from the picture itself, from what the
 //! defence makes of it as that class and from random points, in steps of a fixed length and then in such as adapt; pictures that he makes on
-//! the other defences; and a search without gradients.
+//! the other defences; and a search without gradients. Of each descent he also tries the point on its way that was most clearly wrong.
 
 mod attacker;
 mod outcome;
@@ -189,19 +189,22 @@ impl<'a> AdaptiveAttack<'a> {
     ) -> (Tensor, Vec<OutcomeRow>) {
         let Batch { x, y } = &self.images;
         let others = wrong_classes(&self.scores(objective), y);
-        let random = || (0..self.effort.restarts).map(|_| Start::Random);
         let every_class = |start| others.iter().map(|goal| Try { goal, start }).collect::<Vec<_>>();
+        let from_everywhere = || {
+            let random = (0..self.effort.restarts).map(|_| Start::Random);
+            [Start::Picture, Start::Candidate].into_iter().chain(random).map(every_class).collect::<Vec<_>>()
+        };
         let away = Goal::Untargeted(y.shallow_clone());
         let mut stages = vec![
             (
                 "then every class in turn".to_owned(),
                 self.attacker(self.victim, objective, EVERY_CLASS),
-                [Start::Picture, Start::Candidate].into_iter().chain(random()).map(every_class).collect::<Vec<_>>(),
+                from_everywhere(),
             ),
             (
                 "then the same by Auto-PGD".to_owned(),
                 Attacker { steps: Steps::Adapting, ..self.attacker(self.victim, objective, ADAPTING) },
-                random().map(every_class).collect(),
+                from_everywhere(),
             ),
         ];
         for (number, (name, model)) in (FIRST_NEIGHBOUR..).zip(neighbours.iter().filter(|(name, _)| *name != self.name))

@@ -36,7 +36,7 @@ And each shipped purifier took the place of one whose figures on test images had
 - The second table is the adaptive attack: projected gradient descent through the defence by an attacker who knows it. An image counts as right only if every attack and
   every random start left it right (**worst case**, also called robust accuracy, with Wilson's 95 % interval). **without a bound** must be about 0, or the attack does not find its way. An attack with **then** in front
   was tried only on the images that all before it left, and its figure is what was left after it: every wrong class in turn, from the picture itself, from what
-  the purifier makes of it as that class and from random points, and the same by Auto-PGD from random points; pictures made on the other defences; a search without gradients (Square Attack). All of it says what
+  the purifier makes of it as that class and from random points, and the same by Auto-PGD; pictures made on the other defences; a search without gradients (Square Attack). All of it says what
   was not broken by these attacks, not what cannot be broken.
 
 ";
@@ -67,7 +67,7 @@ order of strength may be lost on the way; that is named below the table, and is 
 **An attacker who knows the defence does less than one who does not, or a black-box attack more than a white-box one.** Then the stronger attack is
 not strong enough to be believed.
 
-What these attackers lack: other norms than L∞, the whole ensemble of AutoAttack (of which they have Auto-PGD, on another loss, and Square Attack, both thorough ones only), more than one draw of the latent noise a step (each step draws anew; Auto-PGD and the search without gradients keep one draw), and a measure of what more steps would do. The attackers who know \
+What these attackers lack: other norms than L∞, the whole ensemble of AutoAttack (of which they have Auto-PGD, on another loss, and Square Attack, both thorough ones only), more than one draw of the latent noise a step (each step draws anew; Auto-PGD and the search without gradients keep one draw), a look at every point of a descent (its end, if its steps are of a fixed length, the point of the smallest loss and, by thorough ones, the most clearly wrong are judged), and a measure of what more steps would do. The attackers who know \
 no defence have neither random starts nor momentum, and untargeted iFGSM has 10 steps. All intervals are of the images drawn: each network was trained once, and each attack made from one seed. Through rounding (**binarise**,
 **puvae-lite-quantised**) and Defense-GAN's projection they have the identity's gradient (BPDA). And no attacker knows the detectors: accuracy with rejection is of those who do not.
 ";

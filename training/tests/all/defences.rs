@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use puvae_training::attack::draw_targets;
 use puvae_training::classifier::{AdversarialTraining, Architecture, Classifier, ClassifierConfig, ClassifierTask};
 use puvae_training::data::Split;
 use puvae_training::defence::magnet::{Magnet, MagnetConfig, MagnetTask};
@@ -203,6 +204,16 @@ fn the_attacker_who_knows_a_purifier_goes_for_its_selection() {
     );
 }
 
+/// The mean picture of each class, `[K, C, H, W]`.
+fn class_means(data: &Split) -> Tensor {
+    let batch = data.all();
+    let means = (0..CLASSES).map(|class| {
+        let of_class = batch.y.eq(class).nonzero().squeeze_dim(1);
+        batch.x.index_select(0, &of_class).mean_dim([0].as_slice(), false, Kind::Float)
+    });
+    Tensor::stack(&means.collect::<Vec<_>>(), 0)
+}
+
 /// Puts the prototype nearest to the picture in its place: the frames have no gradient, the selection has the exact one.
 struct Prototypes(Tensor); // [K, C, H, W]
 
@@ -223,17 +234,84 @@ impl Defence for Prototypes {
     }
 }
 
+/// Selects by how bright the picture is, and shows the prototype of the class.
+struct ByBrightness {
+    prototypes: Prototypes,
+    scores: Scores,
+}
+
+/// Scores of the classes by the mean brightness `[N, 1]`.
+type Scores = fn(&Tensor) -> [Tensor; CLASSES as usize];
+
+impl Defence for ByBrightness {
+    fn name(&self) -> String {
+        "by-brightness".into()
+    }
+
+    fn purify(&self, x: &Tensor) -> Cleaned {
+        let label = self.selection(x).expect("it selects").argmax(1, false);
+        Cleaned { frames: self.prototypes.0.index_select(0, &label) + x * 0.0, label: Some(label), score: None }
+    }
+
+    fn selection(&self, x: &Tensor) -> Option<Tensor> {
+        let brightness = x.flatten(1, -1).mean_dim(1, true, Kind::Float);
+        Some(Tensor::cat(&(self.scores)(&brightness), 1))
+    }
+}
+
+/// What attacks leave of a selection by brightness, of eight dark pictures of class 0; and the share that was drawn to become class 2.
+fn left_of(scores: Scores, effort: Effort) -> (adaptive::Outcome, f64) {
+    let classifier = trained(None);
+    let defence = ByBrightness { prototypes: Prototypes(class_means(&squares(24, CLASSES, 2))), scores };
+    let dark = Tensor::full([8, 1, 28, 28], 51, (Kind::Uint8, Device::Cpu));
+    let y = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
+    let drawn = draw_targets(&y, CLASSES, 1).eq(2).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+    assert!(drawn > 0.0 && drawn < 1.0, "{drawn}");
+    let victim = Defended { defence: Some(&defence), classifier: &classifier };
+    let outcome = adaptive::run(victim, "by-brightness", &Split::new(dark, y), 1, effort, &[]).unwrap();
+    assert!(outcome.clean > 99.0, "{outcome:?}");
+    (outcome, 100.0 * drawn)
+}
+
+/// On the way to white pictures, where every wrong class but 2 comes nearest and none is reached, lie some that are class 2.
+#[test]
+fn a_thorough_attacker_tries_what_was_wrong_on_the_way() {
+    let _turn = my_turn();
+    let scores = |brightness: &Tensor| {
+        let towards_white = brightness - 1.1;
+        let corridor: Tensor = 0.02 - (brightness - 0.45).abs() * 0.2;
+        [brightness * 0.0, towards_white.shallow_clone(), corridor, towards_white]
+    };
+    let of = |thorough| left_of(scores, Effort { alpha: 0.05, steps: 16, restarts: 1, thorough, ..effort(0.6) });
+    let targeted = |outcome: &adaptive::Outcome| {
+        let row = outcome.rows.iter().find(|row| row.attack == "selector-margin targeted");
+        row.expect("it is always tried").accuracy
+    };
+    let (outcome, drawn) = of(None);
+    assert_eq!(targeted(&outcome), 100.0 - drawn, "{outcome:?}");
+    assert_eq!(targeted(&of(Some(Thorough { queries: 1 })).0), 0.0);
+}
+
+/// The nearest wrong class is one that is never reached, in the other direction.
+#[test]
+fn what_stands_but_for_one_wrong_class_falls_to_every_class_in_turn() {
+    let _turn = my_turn();
+    let scores = |brightness: &Tensor| {
+        let decoy: Tensor = brightness * -0.1 - 0.05;
+        [brightness * 0.0, decoy.shallow_clone(), (brightness - 0.6) * 20.0, decoy]
+    };
+    let (outcome, drawn) = left_of(scores, Effort { thorough: Some(Thorough { queries: 1 }), ..effort(0.6) });
+    let [through, _, at_selection, towards_a_class, every_class, ..] = &outcome.rows[..] else { panic!("{outcome:?}") };
+    assert_eq!([through.accuracy, at_selection.accuracy], [100.0; 2], "{outcome:?}");
+    assert_eq!([towards_a_class.accuracy, every_class.accuracy], [100.0 - drawn, 0.0], "{outcome:?}");
+}
+
 #[test]
 fn a_selection_falls_to_the_attack_at_it_and_to_no_gradient_through_the_chosen_picture() {
     let _turn = my_turn();
     let classifier = trained(None);
     let data = squares(24, CLASSES, 2);
-    let batch = data.all();
-    let means = (0..CLASSES).map(|class| {
-        let of_class = batch.y.eq(class).nonzero().squeeze_dim(1);
-        batch.x.index_select(0, &of_class).mean_dim([0].as_slice(), false, Kind::Float)
-    });
-    let defence = Prototypes(Tensor::stack(&means.collect::<Vec<_>>(), 0));
+    let defence = Prototypes(class_means(&data));
     let victim = Defended { defence: Some(&defence), classifier: &classifier };
     let outcome = adaptive::run(victim, "prototypes", &data, 1, effort(0.5), &[]).unwrap();
     let [through, _, at_selection, towards_a_class] = &outcome.rows[..] else { panic!("{outcome:?}") };
@@ -331,8 +409,8 @@ fn no_attack_leaves_its_ball_however_large_its_steps() {
     let effort = Effort { alpha: 0.5, steps: 3, thorough: Some(Thorough { queries: 40 }), ..effort(0.2) };
     adaptive::run(victim, "recorder", &data, 1, effort, &[("undefended", bare)]).unwrap();
     let far: Vec<f64> = recorder.shown.lock().unwrap().iter().map(|(shown, _)| recorder.far(shown)).collect();
-    // The last attack is the one without a bound: its steps, its end and its best point.
-    let (within, beyond) = far.split_at(far.len() - (3 + 2));
+    // The last attack is the one without a bound: its steps, its end, its best point and the most wrong one.
+    let (within, beyond) = far.split_at(far.len() - (3 + 3));
     assert!(within.len() > 100 && within.iter().all(|&far| far <= 0.2 + 1e-6), "{within:?}");
     assert!(beyond.iter().all(|&far| far > 0.5), "{beyond:?}");
 }
@@ -389,7 +467,7 @@ fn a_thorough_attacker_goes_on_with_what_the_others_left() {
         ["then the same by Auto-PGD", "then made on undefended", "then a search without gradients"];
     assert_eq!(names, ["then every class in turn", adapting, made_on, search]);
     let rounds: Vec<usize> = outcome.rows.iter().map(|row| row.after_rounds.len()).collect();
-    assert_eq!(rounds, [2, 2, 2, 2, 4, 2, 2, 0], "random starts; before them, once, the picture and a candidate");
+    assert_eq!(rounds, [2, 2, 2, 2, 4, 4, 2, 0], "random starts; before them, twice, the picture and a candidate");
     let left: Vec<f64> = outcome.rows.iter().skip(4).map(|row| row.accuracy).collect();
     assert!(left.is_sorted_by(|before, after| before >= after) && left[3] == outcome.worst, "{outcome:?}");
     assert!(left[2] < left[1], "the undefended classifier has the gradients that the mask hides: {outcome:?}");

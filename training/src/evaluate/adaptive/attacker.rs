@@ -1,6 +1,6 @@
 //! One kind of attack through a defence: from several starts, on those images that still stand.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 use tch::{Device, Kind, Tensor};
 
@@ -149,27 +149,35 @@ impl Attacker<'_> {
     /// One start: which images `[N]` are right at what was found, and whose first gradient was zero.
     fn descend_from(&self, from: &Tensor, x: &Tensor, y: &Tensor, goal: &Goal) -> (Tensor, Tensor) {
         let flat = OnceCell::new();
+        let away = Goal::Untargeted(y.shallow_clone());
+        let most_wrong = RefCell::new((from.shallow_clone(), nowhere(x)));
         let value_and_gradient = |x: &Tensor| {
-            let (value, gradient) =
-                value_and_gradient(x, |x| self.objective.loss(goal, &self.model.scores(self.objective, x)));
+            let (value, gradient) = value_and_gradient(x, |at| {
+                let scores = self.model.scores(self.objective, at);
+                let mut most_wrong = most_wrong.borrow_mut();
+                *most_wrong = nearer(&most_wrong.0, &most_wrong.1, x, &away.margin(&scores.detach()));
+                self.objective.loss(goal, &scores)
+            });
             flat.get_or_init(|| gradient.abs().flatten(1, -1).amax(1, false).eq(0.0));
             (value, gradient)
         };
-        let Effort { epsilon, steps, .. } = self.effort;
-        let right = match self.steps {
-            Steps::Fixed => {
-                let (end, best) = self.fixed_steps(value_and_gradient, from, x);
-                self.stays_right(&end, x, y).logical_and(&self.stays_right(&best, x, y))
-            }
+        let Effort { epsilon, steps, thorough, .. } = self.effort;
+        let mut found = match self.steps {
+            Steps::Fixed => self.fixed_steps(value_and_gradient, from, x),
             Steps::Adapting => {
                 let draw = Tensor::randint(i64::MAX, [1], (Kind::Int64, Device::Cpu)).int64_value(&[0]);
                 let under_one_draw = |x: &Tensor| {
                     tch::manual_seed(draw);
                     value_and_gradient(x)
                 };
-                self.stays_right(&apgd(under_one_draw, from, x, epsilon, steps), x, y)
+                vec![apgd(under_one_draw, from, x, epsilon, steps)]
             }
         };
+        if thorough.is_some() {
+            found.push(most_wrong.into_inner().0);
+        }
+        let right = y.ones_like().to_kind(Kind::Bool);
+        let right = found.iter().fold(right, |right, found| right.logical_and(&self.stays_right(found, x, y)));
         (right, flat.into_inner().expect("the effort was checked: at least one step"))
     }
 
@@ -179,23 +187,27 @@ impl Attacker<'_> {
         value_and_gradient: impl Fn(&Tensor) -> (Tensor, Tensor),
         from: &Tensor,
         x: &Tensor,
-    ) -> (Tensor, Tensor) {
+    ) -> Vec<Tensor> {
         let Effort { epsilon, alpha, steps, .. } = self.effort;
         let (low, high) = ((x - epsilon).clamp_min(0.0), (x + epsilon).clamp_max(1.0));
         let mut at = from.shallow_clone();
-        let mut best = at.shallow_clone();
-        let mut least = Tensor::full([x.size()[0]], f64::INFINITY, (Kind::Float, x.device()));
+        let (mut best, mut least) = (at.shallow_clone(), nowhere(x));
         for step in 0..steps {
             let (value, gradient) = value_and_gradient(&at);
             (best, least) = nearer(&best, &least, &at, &value);
             let size = if step < steps.div_ceil(2) { alpha } else { alpha / 4.0 };
             at = (at - gradient.sign() * size).clamp_tensor(Some(&low), Some(&high));
         }
-        (at, best)
+        vec![at, best]
     }
 
     /// Whether each image `[N]` is right at what was found for it: an attack only proposes, here it is clipped and judged.
     fn stays_right(&self, found: &Tensor, x: &Tensor, y: &Tensor) -> Tensor {
         self.victim.right(&clip(found, x, self.effort.epsilon), y)
     }
+}
+
+/// More than any value of the pictures `x`, `[N]`: what the first of them is nearer than.
+fn nowhere(x: &Tensor) -> Tensor {
+    Tensor::full([x.size()[0]], f64::INFINITY, (Kind::Float, x.device()))
 }

@@ -11,11 +11,31 @@ use super::attacker::Left;
 use crate::attack::check_epsilon;
 
 /// Which attacker this is; what a weaker one left is measured anew ([`Outcome::weakness`]).
-pub const ATTACKER: u32 = 4;
+pub const ATTACKER: u32 = 5;
 /// What the row of pictures that were made on another defence begins with.
 pub(in crate::evaluate) const MADE_ON: &str = "then made on ";
 /// The row of the search without gradients.
 pub(in crate::evaluate) const SQUARE: &str = "then a search without gradients";
+
+/// What earlier attackers did worse: the last of them, whether it only concerns a thorough one, and what.
+const WEAKNESSES: [(u32, bool, &str); 4] = [
+    (
+        1,
+        false,
+        "began all attacks at the same random points, so that his starts are fewer different tries than they look",
+    ),
+    (
+        2,
+        true,
+        "took no random starts for the wrong classes in turn, and in the search compared pictures under different draws of the latent noise and spent queries on squares that change nothing",
+    ),
+    (3, true, "took steps of a fixed length only, without Auto-PGD"),
+    (
+        4,
+        true,
+        "judged no point on a descent's way but that of the smallest loss, and began Auto-PGD, if he had it, at random points only",
+    ),
+];
 
 /// How hard the attacker tries.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -34,7 +54,7 @@ pub struct Effort {
 }
 
 /// How a thorough attacker goes on: every wrong class in turn, also by Auto-PGD, what he makes on the other defences, a search without
-/// gradients.
+/// gradients. In all of his descents he judges one point more: that on the way which was most clearly wrong, as whatever class.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Thorough {
     /// Queries of the search for each image.
@@ -91,17 +111,14 @@ fn first_attacker() -> u32 {
 impl Outcome {
     /// In what the attacker of an earlier version was weaker, where this outcome shows it.
     #[must_use]
-    pub fn weakness(&self) -> Option<&'static str> {
-        match self.attacker {
-            1 => Some(
-                "began all attacks at the same random points, so that his starts are fewer different tries than they look",
-            ),
-            2 if self.effort.thorough.is_some() => Some(
-                "took no random starts for the wrong classes in turn, and in the search compared pictures under different draws of the latent noise; nor Auto-PGD",
-            ),
-            3 if self.effort.thorough.is_some() => Some("took steps of a fixed length only, without Auto-PGD"),
-            _ => None,
-        }
+    pub fn weakness(&self) -> Option<String> {
+        let thorough = self.effort.thorough.is_some();
+        let weaknesses: Vec<&str> = WEAKNESSES
+            .into_iter()
+            .filter(|&(last, of_thorough, _)| self.attacker <= last && (thorough || !of_thorough))
+            .map(|(.., weakness)| weakness)
+            .collect();
+        (!weaknesses.is_empty()).then(|| weaknesses.join("; "))
     }
 
     /// Whether this is what the attacker of this version leaves. A thorough one must have taken along pictures from all of `neighbours`
