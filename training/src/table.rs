@@ -66,7 +66,7 @@ fn section(results: &Results) -> String {
         text += "\nAdaptive attacks (the attacker knows the defence):\n\n";
         adaptive(&mut text, results);
     }
-    for warning in &results.warnings {
+    for warning in results.signs() {
         writeln!(text, "\nWarning: {warning}.").expect("writing to a string does not fail");
     }
     let carried = checks::of_transfer(&results.rows);

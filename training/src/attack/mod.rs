@@ -233,6 +233,18 @@ pub fn run(victim: &dyn Victim, plan: Plan, split: &Split, classes: i64) -> Resu
 /// # Errors
 /// As [`Attack::check`], and when there are no images.
 pub fn transfer(seen: &dyn Victim, judge: &dyn Victim, plan: Plan, split: &Split, classes: i64) -> Result<Adversarial> {
+    clip_and_judge(seen, judge, plan, split, classes, |x, goal| plan.attack.propose(seen, x, goal))
+}
+
+/// Takes pictures `[N, C, H, W]` that are proposed for others and a goal into the plan's ball, and judges them.
+fn clip_and_judge(
+    seen: &dyn Victim,
+    judge: &dyn Victim,
+    plan: Plan,
+    split: &Split,
+    classes: i64,
+    propose: impl Fn(&Tensor, &Goal) -> Tensor,
+) -> Result<Adversarial> {
     plan.attack.check()?;
     ensure!(!split.is_empty(), "no images to attack");
     let goal = plan.goal(&split.labels(), classes);
@@ -243,7 +255,7 @@ pub fn transfer(seen: &dyn Victim, judge: &dyn Victim, plan: Plan, split: &Split
         let goal =
             goal.select(&Tensor::arange_start(range.start as i64, range.end as i64, (Kind::Int64, split.device())));
         random::begin([plan.seed, range.start as u64, 0, 0]);
-        let proposal = plan.attack.propose(seen, &batch.x, &goal);
+        let proposal = propose(&batch.x, &goal);
         let x = plan
             .attack
             .epsilon()
@@ -295,4 +307,37 @@ pub(crate) fn random_point(x: &Tensor, epsilon: f64) -> Tensor {
 /// The nearest point to `proposal` within ε of `x` (L∞) and in `[0, 1]`.
 pub fn clip(proposal: &Tensor, x: &Tensor, epsilon: f64) -> Tensor {
     (x + (proposal - x).clamp(-epsilon, epsilon)).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::turns::my_turn;
+
+    /// Says class 1 of what is brighter than one half.
+    struct Brightness;
+
+    impl Victim for Brightness {
+        fn logits(&self, x: &Tensor) -> Tensor {
+            let brightness = x.flatten(1, -1).mean_dim(1, true, Kind::Float) - 0.5;
+            Tensor::cat(&[-&brightness, brightness], 1)
+        }
+    }
+
+    #[test]
+    fn what_an_attack_proposes_beyond_its_bound_is_not_believed() {
+        let _turn = my_turn();
+        let bytes = Tensor::from_slice(&[0u8, 60, 120, 200]).reshape([4, 1, 1, 1]);
+        let split = Split::new(bytes, Tensor::from_slice(&[0i64, 0, 0, 0]));
+        let of = |attack| {
+            let plan = Plan { attack, aim: Aim::Untargeted, seed: 1 };
+            clip_and_judge(&Brightness, &Brightness, plan, &split, 2, |x, _| x + 9.0).unwrap()
+        };
+        let bounded = of(Attack::Fgsm { epsilon: 0.25 });
+        let expected = (split.all().x + 0.25).clamp(0.0, 1.0);
+        assert!(bounded.x.allclose(&expected, 0.0, 1e-6, false), "{}", bounded.x);
+        assert_eq!(bounded.success, 0.5, "the two that reach one half: 120 + 64 and 200 + 55 of 255");
+        let unbounded = of(Attack::CarliniWagner { preset: Preset::Tutorial, confidence: 0 });
+        assert_eq!((unbounded.x.min().double_value(&[]), unbounded.success), (1.0, 1.0), "a picture all the same");
+    }
 }

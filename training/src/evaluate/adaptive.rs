@@ -26,7 +26,8 @@ pub(super) use outcome::{MADE_ON, SQUARE};
 
 /// Images attacked at a time, or fewer where the defence wants fewer.
 const BATCH: usize = 125;
-/// Seed of the defence's own randomness when a proposal is judged: a draw the attacker has not seen.
+/// Seed of the defence's own randomness when a proposal is judged: a draw the attacker has not seen. Images whose neighbours in the
+/// batch have fallen are judged under another draw than before, so one may fall to a draw alone, and none stands by one.
 const JUDGE_SEED: i64 = 77;
 /// Images of the check that an attack without a bound leaves nothing.
 const UNBOUNDED_IMAGES: usize = 100;
@@ -96,7 +97,8 @@ impl Defended<'_> {
     }
 
     /// Where a defence selects, the chosen candidate shows its class to the classifier whatever the input, so the margin
-    /// that counts is the selection's.
+    /// that counts is the selection's. Where the classifier reads candidates as other classes, that is the wrong goal, and an
+    /// attack without a bound leaves something.
     fn objectives(&self, one: &Tensor) -> [Objective; 2] {
         let selects = self.defence.is_some_and(|defence| tch::no_grad(|| defence.selection(one)).is_some());
         [Objective::CrossEntropy, if selects { Objective::SelectorMargin } else { Objective::LogitMargin }]
@@ -220,7 +222,7 @@ impl<'a> AdaptiveAttack<'a> {
             left = after.right;
         }
         let searcher = self.attacker(self.victim, objective, SEARCH);
-        let right = searcher.search(&self.label("square"), (x, y), &away, queries, &left);
+        let right = searcher.search(&self.label("square"), (x, y), queries, &left);
         let accuracy = percent(&right);
         rows.push(OutcomeRow { attack: SQUARE.into(), accuracy, zero_gradient: 0.0, after_rounds: Vec::new() });
         (right, rows)

@@ -45,7 +45,8 @@ pub fn of_rows(rows: &[Row]) -> Vec<String> {
     let noise = rows.iter().find(|row| row.attack == NOISE);
     for row in rows {
         let Some(attack) = row.parameters else { continue };
-        let as_large = attack.epsilon().is_some();
+        // What was made on a substitute may well lose its direction on the way; `of_transfer` tells.
+        let as_large = attack.epsilon().is_some() && !row.attack.starts_with(BLACK_BOX);
         if as_large && noise.is_some_and(|noise| noise.undefended <= row.undefended) {
             found.push(format!("uniform noise within the same ε does as much as {}", row.attack));
         }
@@ -129,7 +130,7 @@ pub fn of_outcome(name: &str, outcome: &Outcome, rows: &[Row]) -> Vec<String> {
     let mut found = Vec::new();
     if outcome.unbounded > TOO_MANY {
         found.push(format!(
-            "{name}: an attack without a bound still leaves {:.1} %: its gradients do not lead anywhere, and the figures above it flatter",
+            "{name}: an attack without a bound still leaves {:.1} %: it does not find its way, and the figures above it flatter",
             outcome.unbounded
         ));
     }

@@ -171,7 +171,8 @@ pub fn run(
         let images = split.sample(images, measures.seed);
         let victims: Vec<_> = judge.victims().collect();
         for &(name, victim) in &victims {
-            if !results.adaptive.get(name).is_some_and(|outcome| outcome.is_current(name, &victims)) {
+            let asked = (effort, images.len());
+            if !results.adaptive.get(name).is_some_and(|outcome| outcome.is_current(name, asked, &victims)) {
                 let outcome = adaptive::run(victim, name, &images, measures.seed, effort, &victims)?;
                 results.adaptive.insert(name.into(), outcome);
                 results.save(at.path)?;

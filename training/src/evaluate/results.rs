@@ -59,7 +59,7 @@ pub struct Results {
     pub rows: Vec<Row>,
     /// What attackers who know a defence leave of it, by its name; `undefended` is M_t itself.
     pub adaptive: BTreeMap<String, Outcome>,
-    /// Signs that the evaluation is broken; see [`checks`].
+    /// Signs that the evaluation is broken, as they were looked for when the file was written; see [`Results::signs`].
     pub warnings: Vec<String>,
     /// Wall time of all rows and outcomes, in seconds.
     pub seconds: f64,
@@ -133,15 +133,19 @@ impl Results {
     /// # Errors
     /// When it cannot be written.
     pub(super) fn save(&mut self, path: &Path) -> Result<()> {
-        self.warnings = checks::of_sources(&self.target, &self.defences);
-        self.warnings.extend(checks::of_rows(&self.rows));
-        for (name, outcome) in &self.adaptive {
-            self.warnings.extend(checks::of_outcome(name, outcome, &self.rows));
-        }
+        self.warnings = self.signs();
         let rows = self.rows.iter().map(|row| row.seconds);
         self.seconds = rows.chain(self.adaptive.values().map(|outcome| outcome.seconds)).sum();
         let text = serde_json::to_string_pretty(self)?;
         files::replace(path, (text + "\n").as_bytes())
+    }
+
+    /// Signs that the evaluation is broken, those looked for today.
+    #[must_use]
+    pub fn signs(&self) -> Vec<String> {
+        let outcomes = self.adaptive.iter().flat_map(|(name, outcome)| checks::of_outcome(name, outcome, &self.rows));
+        let others = [checks::of_sources(&self.target, &self.defences), checks::of_rows(&self.rows)];
+        others.into_iter().flatten().chain(outcomes).collect()
     }
 
     /// The row of this name.

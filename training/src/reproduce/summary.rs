@@ -61,7 +61,7 @@ fn cell(table: &Results, beside: &[Results], name: &str) -> String {
 }
 
 /// What the most thorough attacker left of this network on the table's images, of those with the table's ε; of two alike, he of the
-/// present version, then who had more images.
+/// later version, then who had more images, then who took more steps.
 fn hardest<'a>(table: &'a Results, beside: &'a [Results], name: &str) -> Option<&'a Outcome> {
     let own = table.adaptive.get(name)?;
     let about = |results: &Results| results.defences.get(name).cloned().unwrap_or_default();
@@ -75,9 +75,10 @@ fn hardest<'a>(table: &'a Results, beside: &'a [Results], name: &str) -> Option<
     };
     let others = beside.iter().filter(same).filter_map(|results| results.adaptive.get(name));
     let others = others.filter(|outcome| outcome.effort.epsilon == own.effort.epsilon);
-    std::iter::once(own)
-        .chain(others)
-        .max_by_key(|outcome| (outcome.effort.thorough.is_some(), outcome.weakness().is_none(), outcome.n))
+    std::iter::once(own).chain(others).max_by_key(|outcome| {
+        let effort = outcome.effort;
+        (effort.thorough.is_some(), outcome.attacker, outcome.n, effort.steps * effort.restarts)
+    })
 }
 
 #[cfg(test)]
@@ -121,6 +122,10 @@ mod tests {
                 results["adaptive"]["d"]["n"] = json!(if attacker == ATTACKER { 100 } else { 200 });
             })
         };
+        let [earlier, later] = [(2, 75.0), (3, 70.0)];
+        for [one, other] in [[earlier, later], [later, earlier]] {
+            assert_eq!(shown(&[more(one.0, one.1), more(other.0, other.1)]), 70.0, "the later of two earlier ones");
+        }
         assert_eq!(
             shown(&[more(2, 75.0), more(ATTACKER, 60.0)]),
             60.0,

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use puvae_training::attack::draw_targets;
+use puvae_training::attack::{clip, draw_targets};
 use puvae_training::classifier::{AdversarialTraining, Architecture, Classifier, ClassifierConfig, ClassifierTask};
 use puvae_training::data::Split;
 use puvae_training::defence::magnet::{Magnet, MagnetConfig, MagnetTask};
@@ -346,7 +346,8 @@ fn a_masked_gradient_shows_in_the_figures() {
     assert!(signs.contains("masking: an attack without a bound still leaves"), "{signs}");
 }
 
-/// Makes every picture the one that it holds, and keeps those that it was shown, with whether their gradient was asked for.
+/// Makes every picture the one that it holds, or an even one as bright as its class where it is asked for a class, and keeps those that
+/// it was shown, with whether their gradient was asked for.
 struct Recorder {
     picture: Tensor,
     shown: Mutex<Vec<(Tensor, bool)>>,
@@ -373,6 +374,10 @@ impl Defence for Recorder {
         // Always the same picture, with the gradient of the identity.
         Cleaned { frames: &self.picture + (x - x.detach()), label: None, score: None }
     }
+
+    fn candidate(&self, x: &Tensor, class: &Tensor) -> Option<Tensor> {
+        Some(x * 0.0 + class.reshape([-1, 1, 1, 1]) / CLASSES)
+    }
 }
 
 #[test]
@@ -395,6 +400,29 @@ fn every_start_of_every_attack_is_another_random_point() {
         let far = recorder.far(start);
         let bound = if index % 13 == 12 { 1.0 } else { 0.3 };
         assert!(far <= bound + 1e-6 && far > bound * 0.9, "start {index}: {far}");
+    }
+}
+
+#[test]
+fn a_thorough_attacker_also_starts_at_the_picture_and_towards_what_the_defence_makes_of_it() {
+    let _turn = my_turn();
+    let classifier = trained(None);
+    let data = squares(1, CLASSES, 2);
+    let recorder = Recorder::of(&data);
+    let victim = Defended { defence: Some(&recorder), classifier: &classifier };
+    let one_step = Effort { steps: 1, restarts: 1, thorough: Some(Thorough { queries: 1 }), ..effort(0.3) };
+    adaptive::run(victim, "recorder", &data, 1, one_step, &[]).unwrap();
+    let shown = recorder.shown.lock().unwrap();
+    let times = |point: &Tensor| {
+        let at_it = shown.iter().filter(|(shown, asked)| *asked && shown.allclose(point, 0.0, 1e-6, false));
+        at_it.count()
+    };
+    let x = data.all().x;
+    let others = CLASSES as usize - 1;
+    assert_eq!(times(&x), 2 * others, "for each wrong class, in steps of a fixed length and in such as adapt");
+    for class in 1..CLASSES {
+        let candidate = x.full_like(class as f64 / CLASSES as f64);
+        assert_eq!(times(&clip(&candidate, &x, 0.3)), 2, "class {class}");
     }
 }
 

@@ -379,6 +379,15 @@ fn a_defence_that_is_added_gets_its_column_and_leaves_the_others_alone() {
     let results = evaluate::run(&set, (&set.test, "test"), participants, &fewer, at).unwrap();
     let asked: Vec<usize> = results.adaptive.values().map(|outcome| outcome.n).collect();
     assert_eq!(asked, [5, 6, 5], "a, b and undefended");
+
+    // When it is back, it meets that attacker as well.
+    let contestants = [("a", json!("still longer")), ("b", Value::Null)].map(|(name, about)| {
+        let noise = PowerCut { calls_left: Cell::new(u32::MAX) };
+        Contestant { name: name.into(), guard: Guard::Defence(Box::new(noise)), about }
+    });
+    let participants = Participants { target: &target, substitute: None, contestants: &contestants };
+    let results = evaluate::run(&set, (&set.test, "test"), participants, &fewer, at).unwrap();
+    assert!(results.adaptive.values().all(|outcome| outcome.n == 5), "{:?}", results.adaptive);
 }
 
 #[test]
@@ -481,6 +490,19 @@ fn results_of_version_2_are_still_read_but_not_gone_on_with() {
         error.contains("results.json: results of version 2, expected 3; evaluate again without --resume"),
         "{error}"
     );
+}
+
+/// Files keep the warnings of the day; a table has those that are looked for now.
+#[test]
+fn a_table_warns_of_signs_that_nobody_looked_for_when_it_was_measured() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut results = evaluated(&folder.path().join("results.json"), false, &measures(0.2), u32::MAX).unwrap();
+    results.warnings = vec!["an old one".into()];
+    results.adaptive.get_mut("undefended").unwrap().unbounded = 40.0;
+    let text = table::markdown(std::slice::from_ref(&results));
+    assert!(text.contains("\nWarning: undefended: an attack without a bound still leaves 40.0 %"), "{text}");
+    assert!(!text.contains("an old one"), "{text}");
 }
 
 #[test]

@@ -104,14 +104,7 @@ impl Attacker<'_> {
 
     /// Which images stay right under so many queries of Square Attack. Whatever the defence draws is the same at every query, or a lucky
     /// draw would look like a step forward that no later one reaches.
-    pub(super) fn search(
-        &self,
-        label: &str,
-        (x, y): (&Tensor, &Tensor),
-        goal: &Goal,
-        queries: u32,
-        standing: &Tensor,
-    ) -> Tensor {
+    pub(super) fn search(&self, label: &str, (x, y): (&Tensor, &Tensor), queries: u32, standing: &Tensor) -> Tensor {
         let mut right = standing.copy();
         let standing = standing.nonzero().squeeze_dim(1); // [M]
         let parts: Vec<_> = batches(standing.numel(), self.model.batch()).collect();
@@ -119,14 +112,14 @@ impl Attacker<'_> {
         for range in parts {
             let at = standing.narrow(0, range.start as i64, range.len() as i64);
             let begin = |number: u64| random::begin([self.seed, self.number, number, range.start as u64]);
-            let goal = goal.select(&at);
+            let (x, y) = (x.index_select(0, &at), y.index_select(0, &at));
+            let away = Goal::Untargeted(y.shallow_clone());
             let loss = |x: &Tensor| {
                 begin(0);
-                tch::no_grad(|| self.objective.loss(&goal, &self.model.scores(self.objective, x)))
+                tch::no_grad(|| self.objective.loss(&away, &self.model.scores(self.objective, x)))
             };
-            let x = x.index_select(0, &at);
             let found = square(loss, &x, self.effort.epsilon, queries, |query| begin(1 + u64::from(query)), &bar);
-            let left = self.stays_right(&found, &x, &y.index_select(0, &at));
+            let left = self.stays_right(&found, &x, &y);
             let _ = right.index_copy_(0, &at, &left);
         }
         bar.finish_and_clear();
@@ -141,7 +134,7 @@ impl Attacker<'_> {
             Start::Picture => x.shallow_clone(),
             Start::Candidate => {
                 let candidate = self.model.defence.and_then(|defence| defence.candidate(x, goal.class()));
-                candidate.map_or_else(random, |candidate| x + (candidate - x).clamp(-epsilon, epsilon))
+                candidate.map_or_else(random, |candidate| clip(&candidate, x, epsilon))
             }
         }
     }
@@ -150,6 +143,7 @@ impl Attacker<'_> {
     fn descend_from(&self, from: &Tensor, x: &Tensor, y: &Tensor, goal: &Goal) -> (Tensor, Tensor) {
         let flat = OnceCell::new();
         let away = Goal::Untargeted(y.shallow_clone());
+        // By the scores that are followed: of an untargeted margin, the point of the smallest loss.
         let most_wrong = RefCell::new((from.shallow_clone(), nowhere(x)));
         let value_and_gradient = |x: &Tensor| {
             let (value, gradient) = value_and_gradient(x, |at| {
@@ -210,4 +204,45 @@ impl Attacker<'_> {
 /// More than any value of the pictures `x`, `[N]`: what the first of them is nearer than.
 fn nowhere(x: &Tensor) -> Tensor {
     Tensor::full([x.size()[0]], f64::INFINITY, (Kind::Float, x.device()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::classifier::{Architecture, Classifier, ClassifierConfig};
+    use crate::defence::{Cleaned, Defence};
+    use crate::nn::params::Params;
+    use crate::turns::my_turn;
+
+    /// Leaves pictures as they come, and keeps the last.
+    struct Seen(Mutex<Tensor>);
+
+    impl Defence for Seen {
+        fn name(&self) -> String {
+            "seen".into()
+        }
+
+        fn purify(&self, x: &Tensor) -> Cleaned {
+            *self.0.lock().unwrap() = x.shallow_clone();
+            Cleaned { frames: x.shallow_clone(), label: None, score: None }
+        }
+    }
+
+    #[test]
+    fn what_is_found_beyond_the_bound_is_judged_within_it() {
+        let _turn = my_turn();
+        let seen = Seen(Mutex::new(Tensor::new()));
+        let classifier = Classifier::new(ClassifierConfig::new(Architecture::E, 28, 1, 2), Params::new(1, Device::Cpu));
+        let victim = Defended { defence: Some(&seen), classifier: &classifier };
+        let effort = Effort { epsilon: 0.25, alpha: 0.1, steps: 1, restarts: 1, thorough: None };
+        let objective = Objective::LogitMargin;
+        let attacker = Attacker { model: victim, victim, objective, effort, steps: Steps::Fixed, seed: 1, number: 0 };
+        let x = Tensor::from_slice(&[0.5f32, 0.9]).reshape([2, 1, 1, 1]).repeat([1, 1, 28, 28]);
+        let y = Tensor::zeros([2], (Kind::Int64, Device::Cpu));
+        let _ = attacker.stays_right(&(&x + 9.0), &x, &y);
+        let judged = seen.0.lock().unwrap().mean_dim([1i64, 2, 3].as_slice(), false, Kind::Float);
+        assert!(judged.allclose(&Tensor::from_slice(&[0.75f32, 1.0]), 0.0, 1e-6, false), "{judged}");
+    }
 }

@@ -95,8 +95,8 @@ pub struct Outcome {
     pub rows: Vec<OutcomeRow>,
     /// Accuracy for each image's worst attack: right only if no attack broke it.
     pub worst: f64,
-    /// Accuracy under the last attack without a bound (ε = 1), from one start; anything but about 0 means that the
-    /// attacks do not find their way, and that the figures above flatter.
+    /// Accuracy under the untargeted attack where the defence decides, without a bound (ε = 1), from one start; anything but about 0
+    /// means that the attacks do not find their way, and that the figures above flatter.
     pub unbounded: f64,
     /// Wall time, in seconds; 0 in files of version 2, which did not tell.
     #[serde(default)]
@@ -121,12 +121,19 @@ impl Outcome {
         (!weaknesses.is_empty()).then(|| weaknesses.join("; "))
     }
 
-    /// Whether this is what the attacker of this version leaves. A thorough one must have taken along pictures from all of `neighbours`
-    /// but the one called `name`, and from no others.
-    pub(in crate::evaluate) fn is_current(&self, name: &str, neighbours: &[(&str, Defended<'_>)]) -> bool {
+    /// Whether this is what the attacker of this version leaves of `n` images with this effort. A thorough one must have taken along
+    /// pictures from all of `neighbours` but the one called `name`, and from no others.
+    pub(in crate::evaluate) fn is_current(
+        &self,
+        name: &str,
+        (effort, n): (Effort, usize),
+        neighbours: &[(&str, Defended<'_>)],
+    ) -> bool {
         let met: BTreeSet<&str> = self.rows.iter().filter_map(|row| row.attack.strip_prefix(MADE_ON)).collect();
         let others = neighbours.iter().map(|&(other, _)| other).filter(|&other| other != name).collect();
-        self.weakness().is_none() && (self.effort.thorough.is_none() || met == others)
+        self.weakness().is_none()
+            && (self.effort, self.n) == (effort, n)
+            && (self.effort.thorough.is_none() || met == others)
     }
 
     /// The outcome of attacks on `name`, for people.
@@ -200,8 +207,10 @@ mod tests {
             seconds: 0.0,
         };
         for earlier in 1..ATTACKER {
-            assert!(of(earlier).weakness().is_some() && !of(earlier).is_current("d", &[]), "{earlier}");
+            assert!(of(earlier).weakness().is_some() && !of(earlier).is_current("d", (effort, 64), &[]), "{earlier}");
         }
-        assert!(of(ATTACKER).weakness().is_none() && of(ATTACKER).is_current("d", &[]));
+        assert!(of(ATTACKER).weakness().is_none() && of(ATTACKER).is_current("d", (effort, 64), &[]));
+        assert!(!of(ATTACKER).is_current("d", (effort, 32), &[]), "of other images");
+        assert!(!of(ATTACKER).is_current("d", (Effort { steps: 41, ..effort }, 64), &[]), "of other attacks");
     }
 }
