@@ -36,7 +36,7 @@ And each shipped purifier took the place of one whose figures on test images had
 - The second table is the adaptive attack: projected gradient descent through the defence by an attacker who knows it. An image counts as right only if every attack and
   every random start left it right (**worst case**, also called robust accuracy, with Wilson's 95 % interval). **without a bound** must be about 0, or the attack does not find its way. An attack with **then** in front
   was tried only on the images that all before it left, and its figure is what was left after it: every wrong class in turn, from the picture itself, from what
-  the purifier makes of it as that class and from random points, and the same by Auto-PGD; pictures made on the other defences; a search without gradients (Square Attack). All of it says what
+  the purifier makes of it as that class and from random points, and the same by Auto-PGD; pictures made on the other defences; a search without gradients (Square Attack). A proposal is judged under a draw of the latent noise that the attacker has not seen; an image that falls to the draw alone has fallen. All of it says what
   was not broken by these attacks, not what cannot be broken.
 
 ";
