@@ -48,7 +48,7 @@ order of strength may be lost on the way; that is named below the table, and is 
 
 **A single step beats many steps, or more steps do not help,** of the attacks on the undefended target. A stronger attack contains the weaker one; if it does less, its step size or its loss is wrong.
 
-**The last of an adaptive attack's starts still breaks more than 1 %.** Then more starts would leave less. Whether more steps would is not looked for.
+**The last of an adaptive attack's starts still breaks more than 1 %.** Then more starts would leave less. Whether more steps would, no sign looks for.
 
 **Uniform noise within the same ε does as much as an attack.** Then the attack's direction carries nothing.
 
@@ -67,7 +67,7 @@ order of strength may be lost on the way; that is named below the table, and is 
 **An attacker who knows the defence does less than one who does not, or a black-box attack more than a white-box one.** Then the stronger attack is
 not strong enough to be believed.
 
-What these attackers lack: other norms than L∞, the whole ensemble of AutoAttack (of which they have Auto-PGD, on another loss, and Square Attack, both thorough ones only), more than one draw of the latent noise a step (each step draws anew; Auto-PGD and the search without gradients keep one draw), a look at every point of a descent (its end, if its steps are of a fixed length, the point of the smallest loss and, by thorough ones, the most clearly wrong are judged), and a measure of what more steps would do. The attackers who know \
+What these attackers lack: other norms than L∞, the whole ensemble of AutoAttack (of which they have Auto-PGD, on another loss, and Square Attack, both thorough ones only), more than one draw of the latent noise a step (each step draws anew; Auto-PGD and the search without gradients keep one draw), a look at every point of a descent (its end, if its steps are of a fixed length, the point of the smallest loss and, by thorough ones, the most clearly wrong are judged), and more steps than each table names (before MNIST's target B twice as many were tried, in `table3-b-thorough-120-steps`). The attackers who know \
 no defence have neither random starts nor momentum, and untargeted iFGSM has 10 steps. All intervals are of the images drawn: each network was trained once, and each attack made from one seed. Through rounding (**binarise**,
 **puvae-lite-quantised**) and Defense-GAN's projection they have the identity's gradient (BPDA). And no attacker knows the detectors: accuracy with rejection is of those who do not.
 ";
