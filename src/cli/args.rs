@@ -267,20 +267,23 @@ impl RunArgs {
             force: self.force.then_some(true),
             read_from: None,
         };
-        let pins = |config: &Config| [config.purifier_sha256.is_some(), config.classifier_sha256.is_some()];
-        let pinned = pins(&below);
+        let [pinned_purifier, pinned_classifier] = [below.purifier_sha256.is_some(), below.classifier_sha256.is_some()];
         let config = flags.over(below);
-        let none = config.purifier == Some(PurifierChoice::None);
-        let free = [!pins(&config)[0] && !none, !pins(&config)[1]];
-        for ((flag, pinned), free) in ["--purifier", "--classifier"].into_iter().zip(pinned).zip(free) {
-            if pinned && free {
-                tracing::warn!(
-                    "{flag} names another file than the one that the configuration pins, so its SHA-256 is not checked; give {flag}-sha256 as well"
-                );
-            }
+        let purifies = config.purifier != Some(PurifierChoice::None);
+        if pinned_purifier && config.purifier_sha256.is_none() && purifies {
+            warn_of_unpinned("--purifier");
+        }
+        if pinned_classifier && config.classifier_sha256.is_none() {
+            warn_of_unpinned("--classifier");
         }
         Ok(config)
     }
+}
+
+fn warn_of_unpinned(flag: &str) {
+    tracing::warn!(
+        "{flag} names another file than the one that the configuration pins, so its SHA-256 is not checked; give {flag}-sha256 as well"
+    );
 }
 
 impl EngineArgs {

@@ -1,7 +1,7 @@
 //! Auto-PGD (Croce and Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
 //! attacks", 2020), for the L∞ norm: projected gradient descent with momentum that halves an image's step, and goes back to
-//! its best point, where it does not come on. The paper's numbers and checks; after going back, momentum begins anew. Proposed
-//! is the point of the smallest value, not any on the way that fooled the victim, as the published code does.
+//! its best point, where it does not come on. The paper's numbers and checks. Unlike the published
+//! code, momentum begins anew after going back, and proposed is the point of the smallest value, not any that fooled the victim.
 
 use tch::{Kind, Tensor};
 
