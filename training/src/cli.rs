@@ -97,7 +97,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Reproduce { part, settings } => reproduce::run(part, &settings, device),
         Command::Substitute(command) => command.run(device),
         Command::Table { files } => {
-            print!("{}", table::markdown(&table::read(&files)?));
+            print!("{}", table::of_files(&files)?);
             Ok(())
         }
     }

@@ -18,25 +18,25 @@ use crate::runs::substitute::Origin;
 /// Images below which a threshold that rejects 1 % of them is noise: it is one of the few largest scores.
 const FEWEST_FOR_A_THRESHOLD: usize = 1_000;
 
-/// Reads results files.
+/// A section for each results file, under the name of the file.
 ///
 /// # Errors
 /// When a file cannot be read or is not a results file.
-pub fn read(paths: &[PathBuf]) -> Result<Vec<Results>> {
-    paths.iter().map(|path| Results::read(path)).collect()
+pub fn of_files(paths: &[PathBuf]) -> Result<String> {
+    let sections = paths.iter().map(|path| {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        Ok(section(&name, &Results::read(path)?))
+    });
+    Ok(sections.collect::<Result<Vec<_>>>()?.join("\n"))
 }
 
-/// For each file a table of the attackers who see the classifier only, one of those who know the defence, and the warnings.
+/// A table of the attackers who see the classifier only, one of those who know the defence, and the warnings.
 #[must_use]
-pub fn markdown(all: &[Results]) -> String {
-    all.iter().map(section).collect::<Vec<_>>().join("\n")
-}
-
-fn section(results: &Results) -> String {
+pub fn section(name: &str, results: &Results) -> String {
     let target = target(results);
     let names: Vec<&String> = results.defences.keys().collect();
     let mut text = format!(
-        "### {}, target {} ({} images, seed {})\n\n",
+        "### {name}: {}, target {} ({} images, seed {})\n\n",
         results.dataset,
         target.to_uppercase(),
         results.split,

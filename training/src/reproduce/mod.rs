@@ -6,6 +6,7 @@
 
 mod coefficients;
 mod figure;
+mod index;
 mod page;
 mod plot;
 mod recipes;

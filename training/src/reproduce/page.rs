@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::figure::Figure;
 use super::speed::Speeds;
 use super::tables::{BLOCKS, Block};
-use super::{coefficients, strong, summary, within};
+use super::{coefficients, index, strong, summary, within};
 use crate::curves;
 use crate::evaluate::Results;
 use crate::files;
@@ -18,12 +18,14 @@ use crate::table;
 const HEAD: &str = "# Results
 
 Written by `puvae-train reproduce`; nothing here is typed but the explanations. In Tables 3, 4 and 7 the paper's numbers stand beside ours; those in Table 6 are of the paper's Table 4.
-Accuracies are in percent, of test images that were chosen by the seed before anything was seen, but for Figures 7 and 9 and Table 8, which are of held-out images. Thresholds
-were chosen on held-out images, and the recipes of the networks that come with the program compared on them, but the first 1,000 test images of MNIST and Fashion-MNIST had been looked at in an experiment that found that `lite`
-has a denoiser in front, a selector loss and disturbed pictures to learn from, the smaller λ_KL (also of the paper's network here), and that `lite-quantised` makes pixels black or white first.
-And each shipped purifier took the place of one whose figures on test images had been seen; Fashion-MNIST's for target B was chosen with an eye on the rows where its goals were missed.
+Accuracies are in percent, in Figures 7 and 9 and Table 8 of held-out images, everywhere else of test images that the seed draws. Thresholds were chosen on held-out images, and the recipes of the networks
+that come with the program compared on them.
 
-- **undefended** is M_t on the images as they are. In the first table of each block the attacker sees M_t only (the paper's \"white-box\"); attacks aim at a random
+Two things were known of test images nevertheless. An experiment before this program looked at the first 1,000 of MNIST and Fashion-MNIST; it found that `lite` has a denoiser in front, a selector loss and disturbed pictures to
+learn from, the smaller λ_KL (also of the paper's network here), and that `lite-quantised` makes pixels black or white first. And each shipped purifier took the place of one whose figures on test images had been seen;
+Fashion-MNIST's for target B was chosen with an eye on the rows where its goals were missed.
+
+- **M_t** is the target, the classifier that is attacked and defended, **M_s** the source, another one, which a purifier learned from. **undefended** is M_t on the images as they are. In the first table of each block the attacker sees M_t only (the paper's \"white-box\"); attacks aim at a random
   wrong class unless they are called untargeted. The paper states neither iFGSM's steps nor CW's constants, so its numbers stand beside each of ours.
 - **puvae-paper** is the paper's network and loss, save what “Trained” names; **puvae-lite** is ours, as shipped unless “Made by” and “Trained” say otherwise; **puvae-lite-quantised** makes every pixel black or white first. All learned from other
   classifiers than the target, and never saw the target. **magnet** and **adversarial** are the paper's baselines. **classifier-…** answers in the target's
@@ -99,20 +101,20 @@ const FIGURES: [(&str, &str, &str); 3] = [
 /// # Errors
 /// When a results file is broken, or a file cannot be written.
 pub(super) fn write(page: &Path, results: &Path, figures: &Path) -> Result<()> {
-    let mut text = HEAD.to_owned() + &summary::write(results)?;
+    let mut text = HEAD.to_owned() + &summary::write(results)? + &index::write(results)?;
     for (table, title, note) in TABLES {
         writeln!(text, "## Table {table}: {title}\n")?;
         text += note;
         let blocks = || BLOCKS.iter().filter(|block| block.table == table);
         let is_there = |block: &&Block| file(results, &block.name()).exists();
         for name in blocks().filter(is_there).map(Block::name) {
-            text += &block(&file(results, &name), &figures.join(format!("{name}.png")))?;
+            text += &block(&name, &file(results, &name), &figures.join(format!("{name}.png")))?;
             for (what, path) in beside(results, &name)? {
                 writeln!(
                     text,
                     "<details><summary>Beside <code>{name}</code>, and measured apart: <b>{what}</b>.</summary>\n"
                 )?;
-                text += &block(&path, Path::new(""))?;
+                text += &block(&format!("{name}-{what}"), &path, Path::new(""))?;
                 text += "</details>\n\n";
             }
         }
@@ -192,9 +194,9 @@ pub(super) fn beside(results: &Path, name: &str) -> Result<Vec<(String, PathBuf)
 }
 
 /// A block's tables, who was trained how long, and its sample pictures.
-fn block(path: &Path, pictures: &Path) -> Result<String> {
+fn block(name: &str, path: &Path, pictures: &Path) -> Result<String> {
     let results = Results::read(path)?;
-    let mut text = table::markdown(std::slice::from_ref(&results));
+    let mut text = format!("<a id=\"{name}\"></a>\n\n") + &table::section(name, &results);
     writeln!(
         text,
         "\n{}\nMade by `{}` on {}, in {:.0} s.\n",

@@ -361,7 +361,7 @@ fn a_defence_that_is_added_gets_its_column_and_leaves_the_others_alone() {
     let results = evaluated(&path, Resume::SameOrAnew, &[again]).unwrap();
     let cells: Vec<usize> = results.rows.iter().map(|row| row.defended.len()).collect();
     assert_eq!(cells, [2, 2, 1, 2]);
-    let text = table::markdown(std::slice::from_ref(&results));
+    let text = table::section("results", &results);
     assert!(
         results.finished
             && text.contains("\nLost, since b was not there when the row was measured anew: fgsm ε 0.2.\n"),
@@ -474,7 +474,7 @@ fn results_of_version_2_are_still_read_but_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("results.json");
     std::fs::write(&path, VERSION_2).unwrap();
-    let text = table::markdown(&table::read(std::slice::from_ref(&path)).unwrap());
+    let text = table::of_files(std::slice::from_ref(&path)).unwrap();
     assert!(
         text.contains("| fgsm ε 0.3 | 10000 | 6.20 | 0.300 | 40.00 | 12.50 (paper 12.46) | 90.10 | 85.29 |"),
         "{text}"
@@ -500,7 +500,7 @@ fn a_table_warns_of_signs_that_nobody_looked_for_when_it_was_measured() {
     let mut results = evaluated(&folder.path().join("results.json"), false, &measures(0.2), u32::MAX).unwrap();
     results.warnings = vec!["an old one".into()];
     results.adaptive.get_mut("undefended").unwrap().unbounded = 40.0;
-    let text = table::markdown(std::slice::from_ref(&results));
+    let text = table::section("results", &results);
     assert!(text.contains("\nWarning: undefended: an attack without a bound still leaves 40.0 %"), "{text}");
     assert!(!text.contains("an old one"), "{text}");
 }
@@ -511,6 +511,6 @@ fn a_table_of_unfinished_results_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("results.json");
     killed(&path, 2);
-    let text = table::markdown(&table::read(std::slice::from_ref(&path)).unwrap());
+    let text = table::of_files(std::slice::from_ref(&path)).unwrap();
     assert!(text.contains("**Not finished:** rows are missing") && text.contains("| clean | 12 |"), "{text}");
 }

@@ -188,7 +188,7 @@ fn a_substitutes_run_takes_part_in_an_evaluation_of_its_target_and_of_no_other()
     assert_eq!(names, ["clean", "uniform-noise", "untargeted-fgsm", "black-box-untargeted-fgsm"]);
     let origin = &results.substitute["config"]["substitute"];
     assert!(origin["queries"] == 80 && origin["agreement"].as_f64().unwrap() > 90.0 && origin["defence"].is_null());
-    let text = table::markdown(&table::read(std::slice::from_ref(&path)).unwrap());
+    let text = table::of_files(std::slice::from_ref(&path)).unwrap();
     assert!(text.contains("made on a substitute that learned from 80 answers of the undefended target"), "{text}");
     assert!(text.contains("| black-box-untargeted-fgsm ε 0.5 | 40 |"), "{text}");
 
