@@ -141,13 +141,7 @@ impl Checkpoint {
     /// # Errors
     /// When the checkpoint is of another configuration, naming the first difference.
     pub fn restore(&self, path: &Path, expected: &Header, networks: Vec<Learning<'_>>) -> Result<()> {
-        let mut found = Header { epoch: expected.epoch, ..self.header.clone() };
-        if found.classes.is_empty() {
-            found.classes.clone_from(&expected.classes);
-        }
-        if found.held_out_sha256.is_empty() {
-            found.held_out_sha256.clone_from(&expected.held_out_sha256);
-        }
+        let found = Header { epoch: expected.epoch, ..self.header.clone() };
         if let Some((field, expected, found)) =
             first_difference(&serde_json::to_value(expected)?, &serde_json::to_value(&found)?, "")
         {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use puvae::model::spec::{
     Distance, InputShape, METADATA_KEY, ModelSpec, Provenance, PurifierSpec, Role, SPEC_VERSION, Score, Selection,
     SuspectThreshold,
@@ -55,7 +55,7 @@ pub fn classifier(trained: &Trained<Classifier>, set: &DataSet, weights: Weights
     let (side, k) = (config.side_px, config.classes);
     let mut onnx = Onnx::new(&network.params, weights);
     let logits = config.architecture.logits(&mut onnx, &"frames".to_owned(), side, k);
-    let mut spec = spec(&trained.header, config.architecture.name(), set, None);
+    let mut spec = spec(&trained.header, config.architecture.name(), set, None)?;
     if weights == Weights::Int8 {
         spec.provenance.config["network"]["weights"] = serde_json::to_value(weights)?;
     }
@@ -78,7 +78,7 @@ pub fn puvae(trained: &Trained<Puvae>, set: &DataSet, form: Form, path: &Path) -
     let network = &trained.network;
     let config = &network.config;
     let purifier = puvae_spec(config, Some(calibrate(network, set)));
-    let spec = spec(&trained.header, &config.name(), set, Some(purifier));
+    let spec = spec(&trained.header, &config.name(), set, Some(purifier))?;
     let golden = puvae_golden(network, &set.held_out.first(GOLDEN_IMAGES).all().x);
     write(path, &puvae_graph(network, form, &spec), golden)
 }
@@ -113,7 +113,7 @@ pub fn magnet(trained: &Trained<Magnet>, set: &DataSet, path: &Path) -> Result<(
         score: Some(Score::MeanPowerToInput { exponent: config.exponent }),
         suspect_above: Some(calibrate(network, set)),
     };
-    let spec = spec(&trained.header, &network.name(), set, Some(purifier));
+    let spec = spec(&trained.header, &network.name(), set, Some(purifier))?;
     let mut onnx = Onnx::new(&network.params, Weights::F32);
     let (purified, score) = defence::magnet::purify(&mut onnx, config, &"frames".to_owned());
     let bytes = onnx.finish(
@@ -202,9 +202,10 @@ fn calibrate(defence: &dyn Defence, set: &DataSet) -> SuspectThreshold {
     }
 }
 
-fn spec(header: &Header, architecture: &str, set: &DataSet, purifier: Option<PurifierSpec>) -> ModelSpec {
+/// What the runtime will read in the file, checked as it will check it.
+fn spec(header: &Header, architecture: &str, set: &DataSet, purifier: Option<PurifierSpec>) -> Result<ModelSpec> {
     let side = set.side_px as usize;
-    ModelSpec {
+    let spec = ModelSpec {
         version: SPEC_VERSION,
         role: if purifier.is_some() { Role::Purifier } else { Role::Classifier },
         input: InputShape { channels: set.channels as usize, height: side, width: side },
@@ -217,7 +218,8 @@ fn spec(header: &Header, architecture: &str, set: &DataSet, purifier: Option<Pur
             seed: header.seed,
             crate_version: env!("CARGO_PKG_VERSION").into(),
         },
-    }
+    };
+    ModelSpec::from_json(&spec.to_json()).context("the runtime would refuse the file")
 }
 
 /// The configuration with how far the run got, and with which images were held out where that was told.

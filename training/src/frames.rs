@@ -19,7 +19,7 @@ struct Frames {
     /// `[N, C, H, W]`, whole numbers in 0 to 255.
     pixels: Tensor,
     /// Class of each.
-    labels: Vec<u8>,
+    labels: Vec<i64>,
     /// Names of the parts: `clean`, and the attacks in order. They take turns: frame i is of part i modulo their number.
     parts: Vec<String>,
 }
@@ -40,6 +40,12 @@ pub fn write(
 ) -> Result<()> {
     same_data(set, &target.header)?;
     ensure!(count > 0 && count <= set.test.len(), "--images is {count}, expected 1 to {}", set.test.len());
+    ensure!(
+        set.channels != 1 || set.classes.len() <= 256,
+        "{} has {} classes, but labels in IDX files are bytes, expected at most 256 classes",
+        set.name,
+        set.classes.len()
+    );
     let frames = Frames::new(target, set, attacks, count, seed)?;
     if set.channels == 1 { frames.write_idx(prefix) } else { frames.write_pictures(&set.classes, prefix) }
 }
@@ -65,7 +71,7 @@ impl Frames {
         }
         let frames: Vec<Tensor> =
             (0..count).map(|index| versions[index % parts.len()].narrow(0, index as i64, 1)).collect();
-        let labels = Vec::try_from(&split.labels().to_kind(Kind::Uint8))?;
+        let labels = Vec::try_from(&split.labels())?;
         Ok(Self { pixels: Tensor::cat(&frames, 0), labels, parts })
     }
 
@@ -77,7 +83,8 @@ impl Frames {
         let part_of: Vec<u8> = (0..images.count).map(|index| (index % self.parts.len()) as u8).collect();
         let path = |kind: &str| PathBuf::from(format!("{}-{kind}-ubyte.gz", prefix.display()));
         idx::write_images(&path("images.idx3"), &images)?;
-        idx::write_labels(&path("labels.idx1"), &self.labels)?;
+        let labels: Vec<u8> = self.labels.iter().map(|&label| u8::try_from(label)).collect::<Result<_, _>>()?;
+        idx::write_labels(&path("labels.idx1"), &labels)?;
         idx::write_labels(&path("parts.idx1"), &part_of)?;
         Ok(())
     }
@@ -85,7 +92,7 @@ impl Frames {
     /// A folder for each part, which the runtime plays as `dir:`, and in it one for each class.
     fn write_pictures(&self, classes: &[String], folder: &Path) -> Result<()> {
         for (index, &label) in self.labels.iter().enumerate() {
-            let class = classes[usize::from(label)].replace(['/', '\\'], "_");
+            let class = classes[usize::try_from(label)?].replace(['/', '\\'], "_");
             let folder = folder.join(&self.parts[index % self.parts.len()]).join(class);
             fs::create_dir_all(&folder).with_context(|| format!("{}: cannot create the folder", folder.display()))?;
             png::write(&(self.pixels.get(index as i64) / 255.0), &folder.join(format!("{index:05}.png")))?;

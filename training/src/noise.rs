@@ -8,7 +8,7 @@ use crate::data::Batch;
 use crate::puvae::Puvae;
 
 /// The batch's pictures, the configured shares of them disturbed; each disturbed image has an ε of its own,
-/// uniform up to the configured largest. The first images of the batch are those attacked through the purifier, so
+/// uniform up to the configured largest, but half of those attacked through the purifier have the largest. The first images of the batch are those attacked through the purifier, so
 /// that the selector loss, which takes the start of the batch, sees all of them; which of the others are
 /// disturbed, and how, is random.
 pub fn add(puvae: &Puvae, source: &dyn Victim, batch: &Batch) -> Tensor {

@@ -61,12 +61,21 @@ pub fn weights(classifier: &Classifier, path: &Path) -> Result<()> {
     write(&classifier.params.all().into_iter().collect::<Vec<_>>(), path)
 }
 
-fn write(tensors: &[(String, Tensor)], path: &Path) -> Result<()> {
+/// Refuses a name that NumPy would not take for one of its archives.
+///
+/// # Errors
+/// Names the file.
+pub fn check(path: &Path) -> Result<()> {
     ensure!(
         path.extension().is_some_and(|ending| ending == "npz"),
         "{}: expected a file name that ends in .npz",
         path.display()
     );
+    Ok(())
+}
+
+fn write(tensors: &[(String, Tensor)], path: &Path) -> Result<()> {
+    check(path)?;
     let plain: Vec<(&str, Tensor)> = tensors
         .iter()
         .map(|(name, tensor)| (name.as_str(), tensor.detach().to_device(Device::Cpu).contiguous()))

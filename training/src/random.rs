@@ -16,17 +16,21 @@ pub(crate) fn begin(numbers: [u64; 4]) {
     tch::manual_seed(i64::from(ChaCha8Rng::from_seed(key).next_u32()));
 }
 
-/// Seeds of training runs below which no two epochs of two runs begin the same stream.
+/// Seeds and epochs of training runs below which no two epochs of two runs begin the same stream.
 const SEEDS: u64 = 1 << 16;
 
-/// Refuses a seed whose epochs would begin the streams of another seed's.
+/// Refuses a run whose epochs would begin the streams of another seed's.
 ///
 /// # Errors
 /// Names the option and the rule.
-pub(crate) fn check_seed(seed: u64) -> Result<()> {
+pub(crate) fn check_streams(seed: u64, epochs: u32) -> Result<()> {
     ensure!(
         seed < SEEDS,
         "--seed is {seed}, expected less than {SEEDS}: a larger one would draw what a smaller one draws"
+    );
+    ensure!(
+        u64::from(epochs) <= SEEDS,
+        "{epochs} epochs, expected at most {SEEDS}, or they would draw what another seed's draw; of a Defense-GAN take a larger --checkpoint-every"
     );
     Ok(())
 }
@@ -62,9 +66,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_that_would_draw_what_another_one_draws_is_refused() {
-        assert!(check_seed(SEEDS - 1).is_ok());
-        let error = check_seed(SEEDS).unwrap_err().to_string();
+    fn a_run_that_would_draw_what_another_seeds_draws_is_refused() {
+        assert!(check_streams(SEEDS - 1, 65_536).is_ok());
+        let error = check_streams(0, 65_537).unwrap_err().to_string();
+        assert!(error.starts_with("65537 epochs, expected at most 65536"), "{error}");
+        let error = check_streams(SEEDS, 1).unwrap_err().to_string();
         assert!(error.starts_with("--seed is 65536, expected less than 65536"), "{error}");
     }
 }

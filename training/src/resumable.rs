@@ -92,7 +92,7 @@ impl Run {
 /// When a checkpoint is in the way or does not fit, the learner fails, or a file cannot be written.
 #[expect(clippy::disallowed_methods, reason = "the log tells how long an epoch took")]
 pub fn train(learner: &mut dyn Learner, run: &Run) -> Result<()> {
-    random::check_seed(run.header.seed)?;
+    random::check_streams(run.header.seed, run.header.epochs)?;
     std::fs::create_dir_all(&run.out)
         .with_context(|| format!("{}: cannot create the run's folder", run.out.display()))?;
     let mut run = run.clone();
@@ -124,6 +124,13 @@ fn start(learner: &mut dyn Learner, run: &mut Run) -> Result<Vec<EpochLog>> {
                 checkpoint.header.config = config;
             }
             as_known(&mut run.header.config, &checkpoint.header.config);
+            // What was not told of the beginning cannot be claimed of the rest.
+            if checkpoint.header.classes.is_empty() {
+                run.header.classes.clear();
+            }
+            if checkpoint.header.held_out_sha256.is_empty() {
+                run.header.held_out_sha256.clear();
+            }
             checkpoint.restore(&path, &run.header, learner.networks())?;
             read_log(&run.out.join(LOG), checkpoint.header.epoch as usize)
         }

@@ -21,6 +21,7 @@ use crate::gan::{Critic, GanConfig, GanSchedule, GanTask, Generator};
 use crate::nn::params::Params;
 use crate::puvae::{Puvae, PuvaeConfig, PuvaeTask};
 use crate::resumable::{self, Run};
+use provenance::tells_held_out;
 pub use provenance::{are_alike, as_known, same_data, sources};
 pub use stored::{Stored, load_classifier, load_puvae};
 use substitute::Origin;
@@ -166,7 +167,10 @@ pub fn train_puvae(
         from: from.map(Trained::history),
         ..Recipe::new(config, schedule)
     };
-    let run = place.run(PUVAE, set, &recipe)?;
+    let mut run = place.run(PUVAE, set, &recipe)?;
+    if from.is_some_and(|from| !tells_held_out(set, &from.header)) {
+        run.header.held_out_sha256.clear(); // what it began with may have learned from some of these
+    }
     eprintln!(
         "puvae: {} parameters, {:.1} million multiply-adds a picture, effective β {:.3}",
         puvae.params.count(),

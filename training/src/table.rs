@@ -87,11 +87,19 @@ fn detectors(text: &mut String, results: &Results) {
         results.rows.iter().any(|row| row.defended.get(*name).is_some_and(|cell| cell.rejected.is_some()))
     };
     let names: Vec<&String> = results.defences.keys().filter(detects).collect();
-    let calibrated_on = results.rows.iter().map(|row| row.n).max().unwrap_or(0);
+    let calibrated_on = match results.calibrated_on {
+        0 => results.rows.iter().map(|row| row.n).max().unwrap_or(0),
+        told => told,
+    };
     if names.is_empty() || calibrated_on < FEWEST_FOR_A_THRESHOLD {
         return;
     }
-    *text += "\nAccuracy with rejection: what each defence's detector rejects (its threshold rejects 1 % of the first clean held-out images, as many as the row of clean images has), and what is right of the rest:\n\n";
+    let among = if results.split == "test" { "" } else { ", some of which are judged here" };
+    writeln!(
+        text,
+        "\nAccuracy with rejection: what each defence's detector rejects (its threshold rejects 1 % of the first {calibrated_on} clean held-out images{among}), and what is right of the rest:\n"
+    )
+    .expect("writing to a string does not fail");
     let heads = names.iter().flat_map(|name| [format!("{name} rejects"), "of the rest right".into()]);
     let heads: Vec<String> = std::iter::once("attack".into()).chain(heads).collect();
     table_head(text, heads.iter().map(String::as_str));

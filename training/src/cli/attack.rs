@@ -43,6 +43,7 @@ pub(super) struct Attack {
 impl Attack {
     pub(super) fn run(self, device: Device) -> Result<()> {
         let Self { data, target, attacks, images, seed, out, npz, split, weights } = self;
+        npz.iter().chain(&weights).try_for_each(|path| npz::check(path))?;
         out.iter().chain(&npz).chain(&weights).try_for_each(|path| files::check_writable(path))?;
         let target = runs::load_classifier(&target, device)?;
         let set = data.load()?;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use puvae::idx;
 use tch::{Kind, Tensor};
 
@@ -21,6 +21,7 @@ pub(super) fn read(folder: &Path, name: &str) -> Result<Contents> {
     let classes = classes(folder, name, &train)?;
     check_labels(folder, &train, classes.len())?;
     check_labels(folder, &test, classes.len())?;
+    tell_empty(folder, &train, &classes);
     // Nobody knows in which order other files stand, and the images at the end are held out.
     let train = if known::is_known(name) { train } else { train.subset(&permutation(train.len(), 0, 0)) };
     let count = trained_on(folder, train.len())?;
@@ -61,10 +62,28 @@ fn classes(folder: &Path, name: &str, train: &Split) -> Result<Vec<String>> {
         let names: Vec<String> =
             text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
         ensure!(names.len() > 1, "{}: {} class names, expected at least 2, one a line", path.display(), names.len());
+        if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            bail!("{}: the class {:?} stands there twice, expected names that differ", path.display(), twice.1);
+        }
         return Ok(names);
     }
     let largest = if train.is_empty() { 0 } else { train.labels().max().int64_value(&[]) };
     Ok((0..=largest.max(1)).map(|label| label.to_string()).collect())
+}
+
+/// Says which classes have no training picture: nothing learns them, and attacks that aim at them go astray.
+fn tell_empty(folder: &Path, train: &Split, classes: &[String]) {
+    let counts: Vec<i64> =
+        Vec::try_from(&train.labels().bincount::<Tensor>(None, classes.len() as i64)).unwrap_or_default();
+    let empty: Vec<&str> =
+        classes.iter().zip(counts).filter(|&(_, count)| count == 0).map(|(name, _)| name.as_str()).collect();
+    if !empty.is_empty() {
+        eprintln!(
+            "note: {}: no training picture of the class {}; number the labels from 0 and without gaps, and name no more classes than there are",
+            folder.display(),
+            empty.join(", ")
+        );
+    }
 }
 
 fn check_labels(folder: &Path, split: &Split, classes: usize) -> Result<()> {

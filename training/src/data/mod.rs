@@ -116,6 +116,11 @@ impl DataSet {
         }
     }
 
+    /// Whether there is only one form to read it in. A set that comes in several has other images held out in each.
+    pub(crate) fn has_one_form(&self) -> bool {
+        known::idx_classes(&self.name).is_some()
+    }
+
     /// Number of classes K.
     #[must_use]
     pub fn class_count(&self) -> i64 {

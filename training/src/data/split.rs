@@ -120,8 +120,8 @@ impl Split {
         Split { images: self.images.shallow_clone(), labels: self.labels.shallow_clone() }
     }
 
-    /// `count` images drawn by `seed`, in the order drawn; all of them in order, if there are no more. A smaller
-    /// sample of the same seed is the beginning of a larger one.
+    /// `count` images drawn by `seed`, in the order drawn; all of them in their own order, if there are no more. A smaller
+    /// sample of the same seed is the beginning of a larger one that is not of all.
     #[must_use]
     pub fn sample(&self, count: usize, seed: u64) -> Split {
         if count >= self.len() {

@@ -31,6 +31,11 @@ pub trait Defence {
         None
     }
 
+    /// The pictures of the classes, `[K, C, H, W]`, where they are the same whatever the defence is shown.
+    fn fixed_candidates(&self) -> Option<&Tensor> {
+        None
+    }
+
     /// Pictures purified at a time when there are many.
     fn batch(&self) -> usize {
         250

@@ -39,6 +39,9 @@ impl Defence for MedianFilter {
     }
 }
 
+/// Every pixel of the mean of a class without pictures: farther from any picture than every other mean.
+const FAR: f64 = 9.0;
+
 /// The mean picture of the class whose mean is nearest: what a purifier that selects a class comes down to when its candidates no longer
 /// depend on the picture. The gradient of the frames is the identity's, that of the selection is exact.
 #[derive(Debug)]
@@ -56,8 +59,8 @@ impl ClassMean {
             let Batch { x, y } = split.range(range);
             let _ = means.index_add_(0, &y, &x);
         }
-        let counts = split.labels().bincount::<Tensor>(None, classes).clamp_min(1);
-        Self { means: means / counts.reshape([classes, 1, 1, 1]) }
+        let counts = split.labels().bincount::<Tensor>(None, classes).reshape([classes, 1, 1, 1]);
+        Self { means: (means / counts.clamp_min(1)).masked_fill(&counts.eq(0), FAR) }
     }
 
     fn of_class(&self, x: &Tensor, class: &Tensor) -> Tensor {
@@ -88,5 +91,9 @@ impl Defence for ClassMean {
 
     fn candidate(&self, x: &Tensor, class: &Tensor) -> Option<Tensor> {
         Some(tch::no_grad(|| self.of_class(x, class)))
+    }
+
+    fn fixed_candidates(&self) -> Option<&Tensor> {
+        Some(&self.means)
     }
 }

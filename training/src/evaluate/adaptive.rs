@@ -12,9 +12,9 @@ mod attacker;
 mod outcome;
 
 use anyhow::{Result, ensure};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use crate::attack::{Goal, Victim, draw_targets, wrong_classes};
+use crate::attack::{Goal, Victim, answers, draw_targets, wrong_classes};
 use crate::classifier::Classifier;
 use crate::data::{Batch, Split, by_batch};
 use crate::defence::Defence;
@@ -31,6 +31,8 @@ const BATCH: usize = 125;
 const JUDGE_SEED: i64 = 77;
 /// Images of the check that an attack without a bound leaves nothing.
 const UNBOUNDED_IMAGES: usize = 100;
+/// Score of a class that is read in no candidate: finite, so that margins to it are numbers.
+const UNREAD: f64 = -1e6;
 /// Numbers of the attacks that come after the first four, for their random streams.
 const EVERY_CLASS: u64 = 4;
 const SEARCH: u64 = 5;
@@ -86,19 +88,22 @@ impl Victim for Defended<'_> {
 }
 
 impl Defended<'_> {
-    /// Scores of the classes `[N, K]`, larger is likelier, where the objective looks.
+    /// Scores of the classes `[N, K]`, larger is likelier, where the objective looks: of a selection among pictures that are always
+    /// the same, by the class that the classifier reads in each.
     fn scores(&self, objective: Objective, x: &Tensor) -> Tensor {
         match (objective, self.defence) {
             (Objective::SelectorMargin, Some(defence)) => {
-                defence.selection(x).expect("the objective is for defences that select")
+                let scores = defence.selection(x).expect("the objective is for defences that select");
+                let read = defence.fixed_candidates().map(|candidates| answers(self.classifier, candidates));
+                read.map_or_else(|| scores.shallow_clone(), |read| by_answer(&scores, &read))
             }
             _ => self.logits(x),
         }
     }
 
     /// Where a defence selects, the chosen candidate shows its class to the classifier whatever the input, so the margin
-    /// that counts is the selection's. Where the classifier reads candidates as other classes, that is the wrong goal, and an
-    /// attack without a bound leaves something.
+    /// that counts is the selection's. Where the classifier reads candidates as other classes, and these depend on the input, that is
+    /// the wrong goal, and an attack without a bound leaves something.
     fn objectives(&self, one: &Tensor) -> [Objective; 2] {
         let selects = self.defence.is_some_and(|defence| tch::no_grad(|| defence.selection(one)).is_some());
         [Objective::CrossEntropy, if selects { Objective::SelectorMargin } else { Objective::LogitMargin }]
@@ -113,6 +118,13 @@ impl Defended<'_> {
         tch::manual_seed(JUDGE_SEED);
         by_batch(x, self.batch(), |x| self.logits(x).argmax(1, false)).eq_tensor(y)
     }
+}
+
+/// The best score of the candidates that are read as each class: `[N, K]`, `[K]` → `[N, K]`; far below all scores where none is.
+fn by_answer(scores: &Tensor, read: &Tensor) -> Tensor {
+    let classes = Tensor::arange(scores.size()[1], (Kind::Int64, scores.device()));
+    let others = classes.unsqueeze(1).not_equal_tensor(read); // [class, candidate]
+    scores.unsqueeze(1).masked_fill(&others, UNREAD).amax(2, false)
 }
 
 /// Attacks a victim on all images of `split`; randomness from `seed`. A thorough attacker also takes along what he makes on

@@ -28,6 +28,10 @@ pub fn defence(set: &DataSet, given: &str, projection: Projection, device: Devic
         _ => None,
     };
     let (defence, about) = match untrained {
+        // Results tell untrained defences apart by their names only.
+        Some(_) if name.is_some() => {
+            bail!("{given}: {run} has no other name; leave `{}=` out", name.unwrap_or_default())
+        }
         Some(defence) => (defence, serde_json::Value::Null),
         None => trained_defence(set, Path::new(run), projection, device)?,
     };

@@ -48,7 +48,7 @@ pub(super) struct Judge<'a> {
     contestants: &'a [Contestant],
     measures: &'a Measures,
     images: Split,
-    /// Clean held-out images that the detectors are calibrated on, as many as are evaluated.
+    /// Clean held-out images that the detectors are calibrated on: as many as are evaluated, if there are so many.
     clean: Split,
     /// Of each contestant's detector, calibrated when its first cell needs it.
     thresholds: Vec<OnceCell<Option<f64>>>,
@@ -63,7 +63,7 @@ impl<'a> Judge<'a> {
     ) -> Result<Self> {
         let images = measures.images.map_or_else(|| split.shallow_clone(), |count| split.sample(count, measures.seed));
         ensure!(!images.is_empty(), "no images to evaluate on; --images must be at least 1");
-        let clean = held_out.first(measures.images.unwrap_or(usize::MAX));
+        let clean = held_out.first(images.len());
         ensure!(!clean.is_empty(), "no held-out images to calibrate detectors on");
         let thresholds = vec![OnceCell::new(); contestants.len()];
         let substitute = substitute.map(|trained| &trained.network);

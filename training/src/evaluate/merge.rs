@@ -137,6 +137,9 @@ impl Results {
         if found.images_sha256.is_empty() {
             self.images_sha256.clear(); // what is kept cannot claim more afterwards
         }
+        if found.calibrated_on == 0 {
+            self.calibrated_on = 0;
+        }
         as_known(&mut self.target, &found.target);
         as_known(&mut self.substitute, &found.substitute);
         for (name, about) in &mut self.defences {

@@ -219,6 +219,7 @@ fn question(
         target: target.about()?,
         substitute: substitute.map_or(Ok(serde_json::Value::Null), Trained::about)?,
         defences: contestants.iter().map(|contestant| (contestant.name.clone(), contestant.about.clone())).collect(),
+        calibrated_on: set.held_out.len().min(measures.images.unwrap_or(usize::MAX)).min(split.len()),
         measures: measures.to_json(),
         rows: Vec::new(),
         adaptive: BTreeMap::new(),

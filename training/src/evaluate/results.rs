@@ -52,6 +52,10 @@ pub struct Results {
     pub substitute: serde_json::Value,
     /// Each defence: its configuration, epochs and seed; `null` for one that is not trained.
     pub defences: BTreeMap<String, serde_json::Value>,
+    /// How many clean held-out images the detectors' thresholds reject 1 % of, the first ones; 0 before it was told, when it was as many
+    /// as the row of clean images has.
+    #[serde(default)]
+    pub calibrated_on: usize,
     /// What was asked for: the attacks with their parameters, and the numbers of images; `null` in version 2.
     #[serde(default)]
     pub measures: serde_json::Value,
@@ -100,7 +104,7 @@ pub struct Cell {
     pub accuracy: f64,
     /// The defence's own choice y* (Eq. 21) as a classifier, if it makes one.
     pub y_star: Option<f64>,
-    /// Images rejected by the detector, whose threshold rejects 1 % of the first clean held-out images, as many as there are test images; `null` without a detector.
+    /// Images rejected by the detector; `null` without one. See [`Results::calibrated_on`].
     pub rejected: Option<f64>,
     /// Right answers among the images that were not rejected.
     pub accuracy_of_accepted: Option<f64>,

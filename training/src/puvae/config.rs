@@ -6,6 +6,8 @@ use serde_json::Value;
 
 /// Levels of brightness of a picture in bytes.
 const MOST_LEVELS: u32 = 256;
+/// Latent dimensions that the runtime takes.
+const MOST_LATENT: i64 = 1 << 14;
 
 /// Which layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -287,7 +289,7 @@ impl PuvaeConfig {
             "input_levels is {}, expected 0 or 2 to {MOST_LEVELS}",
             self.input_levels
         );
-        ensure!(self.latent > 0, "latent is {}, expected at least 1", self.latent);
+        ensure!((1..=MOST_LATENT).contains(&self.latent), "latent is {}, expected 1 to {MOST_LATENT}", self.latent);
         ensure!(
             self.sigma_eps.is_finite() && self.sigma_eps >= 0.0,
             "sigma_eps is {}, expected at least 0",

@@ -19,7 +19,7 @@ use crate::paper;
 use crate::progress;
 use crate::puvae::{PuvaeConfig, Size};
 use crate::resumable::Run;
-use crate::runs::{self, Place};
+use crate::runs::{self, Place, Trained, same_data};
 
 /// Each coefficient takes these values while the others keep the paper's.
 const GRID: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
@@ -27,7 +27,7 @@ const GRID: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
 const IMAGES: usize = 5_000;
 const EPOCHS: u32 = 4;
 /// What the page says of them.
-pub(super) const ABOUT: &str = "Each point is a purifier of the paper's layers and loss, trained on 5,000 images for 4 epochs: enough to compare them, not to judge one. \
+pub(super) const ABOUT: &str = "Each point is a purifier of the paper's layers and loss, trained on 5,000 images for 4 epochs (with `--quick` on 500 for one): enough to compare them, not to judge one. \
      One coefficient is varied, the others are the paper's (λ_RC 0.01, λ_KL 0.1, λ_CE 10). The paper's grid goes on to 1,000, ours ends at 100. \
      A λ_KL as large as the paper's empties the latent code in so short a training, so `puvae-paper` of the tables has a tenth of it.\n\n";
 /// Held-out images that each is judged on.
@@ -93,7 +93,7 @@ struct Study<'a> {
     seed: i64,
     zoo: &'a Zoo<'a>,
     classifier: &'a Classifier,
-    source: &'a runs::Trained<Classifier>,
+    source: &'a Trained<Classifier>,
     attacked: Tensor,
     labels: Tensor,
 }
@@ -120,7 +120,12 @@ impl Study<'_> {
         } else if !Run::checkpoint(&out).exists() {
             return Ok(None);
         }
-        let purifier = runs::load_puvae(&out, zoo.device)?.network;
+        let Trained { network: purifier, header } = runs::load_puvae(&out, zoo.device)?;
+        same_data(set, &header)?;
+        if header.epoch != schedule.epochs {
+            eprintln!("note: {}: {} epochs, expected {}; left out", out.display(), header.epoch, schedule.epochs);
+            return Ok(None);
+        }
         let frames = purify_all(&purifier, &self.attacked, self.seed, &progress::hidden()).frames;
         Ok(Some(evaluate::accuracy(self.classifier, &frames, &self.labels)))
     }

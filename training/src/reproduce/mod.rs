@@ -157,6 +157,15 @@ impl Settings {
 /// # Errors
 /// As training and evaluating, and when a file cannot be written.
 pub fn run(part: Part, settings: &Settings, device: Device) -> Result<()> {
+    ensure!(settings.adaptive_restarts > 0, "--adaptive-restarts is 0, expected at least 1");
+    ensure!(
+        settings.images != Some(0),
+        "--images is 0, expected at least 1; leave it out for the numbers of the tables"
+    );
+    ensure!(
+        settings.costly_images != Some(0),
+        "--costly-images is 0, expected at least 1; leave it out for the numbers of the tables"
+    );
     for folder in [settings.results(), settings.figures()] {
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("{}: cannot create the folder; choose another --out", folder.display()))?;
@@ -174,7 +183,6 @@ pub fn run(part: Part, settings: &Settings, device: Device) -> Result<()> {
             if targets.is_empty() { "which has no targets".to_owned() } else { targets.join(", ") }
         );
     }
-    ensure!(settings.adaptive_restarts > 0, "--adaptive-restarts is 0, expected at least 1");
     let needed = ["mnist", "fashion-mnist", "cifar10"].into_iter().filter(|dataset| part.needs(dataset));
     let load = |dataset| DataSet::load(&settings.data, dataset, Shape::default(), device);
     let sets: Vec<DataSet> = needed.map(load).collect::<Result<_>>()?;

@@ -138,5 +138,16 @@ pub fn same_data(set: &DataSet, header: &Header) -> Result<()> {
         header.kind,
         set.name
     );
+    if !tells_held_out(set, header) {
+        eprintln!(
+            "note: the {} does not tell which images of {} were held out when it was trained; if they were read in another form then, it has learned from some that are held out now, which flatters held-out figures and thresholds",
+            header.kind, set.name
+        );
+    }
     Ok(())
+}
+
+/// Whether it is known that what was held out from a network is what is held out of `set`, after [`same_data`].
+pub(super) fn tells_held_out(set: &DataSet, header: &Header) -> bool {
+    !header.held_out_sha256.is_empty() || set.has_one_form()
 }

@@ -100,9 +100,14 @@ impl Stored {
         let network =
             make(recipe.network).with_context(|| format!("{}: the configuration in the checkpoint", path.display()))?;
         let params = network.params();
-        params
-            .copy_from(&checkpoint.params)
-            .with_context(|| format!("{}: not the network it says it is", path.display()))?;
+        params.copy_from(&checkpoint.params).with_context(|| {
+            let exported = if path.extension().is_some_and(|ending| ending == "onnx") {
+                " (transposed convolutions, as the paper's PuVAE and Defense-GAN have them, are rearranged in an exported file, which then cannot be read back: give the run's folder)"
+            } else {
+                ""
+            };
+            format!("{}: not the network it says it is{exported}", path.display())
+        })?;
         params.freeze();
         Ok(Trained { network, header: checkpoint.header })
     }

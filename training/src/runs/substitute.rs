@@ -46,7 +46,7 @@ pub fn train(
     place: Place<'_>,
     device: Device,
 ) -> Result<()> {
-    random::check_seed(place.seed)?;
+    random::check_streams(place.seed, 1)?;
     same_data(set, &target.header)?;
     let architecture = Architecture::E;
     architecture.check_side(set.side_px)?;

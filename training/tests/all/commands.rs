@@ -71,6 +71,8 @@ fn a_run_goes_on_with_resume_and_what_is_evaluated_becomes_a_table() {
 
     let evaluate = "evaluate --target runs/e --defence median --attacks fgsm --images 8 --costly-images 4 --out results.json \
                     --adaptive-images 4 --adaptive-steps 2 --adaptive-restarts 1 --adaptive-thorough --adaptive-queries 3";
+    let (code, _, stderr) = train(root, &evaluate.replace("median", "m=median"));
+    assert!(code == Some(1) && stderr.contains("m=median: median has no other name; leave `m=` out"), "{stderr}");
     let said = done(root, evaluate);
     assert!(said.contains("then a search without gradients"), "{said}");
     let output =
@@ -157,6 +159,6 @@ fn arrays_for_numpy_hold_pictures_labels_targets_and_how_they_were_made() {
     let refused = |words: &str| train(root, words).2;
     let text = refused("attack --target runs/e --attacks fgsm,ifgsm-3 --images 6 --npz a.npz");
     assert!(text.contains("--npz takes one attack, got 2"), "{text}");
-    let text = refused("attack --target runs/e --attacks fgsm --images 6 --npz a.npy");
+    let text = refused("attack --target runs/none --attacks fgsm --images 6 --npz a.npy");
     assert!(text.contains("a.npy: expected a file name that ends in .npz"), "{text}");
 }

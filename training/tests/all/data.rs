@@ -195,6 +195,8 @@ fn idx_files_of_ones_own_have_numbers_or_the_lines_of_a_file_for_names() {
     assert_eq!(load(folder.path(), "own", Shape::default()).unwrap().classes, ["cat", "dog", "owl"]);
     std::fs::write(own.join("classes.txt"), "cat\ndog\n").unwrap();
     assert!(refused(folder.path(), "own").contains("label 2, expected 0 to 1; name all classes in classes.txt"));
+    std::fs::write(own.join("classes.txt"), "cat\ndog\ncat\n").unwrap();
+    assert!(refused(folder.path(), "own").contains("classes.txt: the class \"cat\" stands there twice"));
     std::fs::write(own.join("classes.txt"), "\ncat\n").unwrap();
     assert!(refused(folder.path(), "own").contains("classes.txt: 1 class names, expected at least 2, one a line"));
 }

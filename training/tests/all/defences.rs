@@ -321,6 +321,32 @@ fn a_selection_falls_to_the_attack_at_it_and_to_no_gradient_through_the_chosen_p
     assert!(outcome.worst <= at_selection.accuracy, "{outcome:?}");
 }
 
+#[test]
+fn a_class_without_pictures_is_never_the_nearest() {
+    let _turn = my_turn();
+    let data = squares(24, CLASSES, 2);
+    let defence = ClassMean::of(&data, CLASSES + 1);
+    let black = Tensor::zeros([1, 1, 28, 28], (Kind::Float, Device::Cpu));
+    assert!(defence.purify(&black).label.unwrap().int64_value(&[0]) < CLASSES);
+    assert!(defence.selection(&black).unwrap().isfinite().all().int64_value(&[]) == 1);
+}
+
+/// The classifier reads each picture as the class before the one that it is selected as, and the attacker goes by what is read.
+#[test]
+fn a_selection_among_pictures_that_are_read_as_other_classes_falls_too() {
+    let _turn = my_turn();
+    let classifier = trained(None);
+    let data = squares(24, CLASSES, 2);
+    let bytes = (data.all().x * 255.0).round().to_kind(Kind::Uint8);
+    let next_class = (data.labels() + 1).remainder(CLASSES);
+    let defence = ClassMean::of(&Split::new(bytes, next_class), CLASSES);
+    let victim = Defended { defence: Some(&defence), classifier: &classifier };
+    let outcome = adaptive::run(victim, "class-mean", &data, 1, effort(0.5), &[]).unwrap();
+    assert!(outcome.clean > 90.0 && outcome.worst < 10.0 && outcome.unbounded < 10.0, "{outcome:?}");
+    let [.., at_selection, _] = &outcome.rows[..] else { panic!("{outcome:?}") };
+    assert!(at_selection.accuracy < 10.0, "{outcome:?}");
+}
+
 /// A defence whose gradient leads nowhere.
 struct Masking;
 

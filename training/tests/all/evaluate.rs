@@ -483,6 +483,9 @@ fn results_of_version_2_are_still_read_but_not_gone_on_with() {
         text.contains("| attack | d rejects | of the rest right |") && text.contains("| fgsm ε 0.3 | 80.00 | 99.00 |"),
         "{text}"
     );
+    let mut few = Results::read(&path).unwrap();
+    few.calibrated_on = 12;
+    assert!(!table::section("few", &few).contains("rejects"), "a threshold of twelve scores is noise");
     assert!(!text.contains("Not finished"), "{text}");
     assert!(text.contains("different tries than they look: undefended.\n"), "{text}");
     let error = evaluated(&path, true, &measures(0.2), 0).unwrap_err().to_string();
@@ -498,6 +501,7 @@ fn a_table_warns_of_signs_that_nobody_looked_for_when_it_was_measured() {
     let _turn = my_turn();
     let folder = tempfile::tempdir().unwrap();
     let mut results = evaluated(&folder.path().join("results.json"), false, &measures(0.2), u32::MAX).unwrap();
+    assert_eq!(results.calibrated_on, 8, "there are 20 images and 8 held out");
     results.warnings = vec!["an old one".into()];
     results.adaptive.get_mut("undefended").unwrap().unbounded = 40.0;
     let text = table::section("results", &results);

@@ -61,6 +61,14 @@ fn a_table_is_trained_measured_and_written_down_and_a_second_call_trains_nothing
         "puvae-lite-quantised, then ten columns of 2 × 28 pixels and a gap"
     );
 
+    let refused = Command::new(env!("CARGO_BIN_EXE_puvae-train"))
+        .current_dir(root)
+        .args(["reproduce", "table3", "--data", "data", "--costly-images", "0"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(stderr.contains("--costly-images is 0, expected at least 1") && !root.join("results").exists(), "{stderr}");
+
     let (code, _, stderr) = reproduce(root, &["table3", "--target", "c"]);
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains("--target c: expected one of what is asked for (a, b)"), "{stderr}");

@@ -98,6 +98,22 @@ fn a_resumed_run_ends_exactly_where_an_uninterrupted_one_does() {
 }
 
 #[test]
+fn what_a_checkpoint_does_not_tell_is_not_claimed_once_it_goes_on() {
+    let _turn = my_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let data = squares(64, CLASSES, 1);
+    assert!(train(&classifier(), &data, folder.path(), false, 1).is_err());
+    let mut run = run(folder.path(), true, schedule(3));
+    run.header.held_out_sha256 = "of now".into();
+    run.header.classes = vec!["of now".into()];
+    let classifier = classifier();
+    fit(&ClassifierTask { classifier: &classifier, held_out: &data }, &data, &schedule(3), &run).unwrap();
+    let Header { epoch, held_out_sha256, classes, .. } =
+        Checkpoint::load(&Run::checkpoint(folder.path())).unwrap().header;
+    assert!(epoch == 3 && held_out_sha256.is_empty() && classes.is_empty());
+}
+
+#[test]
 fn a_resumed_purifier_goes_on_with_the_noise_of_an_uninterrupted_one() {
     let _turn = my_turn();
     let folder = tempfile::tempdir().unwrap();
