@@ -9,7 +9,7 @@ use std::path::Path;
 
 pub use replace::{behind_links, check_replaceable, replace_with};
 
-/// The most bytes of a text. A report with everything that can be in it has a tenth of that.
+/// The most bytes of a text. A report with everything that can be in it has a fifth of that.
 pub const MAX_TEXT_BYTES: u64 = 64 << 20;
 /// The most bytes of an ONNX file: protobuf has no longer messages.
 pub const MAX_MODEL_BYTES: u64 = 2 << 30;

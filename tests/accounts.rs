@@ -351,6 +351,36 @@ fn an_impossible_deadline_is_refused_before_the_first_frame_unless_forced() {
     assert_eq!(summary.ledger.miss_ratio(), Some(1.0));
 }
 
+/// A defence that is told to stop during its first run.
+struct Interrupted {
+    stop: StopFlag,
+    runs: u32,
+}
+
+impl Purifier for Interrupted {
+    fn input(&self) -> InputShape {
+        SHAPE
+    }
+
+    fn purify(&mut self, _: &[FrameId], frames: ArrayView4<'_, f32>, out: &mut Purified) -> Result<(), ModelError> {
+        self.runs += 1;
+        assert_eq!(self.runs, 1, "the warm-up goes on");
+        self.stop.set();
+        out.frames.assign(&frames);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_while_it_warms_up_has_no_frame_and_is_no_failure() {
+    let stop = StopFlag::new();
+    let purifier = Box::new(Interrupted { stop: stop.clone(), runs: 0 });
+    let (classifier, clock) = (Box::new(BrightField::new()), Arc::new(SystemClock));
+    let config = config(Duration::from_nanos(1));
+    let summary = pipeline::run(synthetic(10), purifier, classifier, &config, clock, &stop, &mut []).unwrap();
+    assert_eq!((summary.ledger.captured, summary.warm_up.runs), (0, 0));
+}
+
 #[test]
 fn models_of_different_shapes_are_refused() {
     let purifier = Box::new(Identity::new(InputShape { channels: 3, ..SHAPE }));

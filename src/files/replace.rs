@@ -16,8 +16,8 @@ const MOST_LINKS: usize = 40;
 /// Puts a file in the place of the one at `path`, which need not be there. `write` gets the path of a new, empty file beside
 /// it and fills that file itself, not another one that it puts there.
 ///
-/// A link stays one: what it leads to is replaced, or made. The new file may be read and written by whoever might do so with
-/// the old one, and by its owner alone until it is whole. It is on the disk under its name before this returns, where the system lets
+/// A link stays one: what it leads to is replaced, or made. The new file has the owner, the group and the permissions of the
+/// old one, as far as this user may give them, and is its owner's alone until it is whole. It is on the disk under its name before this returns, where the system lets
 /// folders be synced.
 ///
 /// # Errors
@@ -69,10 +69,29 @@ fn fill<E: From<io::Error>>(
     if let Some(old) = old {
         // Not before: `write` could not open what may be read only. Best effort: a file system without permissions must not
         // cost the file.
-        let _ = file.set_permissions(old.permissions());
+        let _ = take_over(&file, &old);
     }
     // Without this the new name may be on the disk before the content is. This handle may write, as some systems ask for.
     Ok(file.sync_all()?)
+}
+
+/// Gives a file the owner, the group and the permissions of the old one. Where the group cannot be given, what the old one's might do
+/// is nobody's: the file's own group is another one.
+#[cfg(unix)]
+fn take_over(file: &File, old: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+    let mut permissions = old.permissions();
+    let may_give = |owner| fchown(file, owner, Some(old.gid())).is_ok();
+    let same_group = file.metadata()?.gid() == old.gid();
+    if !may_give(Some(old.uid())) && !may_give(None) && !same_group {
+        permissions.set_mode(permissions.mode() & !0o070);
+    }
+    file.set_permissions(permissions)
+}
+
+#[cfg(not(unix))]
+fn take_over(file: &File, old: &fs::Metadata) -> io::Result<()> {
+    file.set_permissions(old.permissions())
 }
 
 /// A new, empty file; `private` is its owner's alone.
@@ -186,6 +205,21 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).unwrap(), format!("{old:o}"));
         }
         assert_eq!(names(folder.path()), ["report.json"]);
+    }
+
+    /// Only root may give files away; anybody else replaces what is his own.
+    #[cfg(unix)]
+    #[test]
+    fn the_new_file_belongs_to_whom_the_old_one_did() {
+        use std::os::unix::fs::{MetadataExt as _, chown};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        replace(&path, "old").unwrap();
+        let _ = chown(&path, Some(4711), Some(4712));
+        let owner = |path: &Path| fs::metadata(path).map(|file| (file.uid(), file.gid())).unwrap();
+        let before = owner(&path);
+        replace(&path, "new").unwrap();
+        assert_eq!((owner(&path), fs::read_to_string(&path).unwrap().as_str()), (before, "new"));
     }
 
     #[cfg(unix)]

@@ -33,7 +33,7 @@ impl fmt::Display for TensorInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let side = |side: &Option<usize>| side.map_or("N".into(), |side| side.to_string());
         let sides: Vec<String> = self.shape.iter().map(side).collect();
-        write!(f, "{} {} [{}]", self.name, self.element, sides.join(","))
+        write!(f, "{} {} [{}]", self.name.escape_debug(), self.element, sides.join(","))
     }
 }
 

@@ -162,6 +162,14 @@ impl ModelSpec {
         if let Some(index) = self.classes.iter().position(|name| name.trim().is_empty()) {
             return contradiction(format!("class {index} has no name"));
         }
+        // They are shown in terminals, which take them for commands.
+        let Provenance { architecture, dataset, crate_version, .. } = &self.provenance;
+        let threshold = self.purifier.as_ref().and_then(|purifier| purifier.suspect_above.as_ref());
+        let shown = [architecture, dataset, crate_version].into_iter().chain(&self.classes);
+        let mut shown = shown.chain(threshold.map(|threshold| &threshold.calibrated_on));
+        if let Some(text) = shown.find(|text| text.contains(char::is_control)) {
+            return contradiction(format!("control characters in {text:?}"));
+        }
         let InputShape { channels, height, width } = self.input;
         if !matches!(channels, 1 | 3) || ![height, width].iter().all(|side| (1..=MAX_SIDE_PX).contains(side)) {
             return contradiction(format!(
@@ -272,6 +280,8 @@ mod tests {
         assert!(refused(ModelSpec { input, ..spec() }).contains("expected 1 or 3 channels and sides of 1 to 16384"));
         let classes = vec!["a".into(), "a".into()];
         assert!(refused(ModelSpec { classes, ..spec() }).contains("class \"a\" stands there twice"));
+        let classes = vec!["a\u{1b}[2J".into(), "b".into()];
+        assert!(refused(ModelSpec { classes, ..spec() }).contains(r#"control characters in "a\u{1b}[2J""#));
         let classes = vec!["a".into(), " ".into()];
         assert!(refused(ModelSpec { classes, ..spec() }).contains("class 1 has no name"));
         let named = |count: usize| (0..count).map(|at| at.to_string()).collect();

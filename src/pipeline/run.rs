@@ -43,7 +43,7 @@ pub fn run(
     sinks: &mut [&mut dyn Sink],
 ) -> Result<Summary, Box<PipelineFailure>> {
     let health = RunHealth::new(config.health.clone());
-    let (warmed, refusal) = guard("warm-up", None, || prepare(&mut *purifier, &mut *classifier, config, &*clock))
+    let (warmed, refusal) = guard("warm-up", None, || prepare(&mut *purifier, &mut *classifier, config, &*clock, stop))
         .unwrap_or_else(|panicked| (WarmUp::default(), Some(panicked)));
     let mut books = Books::new(config, health.clone(), warmed, clock.now());
     if let Some(refusal) = refusal {
@@ -71,6 +71,7 @@ fn prepare(
     classifier: &mut dyn Classifier,
     config: &PipelineConfig,
     clock: &dyn Clock,
+    stop: &StopFlag,
 ) -> (WarmUp, Option<PipelineError>) {
     let shapes = (purifier.input(), classifier.input());
     if shapes.0 != shapes.1 {
@@ -87,7 +88,7 @@ fn prepare(
     if config.regions.len() > MAX_REGIONS {
         return (WarmUp::default(), Some(PipelineError::TooManyRegions { got: config.regions.len() }));
     }
-    match warm_up(purifier, classifier, config, clock) {
+    match warm_up(purifier, classifier, config, clock, stop) {
         Err(error) => (WarmUp::default(), Some(error)),
         Ok(warmed) if config.force => (warmed, None),
         Ok(warmed) => (warmed, check_possible(&warmed, config.deadline).err()),

@@ -8,6 +8,9 @@ use ndarray::{Array4, Axis, Slice};
 use super::outcome::{FrameTensors, Outcome};
 use super::summary::Sample;
 
+/// The longest side of a picture that is kept: larger ones are for nobody's eyes, and would fill reports.
+const MAX_SIDE_PX: usize = 256;
+
 pub(super) struct Samples {
     limit: usize,
     kept: Vec<Sample>,
@@ -50,25 +53,25 @@ impl Samples {
 
 fn sample(outcome: &Outcome, pictures: &FrameTensors) -> Sample {
     let (_, channels, height, width) = pictures.input.dim();
+    let step = height.max(width).div_ceil(MAX_SIDE_PX).max(1);
     let purified = outcome.verdict().is_some_and(|verdict| verdict.purified);
     Sample {
         outcome: outcome.clone(),
-        width,
-        height,
+        width: width.div_ceil(step),
+        height: height.div_ceil(step),
         channels,
-        input: bytes(&pictures.input),
-        purified: purified.then(|| bytes(&pictures.purified.frames)),
+        input: bytes(&pictures.input, step),
+        purified: purified.then(|| bytes(&pictures.purified.frames, step)),
     }
 }
 
-/// The first picture of `[R, C, H, W]` in `[0, 1]` to bytes, row by row, channels interleaved.
-fn bytes(tensor: &Array4<f32>) -> Vec<u8> {
-    tensor
-        .slice_axis(Axis(0), Slice::from(..1))
-        .permuted_axes([0, 2, 3, 1])
-        .iter()
-        .map(|value| (value * 255.0).round() as u8)
-        .collect()
+/// Every `step`-th pixel, both ways, of the first picture of `[R, C, H, W]` in `[0, 1]` to bytes, row by row, channels interleaved.
+fn bytes(tensor: &Array4<f32>, step: usize) -> Vec<u8> {
+    let every = Slice::new(0, None, isize::try_from(step).expect("a side fits into memory"));
+    let first = tensor.slice_axis(Axis(0), Slice::from(..1));
+    let rows = first.slice_axis(Axis(2), every);
+    let pixels = rows.slice_axis(Axis(3), every).permuted_axes([0, 2, 3, 1]);
+    pixels.iter().map(|value| (value * 255.0).round() as u8).collect()
 }
 
 #[cfg(test)]
@@ -113,6 +116,15 @@ mod tests {
     #[test]
     fn planes_become_interleaved_bytes() {
         let tensor = Array4::from_shape_vec((1, 3, 1, 2), vec![0.0, 1.0, 0.2, 0.4, 0.5, 0.6]).unwrap();
-        assert_eq!(bytes(&tensor), [0, 51, 128, 255, 102, 153]);
+        assert_eq!(bytes(&tensor, 1), [0, 51, 128, 255, 102, 153]);
+    }
+
+    #[test]
+    fn of_large_pictures_every_so_many_pixels_are_kept() {
+        let pictures = FrameTensors::new(Purified::new(1, InputShape { channels: 3, height: 513, width: 300 }));
+        let Sample { width, height, input, .. } = sample(&outcome(0), &pictures);
+        assert_eq!((width, height, input.len()), (100, 171, 3 * 100 * 171));
+        let row = Array4::from_shape_vec((1, 1, 1, 5), vec![0.0, 1.0, 0.2, 0.4, 0.6]).unwrap();
+        assert_eq!(bytes(&row, 2), [0, 51, 153]);
     }
 }

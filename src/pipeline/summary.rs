@@ -125,9 +125,9 @@ pub struct WarmUp {
 pub struct Sample {
     /// Which frame, and what became of it.
     pub outcome: Outcome,
-    /// Columns of both pictures.
+    /// Columns of both pictures, of which every second, third … pixel is kept, both ways, where they are longer than 256.
     pub width: usize,
-    /// Rows of both pictures.
+    /// Rows of both pictures, so thinned.
     pub height: usize,
     /// 1 (grey) or 3 (RGB).
     pub channels: usize,

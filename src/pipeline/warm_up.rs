@@ -10,7 +10,7 @@ use super::outcome::FrameTensors;
 use super::stages::guard;
 use super::summary::WarmUp;
 use crate::classifier::Classifier;
-use crate::clock::Clock;
+use crate::clock::{Clock, StopFlag};
 use crate::deadline::Deadline;
 use crate::frame::FrameId;
 use crate::purifier::Purifier;
@@ -22,12 +22,13 @@ const FEWEST_RUNS: usize = 2;
 const ROUND_TO: Duration = Duration::from_micros(100);
 
 /// Runs both models a few times, at least twice, on as many mid-grey pictures as a frame has regions, and checks what they
-/// return.
+/// return. Told to stop, it stops after the run that it is at, and has measured nothing.
 pub(super) fn warm_up(
     purifier: &mut dyn Purifier,
     classifier: &mut dyn Classifier,
     config: &PipelineConfig,
     clock: &dyn Clock,
+    stop: &StopFlag,
 ) -> Result<WarmUp, PipelineError> {
     let (runs, regions) = (config.warm_up_runs.max(FEWEST_RUNS), config.regions.len().max(1));
     let mut pictures = FrameTensors::new(purifier.room(regions));
@@ -38,6 +39,9 @@ pub(super) fn warm_up(
     let (mut purify, mut classify) = (Vec::with_capacity(runs), Vec::with_capacity(runs));
     let start = clock.now();
     for _ in 0..runs {
+        if stop.is_set() {
+            return Ok(WarmUp::default());
+        }
         purify.push(purify_once(purifier, &ids, &mut pictures, classes, clock)?);
         classify.push(classify_once(classifier, &pictures, &mut logits, clock)?);
     }

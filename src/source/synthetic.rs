@@ -13,7 +13,7 @@ use crate::frame::PixelFormat;
 /// The longest side of a synthetic picture.
 const MAX_SIDE: u16 = 8192;
 /// The most classes.
-const MAX_CLASSES: usize = 1000;
+const MAX_CLASSES: usize = 1 << 16;
 
 /// What to draw: the parsed form of the URI's part after `synthetic:`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Synthetic {
 const KIND: &str = "synthetic source";
 const KEYS: &str = "classes, channels, seed, frames or faults";
 const SIZE: &str = "WIDTHxHEIGHT, each from 1 to 8192";
-const CLASSES: &str = "a number from 2 to 1000";
+const CLASSES: &str = "a number from 2 to 65536";
 const FRAMES: &str = "a number of at least 1";
 
 fn number<N: std::str::FromStr>(key: &'static str, text: &str, expected: &'static str) -> Result<N, SourceUriError> {

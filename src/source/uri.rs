@@ -311,7 +311,7 @@ mod tests {
             ("synthetic:28", "size is `28`, expected WIDTHxHEIGHT"),
             ("synthetic:28xwide", "size is `28xwide`, expected WIDTHxHEIGHT"),
             ("synthetic:0x28", "size is `0x28`, expected WIDTHxHEIGHT, each from 1 to 8192"),
-            ("synthetic:28x28?classes=1", "classes is `1`, expected a number from 2 to 1000"),
+            ("synthetic:28x28?classes=1", "classes is `1`, expected a number from 2 to 65536"),
             ("synthetic:28x28?channels=4", "channels is `4`, expected 1 or 3"),
             ("synthetic:28x28?seed=x", "seed is `x`, expected a whole number"),
             ("synthetic:28x28?faults=rain@1+1", "`rain@1+1` is no fault, expected KIND@FRAME+TIME"),

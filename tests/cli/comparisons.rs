@@ -72,7 +72,10 @@ fn runs_are_compared_figure_by_figure_with_the_first() {
 #[test]
 fn settings_are_named_where_they_differ_and_so_is_what_makes_a_comparison_unfair() {
     let fixture = two_runs();
-    change(&fixture, "b.json", |report| report["run"]["interrupted"] = true.into());
+    change(&fixture, "b.json", |report| {
+        report["run"]["interrupted"] = true.into();
+        report["run"]["failure"] = "frame 5 is broken".into();
+    });
     let table = fixture.puvae(&["report", "a.json", "b.json"]).expect(0, &[]).stdout;
     assert_eq!(line(&table, "deadline"), ["A", "30.00", "s"]);
     assert!(!table.contains(" source ") && !table.contains(" seed "), "these are the same: {table}");
@@ -81,6 +84,7 @@ fn settings_are_named_where_they_differ_and_so_is_what_makes_a_comparison_unfair
         "note: the frames differ: accuracy and suspects may differ for that reason alone",
         "note: accuracy is over the labelled frames that got a verdict, and these differ in number",
         "note: B was interrupted before its end",
+        "note: B has frames that failed: frame 5 is broken",
     ] {
         assert!(table.contains(words), "{table}");
     }

@@ -176,6 +176,31 @@ fn a_source_that_takes_seconds_to_open_is_waited_for() {
     assert_eq!(openings.load(Ordering::SeqCst), 1);
 }
 
+/// Three were left to themselves; the fourth is waited for, whatever it takes.
+#[test]
+fn no_more_than_four_openings_hang_at_a_time() {
+    let (clock, looks, openings) = (SimulatedClock::new(), Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+    let ended = StopFlag::new();
+    let reopen: Reopen = Arc::new({
+        let (clock, looks, openings, ended) = (clock.clone(), Arc::clone(&looks), Arc::clone(&openings), ended.clone());
+        move |_| {
+            let opening = openings.fetch_add(1, Ordering::SeqCst) + 1;
+            clock.advance(Duration::from_secs(11));
+            if opening < 4 {
+                until("the run ends", || ended.is_set());
+                return Ok(failing());
+            }
+            let before = looks.load(Ordering::SeqCst);
+            until("the supervisor looks", || looks.load(Ordering::SeqCst) >= before + 3);
+            Ok(two_frames(&clock))
+        }
+    });
+    let feed = Feed { source: failing(), reopen: Some(reopen) };
+    let counters = counted(feed, Time { time: clock, looks, asleep: Box::new(|| {}) });
+    ended.set();
+    assert_eq!((counters.captured, counters.abandoned, openings.load(Ordering::SeqCst)), (2, 3, 4));
+}
+
 #[test]
 fn a_source_that_opens_when_nobody_waits_for_it_any_more_is_closed_without_being_asked() {
     let ((wake, woken), (tell, heard), clock) = (channel(), channel(), SimulatedClock::new());

@@ -30,6 +30,8 @@ const GRACE_TICKS: u32 = 50;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest such wait: a device that is there again gives frames within two seconds.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// Readers, those that were left to themselves among them, beside which no other is begun: a device may hang for days.
+const MOST_READERS: usize = 4;
 /// What is wrong with a source that has to be left to itself at the end.
 const NOT_STOPPED: &str = "the source did not return when it was told to stop";
 
@@ -213,7 +215,9 @@ impl Supervisor {
             return ControlFlow::Continue(());
         }
         let now = self.desk.clock.now();
-        if let Some(ending) = self.not_closed(now) {
+        // Each reader that has not returned holds the intake, as this does.
+        let may_leave = Arc::strong_count(&self.intake) <= MOST_READERS;
+        if let Some(ending) = may_leave.then(|| self.not_closed(now)).flatten() {
             let patience = self.patience.abandon_after;
             tracing::warn!("capture: closing the source takes longer than {patience:?}; it is left to itself");
             self.abandon();
@@ -228,7 +232,8 @@ impl Supervisor {
             Waiting::Pipeline | Waiting::Closing { .. } => return ControlFlow::Continue(()),
         };
         let longer_than = |patience, since| now.saturating_duration_since(since) > patience;
-        if longer_than(patience, call)
+        if may_leave
+            && longer_than(patience, call)
             && let Some(reopen) = self.reopen.clone()
         {
             self.abandon();

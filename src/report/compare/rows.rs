@@ -140,10 +140,12 @@ impl Comparison {
         }
         for (letter, run) in self.lettered() {
             let run = &run.report.run;
-            match (&run.failure, run.interrupted) {
-                (Some(failure), _) => warnings.push(format!("{letter} failed before its end: {failure}")),
-                (None, true) => warnings.push(format!("{letter} was interrupted before its end")),
-                (None, false) => {}
+            if let Some(failure) = &run.failure {
+                let what = if run.aborted { "failed before its end" } else { "has frames that failed" };
+                warnings.push(format!("{letter} {what}: {failure}"));
+            }
+            if run.interrupted {
+                warnings.push(format!("{letter} was interrupted before its end"));
             }
         }
         warnings
