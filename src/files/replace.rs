@@ -17,8 +17,8 @@ const MOST_LINKS: usize = 40;
 /// it and fills that file itself, not another one that it puts there.
 ///
 /// A link stays one: what it leads to is replaced, or made. The new file has the owner, the group and the permissions of the
-/// old one, as far as this user may give them, and is its owner's alone until it is whole. It is on the disk under its name before this returns, where the system lets
-/// folders be synced.
+/// old one, as far as this user may give them, and is its owner's alone until it is whole. It is on the disk under its name
+/// before this returns, where the system lets folders be synced.
 ///
 /// # Errors
 /// When `write` fails or the file cannot be put in place: the old content is still there, and nothing else is left.

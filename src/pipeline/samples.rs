@@ -8,7 +8,7 @@ use ndarray::{Array4, Axis, Slice};
 use super::outcome::{FrameTensors, Outcome};
 use super::summary::Sample;
 
-/// The longest side of a picture that is kept: larger ones are for nobody's eyes, and would fill reports.
+/// The longest side of a picture that is kept, so that a report does not grow with the models' input.
 const MAX_SIDE_PX: usize = 256;
 
 pub(super) struct Samples {

@@ -102,7 +102,7 @@ impl Stored {
         let params = network.params();
         params.copy_from(&checkpoint.params).with_context(|| {
             let exported = if path.extension().is_some_and(|ending| ending == "onnx") {
-                " (transposed convolutions, as the paper's PuVAE and Defense-GAN have them, are rearranged in an exported file, which then cannot be read back: give the run's folder)"
+                " (an exported `paper` cannot be read back, for its transposed convolutions were rearranged: give the run's folder)"
             } else {
                 ""
             };
